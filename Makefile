@@ -1,0 +1,47 @@
+# `make run` and `make test` do everything on a fresh machine with Python 3.11.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+
+.PHONY: setup run dev test test-ui bench lint lock clean
+.DEFAULT_GOAL := help
+
+help:  ## the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+setup: .venv/.installed  ## create .venv with exact versions, and the command .venv/bin/alerting
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: setup  ## the main job: demo lakehouse, local workspace, the whole graph, a summary
+	$(BIN)/python -m alerting_assets
+
+dev: setup  ## local workspace + Dagster UI + daemon; Ctrl-C stops them
+	$(BIN)/alerting dev
+
+test: setup  ## every test that needs Python only
+	$(BIN)/python -m pytest
+
+test-ui: setup  ## the UI tests; need an installed chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock playwright==1.65.2
+	$(BIN)/python -m pytest alerting_assets_tests/ui -m integration
+
+bench: setup  ## benchmarks; each prints JSON
+	@for f in benchmarks/bench_*.py; do echo "# $$f"; $(BIN)/python $$f || exit 1; done
+
+lint: setup  ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:  ## resolve requirements.lock anew from pyproject.toml
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --python-version 3.11 --no-emit-index-url --no-annotate --extra dev -o requirements.lock pyproject.toml
+
+clean:  ## remove the environment; keeps .alerting (your tables)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,112 @@
+"""What the compiler yields: the one meaning of an alert, which every other room uses as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from alerting_assets.alerts.marker import Marker, mark
+from alerting_assets.alerts.operators import EmptyResultState, Operator, Severity
+
+Threshold = float | str | bool | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where alerts are compiled for. parent_path: workspace folder, None for the deploying principal's home."""
+
+    catalog: str
+    schema: str
+    environment: str
+    warehouse_id: str
+    parent_path: str | None = None
+
+
+@dataclass(frozen=True)
+class CompiledAlert:
+    """sql: one query without the marker, at most one row. value_column: the column of it that is compared.
+    threshold: None for operators that take none. source_sql: the user's own query with placeholders resolved and nothing else
+    changed, for validation's messages. channels: e-mail addresses and destination ids."""
+
+    alert_id: str
+    severity: Severity
+    display_name: str
+    sql: str
+    source_sql: str
+    value_column: str
+    operator: Operator
+    threshold: Threshold
+    empty_result_state: EmptyResultState
+    schedule_cron: str
+    schedule_timezone: str
+    is_enabled: bool
+    channels: tuple[str, ...]
+    notify_on_ok: bool
+    retrigger_seconds: int | None
+    custom_summary: str | None
+    custom_description: str | None
+    target: Target
+
+    @cached_property
+    def compiled_hash(self) -> str:
+        """Hash of what decides the verdict and the evaluation: the SQL, the column, the condition. 32 hex digits."""
+        return _hash([self.sql, self.value_column, self.operator, self.threshold, self.empty_result_state])
+
+    @cached_property
+    def config_hash(self) -> str:
+        """Hash of all that is deployed, without the nonce. Equal hashes: nothing to write. 32 hex digits."""
+        return _hash(self._body(self.sql))
+
+    def body(self, nonce: str) -> dict[str, Any]:
+        """The body of the Alerts v2 API that creates this alert."""
+        return self._body(mark(self.sql, Marker(self.alert_id, self.target.environment, nonce)))
+
+    def _body(self, query_text: str) -> dict[str, Any]:
+        notification: dict[str, Any] = {
+            "notify_on_ok": self.notify_on_ok,
+            "subscriptions": [
+                {"user_email": channel} if "@" in channel else {"destination_id": channel} for channel in sorted(set(self.channels))
+            ],
+        }
+        if self.retrigger_seconds is not None:
+            notification["retrigger_seconds"] = self.retrigger_seconds
+        evaluation: dict[str, Any] = {
+            "source": {"name": self.value_column},
+            "comparison_operator": self.operator.value,
+            "empty_result_state": self.empty_result_state.value,
+            "notification": notification,
+        }
+        if self.threshold is not None:
+            evaluation["threshold"] = {"value": {_threshold_key(self.threshold): self.threshold}}
+        body: dict[str, Any] = {
+            "display_name": self.display_name,
+            "query_text": query_text,
+            "warehouse_id": self.target.warehouse_id,
+            "evaluation": evaluation,
+            "schedule": {
+                "quartz_cron_schedule": self.schedule_cron,
+                "timezone_id": self.schedule_timezone,
+                "pause_status": "UNPAUSED" if self.is_enabled else "PAUSED",
+            },
+        }
+        if self.custom_summary is not None:
+            body["custom_summary"] = self.custom_summary
+        if self.custom_description is not None:
+            body["custom_description"] = self.custom_description
+        if self.target.parent_path is not None:
+            body["parent_path"] = self.target.parent_path
+        return body
+
+
+def _threshold_key(threshold: float | str | bool) -> str:
+    if isinstance(threshold, bool):
+        return "bool_value"
+    return "string_value" if isinstance(threshold, str) else "double_value"
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

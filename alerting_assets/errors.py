@@ -1,0 +1,146 @@
+"""Every error this package raises on purpose.
+
+    AlertingError
+    ├── SettingsError              a wrong setting or a wrong call
+    ├── DefinitionError            alert definitions that cannot be read; holds every problem found
+    ├── CompileError               one alert that cannot be compiled; names the alert and the field
+    ├── LakehouseError
+    │   ├── LakehouseUnavailable   the engine or its storage cannot be used
+    │   ├── TableNotFound
+    │   ├── ConcurrentWriteError   other writers won every retry
+    │   ├── ChangesUnavailable     the change feed does not reach back (or forward) to the version asked for
+    │   └── QueryError             the engine rejects a query; holds kind and position
+    └── WorkspaceError
+        ├── WorkspaceUnavailable   no answer, or 5xx until the retries ran out; a request may have been carried out
+        ├── WorkspaceDenied        401, 403
+        ├── WorkspaceNotFound      404
+        ├── WorkspaceConflict      409, RESOURCE_ALREADY_EXISTS
+        ├── WorkspaceThrottled     429 until the retries ran out; the request was not carried out
+        ├── WorkspaceRejected      400 and other 4xx: the request itself is wrong
+        └── SyncStopped            a safety rule refused to go on; nothing was written
+
+Exceptions of other libraries are translated at the two ports (lakehouse, workspace) and nowhere else.
+No message contains a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AlertingError(Exception):
+    """Root of the tree. `exit_code` is what the command line ends with: 1 a finding, 2 a wrong call or setting."""
+
+    exit_code = 1
+
+
+class SettingsError(AlertingError):
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a definition. `file` and `line` are None for rows that did not come from a file."""
+
+    message: str
+    field: str | None = None
+    alert_id: str | None = None
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
+        subject = " ".join(part for part in (f"alert {self.alert_id}" if self.alert_id else "", self.field or "") if part)
+        return ": ".join(part for part in (place, subject, self.message) if part)
+
+
+class DefinitionError(AlertingError):
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class CompileError(AlertingError):
+    def __init__(self, alert_id: str, field: str, message: str) -> None:
+        self.alert_id, self.field, self.message = alert_id, field, message
+        super().__init__(f"alert {alert_id}: {field}: {message}")
+
+
+class LakehouseError(AlertingError):
+    pass
+
+
+class LakehouseUnavailable(LakehouseError):
+    exit_code = 2
+
+
+class TableNotFound(LakehouseError):
+    pass
+
+
+class ConcurrentWriteError(LakehouseError):
+    pass
+
+
+class ChangesUnavailable(LakehouseError):
+    pass
+
+
+class QueryErrorKind(StrEnum):
+    SYNTAX = "SYNTAX"
+    MISSING_TABLE = "MISSING_TABLE"
+    MISSING_COLUMN = "MISSING_COLUMN"
+    TYPE_MISMATCH = "TYPE_MISMATCH"
+    UNSUPPORTED = "UNSUPPORTED"
+    """The engine cannot run it, another engine might: never the same as invalid."""
+    RUNTIME = "RUNTIME"
+    """Found only when the query ran: division by zero, a failed cast, out of memory."""
+    OTHER = "OTHER"
+
+
+class QueryError(LakehouseError):
+    """`line` and `column` count from 1 in the text that was sent; None where the engine does not say."""
+
+    def __init__(
+        self, kind: QueryErrorKind, message: str, *, line: int | None = None, column: int | None = None, name: str | None = None
+    ) -> None:
+        self.kind, self.message, self.line, self.column, self.name = kind, message, line, column, name
+        super().__init__(message)
+
+
+class WorkspaceError(AlertingError):
+    """`error_code` is Databricks' own (`RESOURCE_DOES_NOT_EXIST`, …) where there is one."""
+
+    def __init__(self, message: str, *, error_code: str | None = None) -> None:
+        self.error_code = error_code
+        super().__init__(message)
+
+
+class WorkspaceUnavailable(WorkspaceError):
+    exit_code = 2
+
+
+class WorkspaceDenied(WorkspaceError):
+    exit_code = 2
+
+
+class WorkspaceNotFound(WorkspaceError):
+    pass
+
+
+class WorkspaceConflict(WorkspaceError):
+    pass
+
+
+class WorkspaceThrottled(WorkspaceError):
+    pass
+
+
+class WorkspaceRejected(WorkspaceError):
+    pass
+
+
+class SyncStopped(WorkspaceError):
+    pass

@@ -1,0 +1,163 @@
+"""The port to Delta tables and SQL. An engine is a subclass of `Lakehouse`; nothing above it knows which one.
+
+Contract, the same for every engine:
+
+1. Rows travel as `pyarrow.Table`. Timestamps are microseconds in UTC.
+2. A write is one Delta commit or nothing. Concurrent writers retry with jitter; `ConcurrentWriteError` only when the retries run out.
+3. `merge` touches a matched row only where an updated column really differs (`IS DISTINCT FROM`), and makes no commit
+   when no row is inserted or changed. So a write-back of unchanged data leaves no trace in the change feed.
+4. Values only ever travel as Arrow data, never inside SQL text.
+5. `describe` executes nothing. `query` runs exactly one query; callers prove first that the text is one (validation/).
+6. Errors are the `LakehouseError` tree; no exception of a library underneath gets out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, order=True)
+class TableName:
+    catalog: str
+    schema: str
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.catalog}.{self.schema}.{self.table}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """`type` is Spark's simple string: bigint, double, decimal(10,2), array<string>, map<string,string>, …"""
+
+    name: str
+    type: str
+    nullable: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """One of our own tables. `key` is unique; merges and deletes match on it."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """`table_id` is Delta's metadata id: a dropped and re-created table has another one, so versions of two lives never mix."""
+
+    table_id: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Rows of the change feed for versions (since, head], ordered by `_commit_version`, with the columns
+    `_change_type` (insert, update_preimage, update_postimage, delete), `_commit_version`, `_commit_timestamp`."""
+
+    rows: pa.Table
+    head: TableVersion
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    inserted: int
+    updated: int
+    deleted: int
+
+
+class Lakehouse(ABC):
+    """A catalog of Delta tables. `namespace` is where our own tables live; table arguments are names in it or full names."""
+
+    @property
+    @abstractmethod
+    def namespace(self) -> tuple[str, str]:
+        """(catalog, schema) of our own tables."""
+
+    @abstractmethod
+    def create_table(self, spec: TableSpec) -> None:
+        """Idempotent, change feed on. Columns that the table lacks are added (nullable); nothing is ever dropped or retyped:
+        a column whose type differs raises LakehouseError."""
+
+    @abstractmethod
+    def append(self, table: str | TableName, rows: pa.Table) -> int:
+        """One commit; returns its version. Columns left out are NULL. No rows: no commit, the current version."""
+
+    @abstractmethod
+    def merge(
+        self,
+        table: str | TableName,
+        rows: pa.Table,
+        *,
+        on: Sequence[str],
+        update: Sequence[str] | None = None,
+        insert: bool = True,
+        matched_if: str | None = None,
+        delete_where_not_matched: Mapping[str, str] | None = None,
+    ) -> MergeResult:
+        """MERGE on the columns `on`.
+
+        update: columns to set on matched rows; None means all of `rows` but `on`; () means none.
+        insert: whether unmatched rows are inserted.
+        matched_if: further condition on the update, SQL over `target.` and `source.` columns (source may hold columns that the
+            table lacks, for use here only). It is our own text, never a user's.
+        delete_where_not_matched: {column: value}: target rows with exactly these values that `rows` does not hold are deleted.
+        """
+
+    @abstractmethod
+    def delete(self, table: str | TableName, keys: pa.Table) -> int:
+        """Delete the rows whose key columns are in `keys`; returns how many. No match: no commit."""
+
+    @abstractmethod
+    def version(self, table: str | TableName) -> TableVersion: ...
+
+    @abstractmethod
+    def changes(self, table: str | TableName, since: int) -> Changes:
+        """Raises ChangesUnavailable when the feed was cleaned up past `since` or `since` is beyond the head."""
+
+    @abstractmethod
+    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
+        """A whole (small) table, without the SQL engine."""
+
+    @abstractmethod
+    def query(self, sql: str) -> pa.Table:
+        """Raises QueryError."""
+
+    @abstractmethod
+    def describe(self, sql: str) -> tuple[Column, ...]:
+        """The output columns of a query, without running it. Raises QueryError."""
+
+    @abstractmethod
+    def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
+        """Columns of any registered table or view. Raises TableNotFound."""
+
+    @abstractmethod
+    def tables(self) -> tuple[TableName, ...]:
+        """Every registered table and view, freshly listed."""
+
+    @abstractmethod
+    def create_view(self, name: str, sql: str) -> None:
+        """Create or replace."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

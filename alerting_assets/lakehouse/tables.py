@@ -1,0 +1,152 @@
+"""The schemas of our own tables, in one place (DESIGN section 5). Adding a column here is the whole migration."""
+
+from __future__ import annotations
+
+from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
+
+STRING, DOUBLE, BOOLEAN, BIGINT, INT = "string", "double", "boolean", "bigint", "int"
+TIMESTAMP = "timestamp"
+STRINGS = "array<string>"
+STRING_MAP = "map<string,string>"
+
+
+def _required(name: str, type: str = STRING, comment: str = "") -> Column:
+    return Column(name, type, nullable=False, comment=comment)
+
+
+def _optional(name: str, type: str = STRING, comment: str = "") -> Column:
+    return Column(name, type, nullable=True, comment=comment)
+
+
+ALERT_CONFIGURATIONS = TableSpec(
+    name="alert_configurations",
+    comment="One row an alert: what to measure, when it is wrong, whom to tell; and what the sync did with it.",
+    key=("alert_id",),
+    columns=(
+        _required("alert_id", comment="[A-Z0-9_-]{1,64}"),
+        _required("alert_name"),
+        _optional("alert_description"),
+        _required("agent_domain", comment="COST, SECURITY, PERFORMANCE, RELIABILITY, QUALITY"),
+        _required("severity", comment="CRITICAL, WARNING, INFO"),
+        _required("alert_query_template", comment="one read-only query; ${catalog}, ${gold_schema} and parameters are resolved"),
+        _required("aggregation_column", comment="the column of the query that is measured"),
+        _optional("aggregation_type", comment="null takes the first row"),
+        _required("operator"),
+        _optional("threshold_value_double", DOUBLE),
+        _optional("threshold_value_string"),
+        _optional("threshold_value_bool", BOOLEAN),
+        _optional("threshold_value_min", DOUBLE),
+        _optional("threshold_value_max", DOUBLE),
+        _optional("threshold_value_list", STRINGS),
+        _optional("change_direction", comment="INCREASE, DECREASE, EITHER"),
+        _optional("change_lookback_seconds", BIGINT),
+        _optional("for_evaluations", INT),
+        _optional("recovery_threshold_double", DOUBLE),
+        _required("empty_result_state", comment="OK, TRIGGERED, ERROR"),
+        _required("schedule_cron", comment="Quartz"),
+        _required("schedule_timezone"),
+        _required("is_enabled", BOOLEAN),
+        _required("notification_channels", STRINGS),
+        _required("notify_on_ok", BOOLEAN),
+        _optional("retrigger_seconds", BIGINT, comment="null or 0: once; 1: at every evaluation"),
+        _optional("custom_subject_template"),
+        _optional("custom_body_template"),
+        _optional("template_id"),
+        _optional("template_params", STRING_MAP, comment="values as JSON"),
+        _required("ml_model_enabled", BOOLEAN),
+        _optional("ml_model_name"),
+        _optional("ml_threshold", DOUBLE),
+        _required("ml_shadow", BOOLEAN),
+        _optional("ml_max_hold_minutes", INT),
+        _optional("ml_suppression_budget", DOUBLE),
+        _required("ml_allow_critical", BOOLEAN),
+        _required("owner"),
+        _required("managed_by", comment="yaml:<file>, template, sql: who may change the row"),
+        _optional("tags", STRING_MAP),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("databricks_alert_id", comment="written by the sync only, as all that follow"),
+        _optional("databricks_host", comment="the workspace that databricks_alert_id belongs to"),
+        _optional("databricks_display_name"),
+        _optional("deployment_nonce"),
+        _optional("applied_hash"),
+        _optional("last_synced_at", TIMESTAMP),
+        _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR"),
+        _optional("last_sync_error"),
+    ),
+)
+
+SYNC_COLUMNS = (
+    "databricks_alert_id",
+    "databricks_host",
+    "databricks_display_name",
+    "deployment_nonce",
+    "applied_hash",
+    "last_synced_at",
+    "last_sync_status",
+    "last_sync_error",
+)
+"""Columns of alert_configurations that only the sync writes; a change in them wakes nothing."""
+
+ALERT_HISTORY = TableSpec(
+    name="alert_history",
+    comment="One row an evaluation. Append only.",
+    key=("evaluation_id",),
+    columns=(
+        _required("evaluation_id"),
+        _required("alert_id"),
+        _required("evaluated_at", TIMESTAMP),
+        _required("evaluated_by", comment="own, workspace"),
+        _required("evaluation_status", comment="OK, TRIGGERED, SUPPRESSED, ERROR"),
+        _optional("previous_status"),
+        _optional("query_result_value", DOUBLE),
+        _optional("query_result_string"),
+        _optional("row_count", BIGINT),
+        _optional("threshold_met", BOOLEAN),
+        _optional("ml_score", DOUBLE),
+        _required("ml_suppressed", BOOLEAN),
+        _optional("ml_shadow", BOOLEAN),
+        _optional("expected", DOUBLE),
+        _optional("lower", DOUBLE),
+        _optional("upper", DOUBLE),
+        _optional("model_version"),
+        _optional("silence_id"),
+        _optional("notified", BOOLEAN),
+        _optional("resolution_time_seconds", DOUBLE, comment="on the evaluation that observed the recovery"),
+        _optional("query_duration_ms", DOUBLE),
+        _optional("error_message"),
+        _required("config_hash"),
+    ),
+)
+
+ALERT_QUERY_VALIDATIONS = TableSpec(
+    name="alert_query_validations",
+    comment="The verdict on each compiled query, for the schemas of the tables that it reads.",
+    key=("alert_id", "compiled_hash", "schema_hash"),
+    columns=(
+        _required("alert_id"),
+        _required("compiled_hash"),
+        _optional("schema_hash"),
+        _required("validated_at", TIMESTAMP),
+        _required("verdict", comment="VALID, INVALID, UNSUPPORTED"),
+        _optional("rule"),
+        _optional("message"),
+        _optional("line", INT),
+        _optional("column", INT),
+    ),
+)
+
+SYNC_LEASES = TableSpec(
+    name="sync_leases",
+    comment="One sync at a time an environment, whoever starts it.",
+    key=("environment",),
+    columns=(_required("environment"), _required("holder"), _required("expires_at", TIMESTAMP)),
+)
+
+TABLES = (ALERT_CONFIGURATIONS, ALERT_HISTORY, ALERT_QUERY_VALIDATIONS, SYNC_LEASES)
+
+
+def create_tables(lakehouse: Lakehouse) -> None:
+    """Create what is missing and add columns that came later; idempotent."""
+    for spec in TABLES:
+        lakehouse.create_table(spec)

@@ -1,0 +1,100 @@
+"""Settings from the environment: one value object, read once at start, wrong values named at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from alerting_assets.errors import SettingsError
+
+LAKEHOUSES = ("embedded", "warehouse", "spark")
+WORKSPACES = ("local", "databricks")
+LOCAL_WAREHOUSE_ID = "local"
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
+ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings; `from_environment` reads and checks them. Field comments name the variable."""
+
+    lakehouse: str = "embedded"  # ALERTING_LAKEHOUSE
+    workspace: str = "local"  # ALERTING_WORKSPACE
+    home: Path = Path(".alerting")  # ALERTING_HOME, absolute once read
+    definitions: Path = Path("alerts")  # ALERTING_DEFINITIONS, the folder of YAML files
+    catalog: str = "health_monitor"  # ALERTING_CATALOG
+    schema: str = "gold"  # ALERTING_SCHEMA
+    environment: str = "dev"  # ALERTING_ENVIRONMENT
+    warehouse_id: str = LOCAL_WAREHOUSE_ID  # DATABRICKS_WAREHOUSE_ID
+    parent_path: str | None = None  # ALERTING_PARENT_PATH, the workspace folder that alerts live in
+    max_concurrency: int = 16  # ALERTING_MAX_CONCURRENCY, requests at a time
+    requests_per_minute: int = 600  # ALERTING_REQUESTS_PER_MINUTE
+    request_burst: int = 100  # ALERTING_REQUEST_BURST
+
+    @property
+    def lakehouse_root(self) -> Path:
+        return self.home / "lakehouse"
+
+    @property
+    def workspace_root(self) -> Path:
+        """State of the local workspace server: its SQLite file and the file that tells clients its address."""
+        return self.home / "workspace"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        env = os.environ if environ is None else environ
+        settings = cls(
+            lakehouse=_choice(env, "ALERTING_LAKEHOUSE", LAKEHOUSES),
+            workspace=_choice(env, "ALERTING_WORKSPACE", WORKSPACES),
+            home=Path(env.get("ALERTING_HOME") or ".alerting").expanduser().absolute(),
+            definitions=Path(env.get("ALERTING_DEFINITIONS") or "alerts").expanduser(),
+            catalog=_matching(env, "ALERTING_CATALOG", "health_monitor", IDENTIFIER, "letters, digits and _, not starting with a digit"),
+            schema=_matching(env, "ALERTING_SCHEMA", "gold", IDENTIFIER, "letters, digits and _, not starting with a digit"),
+            environment=_matching(env, "ALERTING_ENVIRONMENT", "dev", ENVIRONMENT, "1 to 64 letters, digits, _ and -"),
+            warehouse_id=env.get("DATABRICKS_WAREHOUSE_ID") or LOCAL_WAREHOUSE_ID,
+            parent_path=_parent_path(env.get("ALERTING_PARENT_PATH")),
+            max_concurrency=_positive(env, "ALERTING_MAX_CONCURRENCY", 16),
+            requests_per_minute=_positive(env, "ALERTING_REQUESTS_PER_MINUTE", 600),
+            request_burst=_positive(env, "ALERTING_REQUEST_BURST", 100),
+        )
+        if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
+            raise SettingsError("DATABRICKS_WAREHOUSE_ID is not set: with ALERTING_WORKSPACE=databricks it names the warehouse that alerts run on")
+        if settings.lakehouse != "embedded":
+            raise SettingsError(
+                f"ALERTING_LAKEHOUSE={settings.lakehouse} is not available in this version; the allowed value is embedded"
+            )
+        return settings
+
+
+def _choice(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    value = env.get(name) or allowed[0]
+    if value not in allowed:
+        raise SettingsError(f"{name}={value!r} is not allowed; use one of: {', '.join(allowed)}")
+    return value
+
+
+def _matching(env: Mapping[str, str], name: str, default: str, pattern: re.Pattern[str], words: str) -> str:
+    value = env.get(name) or default
+    if not pattern.fullmatch(value):
+        raise SettingsError(f"{name}={value!r} is not allowed; use {words}")
+    return value
+
+
+def _positive(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise SettingsError(f"{name}={text!r} is not allowed; use a whole number from 1")
+    return int(text)
+
+
+def _parent_path(value: str | None) -> str | None:
+    if value and not value.startswith("/"):
+        raise SettingsError(f"ALERTING_PARENT_PATH={value!r} is not allowed; use an absolute workspace path like /Workspace/Shared/alerts")
+    return value or None

@@ -1,0 +1,55 @@
+"""The port to a Databricks workspace: alerts in and out, as plain JSON bodies of the Alerts v2 API.
+
+Bodies are dicts, not SDK types, on purpose: databricks-sdk 0.60 lacks fields (run_as) and reads the alert list under
+the wrong key (FACTS section 1), and its `from_dict` drops what it does not know.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class RemoteAlert:
+    """An alert as the workspace describes it; `body` is the whole answer, output-only fields included."""
+
+    id: str
+    body: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_active(self) -> bool:
+        return self.body.get("lifecycle_state", "ACTIVE") == "ACTIVE"
+
+
+class Workspace(Protocol):
+    """Retries of what is safe to repeat (GET, PATCH, DELETE) and pauses on 429/503 (Retry-After honoured, shared by all threads)
+    are done inside; `create_alert` is never repeated after it may have arrived. Thread-safe. Errors: the WorkspaceError tree."""
+
+    @property
+    def host(self) -> str:
+        """What identifies this workspace in stored state: the URL without a trailing slash, or `local` for the local server."""
+        ...
+
+    def list_alerts(self) -> list[RemoteAlert]:
+        """All pages. Raises WorkspaceError when any page fails or has neither `alerts` nor `results`: never a partial list."""
+        ...
+
+    def get_alert(self, alert_id: str) -> RemoteAlert:
+        """Raises WorkspaceNotFound."""
+        ...
+
+    def create_alert(self, body: dict[str, Any]) -> RemoteAlert:
+        """Raises WorkspaceUnavailable when it is unknown whether the alert was created."""
+        ...
+
+    def update_alert(self, alert_id: str, body: dict[str, Any], update_mask: Sequence[str]) -> RemoteAlert: ...
+
+    def trash_alert(self, alert_id: str) -> None:
+        """An alert that is already gone is fine."""
+        ...
+
+    def alert_url(self, alert_id: str) -> str:
+        """The page a person opens."""
+        ...
