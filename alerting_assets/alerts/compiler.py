@@ -1,0 +1,93 @@
+"""One configuration in, what Databricks gets out: the only place that decides what an alert means (DESIGN sections 2 and 7)."""
+
+from __future__ import annotations
+
+import json
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from alerting_assets.alerts.compiled import CompiledAlert, Target
+from alerting_assets.alerts.configuration import AlertConfiguration, channel_problem
+from alerting_assets.alerts.query_text import (
+    DIALECT,
+    Identifier,
+    QueryTextError,
+    Value,
+    quote_identifier,
+    resolve_placeholders,
+    trim_query,
+)
+from alerting_assets.errors import CompileError
+
+MAX_DISPLAY_NAME = 255
+
+
+def compile_alert(configuration: AlertConfiguration, target: Target) -> CompiledAlert:
+    """Raises CompileError, which names the alert and the field."""
+    for channel in configuration.notification_channels:
+        if problem := channel_problem(channel):
+            raise CompileError(configuration.alert_id, "notification_channels", problem)
+    try:
+        source_sql = trim_query(resolve_placeholders(configuration.alert_query_template, _values(configuration, target)))
+    except QueryTextError as error:
+        raise CompileError(configuration.alert_id, "alert_query_template", str(error)) from None
+    return CompiledAlert(
+        alert_id=configuration.alert_id,
+        severity=configuration.severity,
+        display_name=f"[{configuration.severity}] {configuration.alert_name}"[:MAX_DISPLAY_NAME],
+        sql=_deployed_sql(configuration, source_sql),
+        source_sql=source_sql,
+        value_column=configuration.aggregation_column,
+        operator=configuration.operator,
+        threshold=configuration.threshold,
+        empty_result_state=configuration.empty_result_state,
+        schedule_cron=configuration.schedule_cron,
+        schedule_timezone=configuration.schedule_timezone,
+        is_enabled=configuration.is_enabled,
+        channels=tuple(configuration.notification_channels),
+        notify_on_ok=configuration.notify_on_ok,
+        retrigger_seconds=configuration.retrigger_seconds,
+        custom_summary=configuration.custom_subject_template,
+        custom_description=configuration.custom_body_template,
+        target=target,
+    )
+
+
+def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Identifier | Value]:
+    values: dict[str, Identifier | Value] = {"catalog": Identifier(target.catalog), "gold_schema": Identifier(target.schema)}
+    for name, text in (configuration.template_params or {}).items():
+        if name in ("catalog", "gold_schema"):
+            raise CompileError(configuration.alert_id, "template_params", f"{name} is a setting and cannot be a parameter")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            raise CompileError(
+                configuration.alert_id, "template_params", f"{name}: {text!r} is not JSON; write a string as '\"text\"'"
+            ) from None
+        if not isinstance(value, str | int | float) or value != value or value in (float("inf"), float("-inf")):
+            raise CompileError(configuration.alert_id, "template_params", f"{name} must be a string, a finite number, true or false")
+        values[name] = value
+    return values
+
+
+def _deployed_sql(configuration: AlertConfiguration, source_sql: str) -> str:
+    """At most one row: an empty result of the user's query stays empty."""
+    if configuration.aggregation_type is not None:
+        column = quote_identifier(configuration.aggregation_column)
+        value = configuration.aggregation_type.sql(column)
+        return f"SELECT {value} AS {column}\nFROM (\n{source_sql}\n) AS alert_query\nHAVING COUNT(*) > 0"
+    if _limits_itself(source_sql):
+        return f"SELECT *\nFROM (\n{source_sql}\n) AS alert_query\nLIMIT 1"
+    # Not wrapped: engines may drop the ORDER BY of a subquery, and with it which row is the first.
+    return f"{source_sql}\nLIMIT 1"
+
+
+def _limits_itself(source_sql: str) -> bool:
+    """Whether the outermost query already has LIMIT, OFFSET or FETCH. What cannot be parsed is wrapped; validation judges it."""
+    try:
+        tree = sqlglot.parse_one(source_sql, dialect=DIALECT)
+    except SqlglotError:
+        return True
+    return any(tree.args.get(part) for part in ("limit", "offset", "fetch")) or isinstance(tree, exp.Subquery)

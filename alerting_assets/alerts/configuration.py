@@ -1,0 +1,226 @@
+"""One alert as people write it: a row of `alert_configurations` or an entry of a YAML file, checked field by field."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from quartz_cron_checker import QuartzCronChecker
+from rapidfuzz import process
+
+from alerting_assets.alerts.operators import OPERATORS, Aggregation, Domain, EmptyResultState, Operator, Severity, ValueType
+from alerting_assets.errors import DefinitionError, Problem
+
+_DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
+
+THRESHOLDS: dict[str, ValueType] = {
+    "threshold_value_double": ValueType.NUMBER,
+    "threshold_value_string": ValueType.STRING,
+    "threshold_value_bool": ValueType.BOOLEAN,
+}
+
+NOT_YET = (
+    "threshold_value_min",
+    "threshold_value_max",
+    "threshold_value_list",
+    "change_direction",
+    "change_lookback_seconds",
+    "for_evaluations",
+    "recovery_threshold_double",
+    "template_id",
+    "ml_model_name",
+    "ml_threshold",
+    "ml_max_hold_minutes",
+    "ml_suppression_budget",
+)
+"""Columns that the tables already have and no released operator or feature reads; setting one is refused, never ignored."""
+
+
+def _quartz(value: str) -> str:
+    try:
+        QuartzCronChecker.from_cron_string(value).validate()
+    except ValueError as error:
+        reason = str(error).split(" (^")[0].rstrip(".")
+        raise ValueError(
+            f"{value!r} is no Quartz cron expression ({reason}). It has 6 or 7 fields: second minute hour day-of-month month "
+            "day-of-week [year], with ? in exactly one of day-of-month and day-of-week; every day at 08:00 is '0 0 8 * * ?'"
+        ) from None
+    return value
+
+
+def _timezone(value: str) -> str:
+    if value not in zoneinfo.available_timezones():
+        raise ValueError(f"{value!r} is no IANA time zone{did_you_mean(value, zoneinfo.available_timezones())}")
+    return value
+
+
+def _one_of(kind: type[StrEnum]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        if value is None or isinstance(value, kind):
+            return value
+        names = [member.value for member in kind]
+        if not isinstance(value, str) or value not in names:
+            raise ValueError(f"{value!r} is not one of {', '.join(names)}{did_you_mean(str(value).upper(), names)}")
+        return kind(value)
+
+    return check
+
+
+def did_you_mean(word: str, names: Any) -> str:
+    """`; did you mean 'x'?` for the nearest name, or nothing when none is near."""
+    found = process.extractOne(word, sorted(names), score_cutoff=65)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+NonEmpty = Annotated[str, Field(min_length=1)]
+
+
+class AlertConfiguration(BaseModel):
+    """The columns of `alert_configurations` that people own, under the same names (DESIGN section 5).
+
+    Checks here need nothing but the fields themselves. What needs the query or its columns is the compiler's and
+    validation's: `notification_channels`, for one, so that a bad channel costs that alert and not the whole file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    alert_id: Annotated[str, Field(pattern=r"^[A-Z0-9_-]{1,64}$")]
+    alert_name: Annotated[str, Field(min_length=1, max_length=200)]
+    alert_description: str | None = None
+    agent_domain: Annotated[Domain, BeforeValidator(_one_of(Domain))]
+    severity: Annotated[Severity, BeforeValidator(_one_of(Severity))]
+    alert_query_template: NonEmpty
+    aggregation_column: NonEmpty
+    aggregation_type: Annotated[Aggregation | None, BeforeValidator(_one_of(Aggregation))] = None
+    operator: Annotated[Operator, BeforeValidator(_one_of(Operator))]
+    threshold_value_double: FiniteFloat | None = None
+    threshold_value_string: str | None = None
+    threshold_value_bool: bool | None = None
+    threshold_value_min: FiniteFloat | None = None
+    threshold_value_max: FiniteFloat | None = None
+    threshold_value_list: list[str] | None = None
+    change_direction: str | None = None
+    change_lookback_seconds: int | None = None
+    for_evaluations: int | None = None
+    recovery_threshold_double: FiniteFloat | None = None
+    empty_result_state: Annotated[EmptyResultState, BeforeValidator(_one_of(EmptyResultState))] = EmptyResultState.OK
+    schedule_cron: Annotated[str, AfterValidator(_quartz)]
+    schedule_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    is_enabled: bool = True
+    notification_channels: list[str] = []
+    notify_on_ok: bool = False
+    retrigger_seconds: Annotated[int, Field(ge=0)] | None = None
+    custom_subject_template: str | None = None
+    custom_body_template: str | None = None
+    template_id: str | None = None
+    template_params: dict[str, str] | None = None
+    ml_model_enabled: bool = False
+    ml_model_name: str | None = None
+    ml_threshold: FiniteFloat | None = None
+    ml_shadow: bool = False
+    ml_max_hold_minutes: int | None = None
+    ml_suppression_budget: FiniteFloat | None = None
+    ml_allow_critical: bool = False
+    owner: NonEmpty
+    managed_by: NonEmpty = "sql"
+    tags: dict[str, str] | None = None
+
+    @property
+    def threshold(self) -> float | str | bool | None:
+        return next((value for name in THRESHOLDS if (value := getattr(self, name)) is not None), None)
+
+    def row(self) -> dict[str, Any]:
+        """As a row of the table, without created_at, updated_at and the sync's own columns."""
+        return self.model_dump(mode="json")
+
+    @model_validator(mode="after")
+    def _thresholds_fit_the_operator(self) -> Self:
+        rule = OPERATORS[self.operator]
+        given = [name for name in THRESHOLDS if getattr(self, name) is not None]
+        if not rule.threshold_types and given:
+            raise FieldError(given[0], f"{self.operator} takes no threshold; remove it")
+        if rule.threshold_types and len(given) != 1:
+            wanted = " or ".join(name for name, kind in THRESHOLDS.items() if kind in rule.threshold_types)
+            problem = f"is given beside {given[0]}; give one of them" if given else f"is missing: {self.operator} needs {wanted}"
+            raise FieldError(given[1] if given else wanted.split(" or ")[0], problem)
+        if given and THRESHOLDS[given[0]] not in rule.threshold_types:
+            raise FieldError(given[0], f"{self.operator} compares numbers; use threshold_value_double")
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_is_silently_ignored(self) -> Self:
+        for name in NOT_YET:
+            if getattr(self, name) is not None:
+                raise FieldError(name, "this version has no operator or feature that reads it; remove it")
+        if self.ml_model_enabled:
+            raise FieldError("ml_model_enabled", "this version has no anomaly models; set it to false")
+        return self
+
+
+class FieldError(ValueError):
+    """A problem that a check over several fields pins on one of them."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field, self.message = field, message
+        super().__init__(message)
+
+
+OWNED_COLUMNS = tuple(AlertConfiguration.model_fields)
+"""Columns of alert_configurations that people own."""
+
+
+def parse_configuration(
+    values: Mapping[str, Any], *, file: str | None = None, line_of: Callable[[str | None], int | None] = lambda _: None
+) -> AlertConfiguration:
+    """Raises DefinitionError with every problem found. line_of: the line of a field, or of the alert for None."""
+    try:
+        return AlertConfiguration.model_validate(dict(values))
+    except ValidationError as error:
+        alert_id = values.get("alert_id")
+        problems = [_problem(detail) for detail in error.errors()]
+        raise DefinitionError(
+            [
+                Problem(
+                    message,
+                    field=field,
+                    alert_id=alert_id if isinstance(alert_id, str) else None,
+                    file=file,
+                    line=line_of(field) or line_of(None),
+                )
+                for field, message in problems
+            ]
+        ) from None
+
+
+def _problem(detail: Any) -> tuple[str, str]:
+    """(field, message) of one of pydantic's error details."""
+    cause = detail.get("ctx", {}).get("error")
+    if isinstance(cause, FieldError):
+        return cause.field, cause.message
+    field = str(detail["loc"][0]) if detail["loc"] else ""
+    match detail["type"]:
+        case "missing":
+            return field, "is missing"
+        case "extra_forbidden":
+            return field, f"is no field of an alert{did_you_mean(field, OWNED_COLUMNS)}"
+        case "value_error":
+            return field, str(cause)
+        case "string_pattern_mismatch" if field == "alert_id":
+            return field, f"{detail['input']!r} is not allowed; use 1 to 64 of A-Z, 0-9, _ and -"
+        case "finite_number":
+            return field, f"{detail['input']} is not allowed; use a finite number"
+        case _:
+            shown = detail["input"] if isinstance(detail["input"], str | int | float | bool) else type(detail["input"]).__name__
+            return field, f"{detail['msg'].removeprefix('Input ')} (got {shown!r})"
+
+
+def channel_problem(channel: str) -> str | None:
+    """What is wrong with a notification channel, or None."""
+    if _EMAIL.fullmatch(channel) or _DESTINATION_ID.fullmatch(channel.lower()):
+        return None
+    return f"{channel!r} is neither an e-mail address nor the id of a notification destination (a UUID)"

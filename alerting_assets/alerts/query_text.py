@@ -1,0 +1,128 @@
+"""The user's SQL as text: placeholders resolved where SQL allows it, and the end of the query found.
+
+Works on the tokens of sqlglot's databricks dialect, so that strings, quoted identifiers and comments are told apart;
+everything that is not a placeholder stays as the user wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import Token, TokenType
+
+DIALECT = "databricks"
+
+_PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_STRINGS = (TokenType.STRING, TokenType.RAW_STRING, TokenType.NATIONAL_STRING)
+
+Value = str | int | float | bool
+
+
+class QueryTextError(ValueError):
+    """Says what is wrong with the text; the caller knows the alert and the field."""
+
+
+@dataclass(frozen=True)
+class Identifier:
+    """A value that stands for a catalog, schema, table or column name; already checked to be a plain one."""
+
+    name: str
+
+
+def tokens_of(text: str) -> list[Token]:
+    try:
+        return sqlglot.tokenize(text, dialect=DIALECT)
+    except SqlglotError as error:
+        raise QueryTextError(f"cannot be read as SQL: {str(error).splitlines()[0]}") from None
+
+
+def resolve_placeholders(text: str, values: Mapping[str, Identifier | Value]) -> str:
+    """Replace every `${name}`. Strings become SQL literals, or escaped text where the placeholder stands inside a string literal."""
+    pieces: list[str] = []
+    position = 0
+    for token in tokens_of(text):
+        if token.start < position:
+            continue  # inside a placeholder that is already replaced
+        raw = text[token.start : token.end + 1]
+        if token.token_type in _STRINGS:
+            replaced = _PLACEHOLDER.sub(lambda found: _inside_string(_look_up(found, values), raw), raw)
+            end = token.end + 1
+        elif token.token_type is TokenType.IDENTIFIER:
+            replaced = _PLACEHOLDER.sub(lambda found: _inside_identifier(_look_up(found, values), found[0]), raw)
+            end = token.end + 1
+        elif found := _PLACEHOLDER.match(text, token.start):
+            replaced = _as_sql(_look_up(found, values))
+            end = found.end()
+        else:
+            continue
+        pieces += [text[position : token.start], replaced]
+        position = end
+    pieces.append(text[position:])
+    return "".join(pieces)
+
+
+def trim_query(text: str) -> str:
+    """Without what follows the query: semicolons, comments, white space."""
+    tokens = tokens_of(text)
+    while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
+        tokens.pop()
+    if not tokens:
+        raise QueryTextError("is empty: no query is left without comments")
+    return text[: tokens[-1].end + 1].lstrip()
+
+
+def quote_identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _look_up(found: re.Match[str], values: Mapping[str, Identifier | Value]) -> Identifier | Value:
+    name = found[1]
+    if not _NAME.fullmatch(name):
+        raise QueryTextError(f"{found[0]} is a malformed placeholder; write ${{name}}")
+    if name not in values:
+        known = ", ".join(f"${{{known}}}" for known in sorted(values))
+        raise QueryTextError(f"{found[0]} is not resolved; known here: {known}. Add it under template_params")
+    return values[name]
+
+
+def _as_sql(value: Identifier | Value) -> str:
+    match value:
+        case Identifier(name):
+            return name
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case str():
+            return f"'{_escaped(value)}'"
+        case _:
+            # In parentheses, or a minus sign before the placeholder would make it a comment.
+            return str(value) if value >= 0 else f"({value})"
+
+
+def _inside_string(value: Identifier | Value, literal: str) -> str:
+    text = _bare(value)
+    if literal[:1] in "rR" and not re.fullmatch(r"[^'\"\\]*", text):
+        raise QueryTextError("a parameter with quotes or backslashes cannot stand inside a raw string r'…'")
+    return text if literal[:1] in "rR" else _escaped(text)
+
+
+def _inside_identifier(value: Identifier | Value, placeholder: str) -> str:
+    text = _bare(value)
+    if not re.fullmatch(r"[A-Za-z0-9_]+", text):
+        raise QueryTextError(f"{placeholder} stands inside `…` and its value {text!r} is no plain name")
+    return text
+
+
+def _bare(value: Identifier | Value) -> str:
+    if isinstance(value, Identifier):
+        return value.name
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _escaped(text: str) -> str:
+    """By backslash: doubled quotes are concatenation on Spark and get lost on the embedded engine."""
+    return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"').replace("\n", "\\n").replace("\0", "\\0")
