@@ -1,0 +1,118 @@
+"""YAML files into the table (DESIGN decision 12): YAML owns what it defined, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration
+from alerting_assets.alerts.definitions import parse_definitions
+from alerting_assets.configuration.rows import Row, as_table, owned, read_rows
+from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+
+YAML = "yaml:"
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """alert_ids by what happened to their rows."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    unchanged: tuple[str, ...]
+
+
+def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfiguration]:
+    """All definitions of a folder. rows: the table as it is, to refuse what would take over or wipe out rows.
+
+    Raises DefinitionError. A folder that is missing is fine only while no row came from YAML; one without definitions never is.
+    """
+    from_yaml = [row["alert_id"] for row in rows if str(row["managed_by"]).startswith(YAML)]
+    if not directory.exists():
+        if from_yaml or directory == Path("alerts"):
+            raise DefinitionError([Problem(_missing(directory, len(from_yaml)), file=str(directory))])
+        raise DefinitionError([Problem("ALERTING_DEFINITIONS names a folder that does not exist; create it", file=str(directory))])
+    if not directory.is_dir():
+        raise DefinitionError([Problem("is no folder; ALERTING_DEFINITIONS names the folder of the *.yml files", file=str(directory))])
+    files: dict[str, str] = {}
+    for path in sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")]):
+        try:
+            files[path.name] = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DefinitionError([Problem(f"is not UTF-8 text (byte {error.start})", file=path.name)]) from None
+        except OSError as error:
+            raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=path.name)]) from None
+    if not files:
+        raise DefinitionError([Problem(_missing(directory, len(from_yaml)), file=str(directory))])
+    definitions = parse_definitions(files)
+    owners = {row["alert_id"]: row["managed_by"] for row in rows}
+    taken = [alert for alert in definitions if not owners.get(alert.alert_id, YAML).startswith(YAML)]
+    if taken:
+        raise DefinitionError(
+            [
+                Problem(
+                    f"is already a row managed by {owners[alert.alert_id]!r}; remove the definition, "
+                    f"or give the row up with `alerting config delete {alert.alert_id}`",
+                    "alert_id",
+                    alert.alert_id,
+                    alert.managed_by.removeprefix(YAML),
+                )
+                for alert in taken
+            ]
+        )
+    return definitions
+
+
+def load_definitions(lakehouse: Lakehouse, directory: Path, now: datetime) -> LoadResult:
+    """All or nothing is read; then one MERGE of the rows that differ, and one DELETE of those whose definition is gone."""
+    rows = read_rows(lakehouse)
+    definitions = definitions_from(directory, rows)
+    result = _difference(rows, definitions)
+    writes = set(result.added) | set(result.changed)
+    if writes:
+        lakehouse.merge(
+            ALERT_CONFIGURATIONS.name,
+            as_table([alert for alert in definitions if alert.alert_id in writes], now),
+            on=["alert_id"],
+            update=[*(name for name in OWNED_COLUMNS if name != "alert_id"), "updated_at"],
+            matched_if=f"target.managed_by LIKE '{YAML}%'",
+        )
+    if result.removed:
+        lakehouse.delete(ALERT_CONFIGURATIONS.name, pa.table({"alert_id": list(result.removed)}))
+    return result
+
+
+def rows_after_load(rows: Sequence[Row], definitions: Sequence[AlertConfiguration]) -> list[Row]:
+    """What the table will hold once these definitions are loaded; for a plan that writes nothing."""
+    by_id = {row["alert_id"]: row for row in rows}
+    empty = dict.fromkeys(ALERT_CONFIGURATIONS.column_names)
+    kept = [row for row in rows if not row["managed_by"].startswith(YAML)]
+    defined = [{**by_id.get(alert.alert_id, empty), **alert.row()} for alert in definitions]
+    return sorted([*kept, *defined], key=lambda row: str(row["alert_id"]))
+
+
+def _difference(rows: Sequence[Row], definitions: Sequence[AlertConfiguration]) -> LoadResult:
+    before = {row["alert_id"]: row for row in rows}
+    after = {alert.alert_id: alert.row() for alert in definitions}
+    same = {alert_id for alert_id, row in after.items() if alert_id in before and owned(before[alert_id]) == row}
+    return LoadResult(
+        added=tuple(sorted(after.keys() - before.keys())),
+        changed=tuple(sorted((after.keys() & before.keys()) - same)),
+        removed=tuple(sorted(key for key, row in before.items() if row["managed_by"].startswith(YAML) and key not in after)),
+        unchanged=tuple(sorted(same)),
+    )
+
+
+def _missing(directory: Path, from_yaml: int) -> str:
+    lost = f"; {from_yaml} configured alerts came from YAML and would all be removed, so nothing was changed" if from_yaml else ""
+    return (
+        f"no alert definitions (*.yml) in {directory}{lost}. Write one (README: your first alert), or set ALERTING_DEFINITIONS "
+        "to the folder that holds them"
+    )
