@@ -28,7 +28,9 @@ def set_fields(lakehouse: Lakehouse, alert_id: str, fields: Mapping[str, str], n
     for name, text in fields.items():
         if name not in OWNED_COLUMNS or name in ("alert_id", "managed_by"):
             settable = [column for column in OWNED_COLUMNS if column not in ("alert_id", "managed_by")]
-            raise DefinitionError([Problem(f"is no field that can be set{did_you_mean(name, settable)}", name, alert_id)])
+            raise DefinitionError(
+                [Problem(f"is no field that can be set{did_you_mean(name, settable)}", name, alert_id)]
+            )
         values[name] = _value(alert_id, name, text)
     configuration = parse_configuration({**values, "alert_id": alert_id, "managed_by": "sql"})
     if row is None or owned(row) != configuration.row():
@@ -55,7 +57,9 @@ def delete_alert(lakehouse: Lakehouse, alert_id: str) -> None:
 def _refuse_yaml(alert_id: str, row: Mapping[str, Any] | None) -> None:
     if row is not None and row["managed_by"].startswith(YAML):
         file = row["managed_by"].removeprefix(YAML)
-        raise DefinitionError([Problem(f"is defined in {file}, which would undo this; change it there", None, alert_id)])
+        raise DefinitionError(
+            [Problem(f"is defined in {file}, which would undo this; change it there", None, alert_id)]
+        )
 
 
 def _value(alert_id: str, name: str, text: str) -> Any:
@@ -63,7 +67,9 @@ def _value(alert_id: str, name: str, text: str) -> Any:
     kinds = get_args(annotation) or (annotation,)
     if text == "null":
         return None
-    if not {bool, float, int}.intersection(kinds) and not any(hasattr(kind, "__origin__") for kind in (annotation, *kinds)):
+    if not {bool, float, int}.intersection(kinds) and not any(
+        hasattr(kind, "__origin__") for kind in (annotation, *kinds)
+    ):
         return text  # strings and names stay as they are written
     try:
         return YamlReader(typ="safe", pure=True).load(text)

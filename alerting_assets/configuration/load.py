@@ -32,15 +32,13 @@ class LoadResult:
 def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfiguration]:
     """All definitions of a folder. rows: the table as it is, to refuse what would take over or wipe out rows.
 
-    Raises DefinitionError. A folder that is missing is fine only while no row came from YAML; one without definitions never is.
+    Raises DefinitionError; a folder that is missing or holds no definitions is one, too: it never means "remove all alerts".
     """
-    from_yaml = [row["alert_id"] for row in rows if str(row["managed_by"]).startswith(YAML)]
-    if not directory.exists():
-        if from_yaml or directory == Path("alerts"):
-            raise DefinitionError([Problem(_missing(directory, len(from_yaml)), file=str(directory))])
-        raise DefinitionError([Problem("ALERTING_DEFINITIONS names a folder that does not exist; create it", file=str(directory))])
-    if not directory.is_dir():
-        raise DefinitionError([Problem("is no folder; ALERTING_DEFINITIONS names the folder of the *.yml files", file=str(directory))])
+    from_yaml = [row["alert_id"] for row in rows if row["managed_by"].startswith(YAML)]
+    if directory.exists() and not directory.is_dir():
+        raise DefinitionError(
+            [Problem("is no folder; ALERTING_DEFINITIONS names the folder of the *.yml files", file=str(directory))]
+        )
     files: dict[str, str] = {}
     for path in sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")]):
         try:
@@ -50,7 +48,7 @@ def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfigur
         except OSError as error:
             raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=path.name)]) from None
     if not files:
-        raise DefinitionError([Problem(_missing(directory, len(from_yaml)), file=str(directory))])
+        raise DefinitionError([Problem(_missing(len(from_yaml)), file=str(directory))])
     definitions = parse_definitions(files)
     owners = {row["alert_id"]: row["managed_by"] for row in rows}
     taken = [alert for alert in definitions if not owners.get(alert.alert_id, YAML).startswith(YAML)]
@@ -105,14 +103,17 @@ def _difference(rows: Sequence[Row], definitions: Sequence[AlertConfiguration]) 
     return LoadResult(
         added=tuple(sorted(after.keys() - before.keys())),
         changed=tuple(sorted((after.keys() & before.keys()) - same)),
-        removed=tuple(sorted(key for key, row in before.items() if row["managed_by"].startswith(YAML) and key not in after)),
+        removed=tuple(
+            sorted(key for key, row in before.items() if row["managed_by"].startswith(YAML) and key not in after)
+        ),
         unchanged=tuple(sorted(same)),
     )
 
 
-def _missing(directory: Path, from_yaml: int) -> str:
-    lost = f"; {from_yaml} configured alerts came from YAML and would all be removed, so nothing was changed" if from_yaml else ""
-    return (
-        f"no alert definitions (*.yml) in {directory}{lost}. Write one (README: your first alert), or set ALERTING_DEFINITIONS "
-        "to the folder that holds them"
+def _missing(from_yaml: int) -> str:
+    lost = (
+        f"; {from_yaml} configured alerts came from YAML and would all be removed, so nothing was changed"
+        if from_yaml
+        else ""
     )
+    return f"holds no alert definitions (*.yml){lost}. Write one (README: your first alert), or point ALERTING_DEFINITIONS to their folder"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from alerting_assets.alerts.compiled import CompiledAlert, Target
+from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.errors import CompileError, DefinitionError, Problem
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -20,10 +22,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ConfiguredAlert:
-    """A row read back. configuration is None when the row itself is wrong (somebody wrote it by other means than ours)."""
+    """A row, checked and compiled. With problems there is no compiled alert, and nobody else is touched by that."""
 
     alert_id: str
+    name: str
+    severity: str
     configuration: AlertConfiguration | None
+    compiled: CompiledAlert | None
     problems: tuple[Problem, ...] = ()
 
 
@@ -43,24 +48,32 @@ def owned(row: Mapping[str, Any]) -> Row:
     return {name: row[name] for name in OWNED_COLUMNS}
 
 
-def to_alerts(rows: Iterable[Mapping[str, Any]]) -> list[ConfiguredAlert]:
-    """A row that is wrong costs its own alert only. So does an alert_id that two rows share: all of them are wrong."""
-    alerts = []
-    seen: dict[str, int] = {}
-    rows = list(rows)
+def to_alerts(rows: Iterable[Row], target: Target) -> list[ConfiguredAlert]:
+    """One a row. Rows that share an alert_id become one alert with that problem."""
+    by_id: dict[str, list[Row]] = {}
     for row in rows:
-        seen[row["alert_id"]] = seen.get(row["alert_id"], 0) + 1
-    for row in {row["alert_id"]: row for row in rows}.values():
-        alert_id = row["alert_id"]
-        if seen[alert_id] > 1:
-            problem = Problem(f"{seen[alert_id]} rows of alert_configurations share it; keep one", "alert_id", alert_id)
-            alerts.append(ConfiguredAlert(alert_id, None, (problem,)))
-            continue
-        try:
-            alerts.append(ConfiguredAlert(alert_id, parse_configuration(owned(row))))
-        except DefinitionError as error:
-            alerts.append(ConfiguredAlert(alert_id, None, error.problems))
-    return alerts
+        by_id.setdefault(row["alert_id"], []).append(row)
+    return [_to_alert(same_id, target) for same_id in by_id.values()]
+
+
+def _to_alert(rows: Sequence[Row], target: Target) -> ConfiguredAlert:
+    row = rows[0]
+    alert_id = row["alert_id"]
+    configuration = None
+    try:
+        if len(rows) > 1:
+            raise DefinitionError(
+                [Problem(f"{len(rows)} rows of alert_configurations share it; keep one", "alert_id", alert_id)]
+            )
+        configuration = parse_configuration(owned(row))
+        compiled = compile_alert(configuration, target)
+    except DefinitionError as error:
+        problems = error.problems
+    except CompileError as error:
+        problems = (Problem(error.message, error.field, alert_id),)
+    else:
+        return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, compiled)
+    return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, None, problems)
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:

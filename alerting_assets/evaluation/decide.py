@@ -1,0 +1,89 @@
+"""The decision that a deployed alert takes on the result of its query; pure."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from alerting_assets.alerts.compiled import CompiledAlert, Threshold
+from alerting_assets.alerts.operators import EmptyResultState, Operator, State
+
+
+@dataclass(frozen=True)
+class Decision:
+    """value: the measured value of the first row; None when it is NULL or there is no row (row_count tells them apart).
+    threshold_met: None when there was nothing to compare. error: for State.ERROR, one sentence."""
+
+    state: State
+    value: Any
+    row_count: int
+    threshold_met: bool | None
+    error: str | None = None
+
+    @property
+    def number(self) -> float | None:
+        """The value for `query_result_value`: numbers, and true and false as 1 and 0."""
+        return float(self.value) if isinstance(self.value, bool | int | float | Decimal) else None
+
+    @property
+    def text(self) -> str | None:
+        """The value for `query_result_string`: what is no number; true and false in words."""
+        if isinstance(self.value, bool):
+            return str(self.value).lower()
+        return None if self.value is None or self.number is not None else str(self.value)
+
+
+_COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
+    Operator.GREATER_THAN: operator.gt,
+    Operator.GREATER_THAN_OR_EQUAL: operator.ge,
+    Operator.LESS_THAN: operator.lt,
+    Operator.LESS_THAN_OR_EQUAL: operator.le,
+    Operator.EQUAL: operator.eq,
+    Operator.NOT_EQUAL: operator.ne,
+}
+
+
+def decide(alert: CompiledAlert, result: pa.Table) -> Decision:
+    """result: the rows of the compiled SQL, at most one."""
+    if alert.value_column not in result.column_names:
+        names = ", ".join(result.column_names)
+        return Decision(
+            State.ERROR, None, result.num_rows, None, f"the result has no column {alert.value_column!r}; it has {names}"
+        )
+    if result.num_rows == 0:
+        return _empty(alert.empty_result_state)
+    value = result.column(alert.value_column)[0].as_py()
+    if alert.operator is Operator.IS_NULL or alert.operator is Operator.IS_NOT_NULL:
+        return _met((value is None) == (alert.operator is Operator.IS_NULL), value, result.num_rows)
+    if value is None:
+        return _met(False, None, result.num_rows)
+    if not _comparable(value, alert.threshold):
+        error = f"{alert.value_column} is {value!r} ({type(value).__name__}); it cannot be compared with the threshold {alert.threshold!r}"
+        return Decision(State.ERROR, value, result.num_rows, None, error)
+    if isinstance(value, Decimal):
+        value = float(value)
+    return _met(_COMPARE[alert.operator](value, alert.threshold), value, result.num_rows)
+
+
+def _met(met: bool, value: Any, row_count: int) -> Decision:
+    return Decision(State.TRIGGERED if met else State.OK, value, row_count, met)
+
+
+def _empty(state: EmptyResultState) -> Decision:
+    if state is EmptyResultState.ERROR:
+        return Decision(State.ERROR, None, 0, None, "the query returned no row, and empty_result_state is ERROR")
+    return Decision(State(state.value), None, 0, None)
+
+
+def _comparable(value: Any, threshold: Threshold) -> bool:
+    """bool is no number here, though Python takes it for one."""
+    if isinstance(value, bool) or isinstance(threshold, bool):
+        return isinstance(value, bool) and isinstance(threshold, bool)
+    if isinstance(value, str) or isinstance(threshold, str):
+        return isinstance(value, str) and isinstance(threshold, str)
+    return isinstance(value, int | float | Decimal)
