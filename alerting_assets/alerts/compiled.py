@@ -68,7 +68,8 @@ class CompiledAlert:
         notification: dict[str, Any] = {
             "notify_on_ok": self.notify_on_ok,
             "subscriptions": [
-                {"user_email": channel} if "@" in channel else {"destination_id": channel} for channel in sorted(set(self.channels))
+                {"user_email": channel} if "@" in channel else {"destination_id": channel}
+                for channel in sorted(set(self.channels))
             ],
         }
         if self.retrigger_seconds is not None:

@@ -30,7 +30,9 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         if problem := channel_problem(channel):
             raise CompileError(configuration.alert_id, "notification_channels", problem)
     try:
-        source_sql = trim_query(resolve_placeholders(configuration.alert_query_template, _values(configuration, target)))
+        source_sql = trim_query(
+            resolve_placeholders(configuration.alert_query_template, _values(configuration, target))
+        )
     except QueryTextError as error:
         raise CompileError(configuration.alert_id, "alert_query_template", str(error)) from None
     return CompiledAlert(
@@ -56,10 +58,15 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
 
 
 def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Identifier | Value]:
-    values: dict[str, Identifier | Value] = {"catalog": Identifier(target.catalog), "gold_schema": Identifier(target.schema)}
+    values: dict[str, Identifier | Value] = {
+        "catalog": Identifier(target.catalog),
+        "gold_schema": Identifier(target.schema),
+    }
     for name, text in (configuration.template_params or {}).items():
         if name in ("catalog", "gold_schema"):
-            raise CompileError(configuration.alert_id, "template_params", f"{name} is a setting and cannot be a parameter")
+            raise CompileError(
+                configuration.alert_id, "template_params", f"{name} is a setting and cannot be a parameter"
+            )
         try:
             value = json.loads(text)
         except ValueError:
@@ -67,7 +74,9 @@ def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Iden
                 configuration.alert_id, "template_params", f"{name}: {text!r} is not JSON; write a string as '\"text\"'"
             ) from None
         if not isinstance(value, str | int | float) or value != value or value in (float("inf"), float("-inf")):
-            raise CompileError(configuration.alert_id, "template_params", f"{name} must be a string, a finite number, true or false")
+            raise CompileError(
+                configuration.alert_id, "template_params", f"{name} must be a string, a finite number, true or false"
+            )
         values[name] = value
     return values
 

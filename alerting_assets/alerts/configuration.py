@@ -8,11 +8,28 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 from quartz_cron_checker import QuartzCronChecker
 from rapidfuzz import process
 
-from alerting_assets.alerts.operators import OPERATORS, Aggregation, Domain, EmptyResultState, Operator, Severity, ValueType
+from alerting_assets.alerts.operators import (
+    OPERATORS,
+    Aggregation,
+    Domain,
+    EmptyResultState,
+    Operator,
+    Severity,
+    ValueType,
+)
 from alerting_assets.errors import DefinitionError, Problem
 
 _DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -59,6 +76,12 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _unicode(value: str) -> str:
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"{value!r} holds half of a surrogate pair, which is no text; write the character itself")
+    return value
+
+
 def _one_of(kind: type[StrEnum]) -> Callable[[Any], Any]:
     def check(value: Any) -> Any:
         if value is None or isinstance(value, kind):
@@ -77,6 +100,7 @@ def did_you_mean(word: str, names: Any) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
+Text = Annotated[str, AfterValidator(_unicode)]
 NonEmpty = Annotated[str, Field(min_length=1)]
 
 
@@ -103,7 +127,7 @@ class AlertConfiguration(BaseModel):
     threshold_value_bool: bool | None = None
     threshold_value_min: FiniteFloat | None = None
     threshold_value_max: FiniteFloat | None = None
-    threshold_value_list: list[str] | None = None
+    threshold_value_list: list[Text] | None = None
     change_direction: str | None = None
     change_lookback_seconds: int | None = None
     for_evaluations: int | None = None
@@ -112,13 +136,13 @@ class AlertConfiguration(BaseModel):
     schedule_cron: Annotated[str, AfterValidator(_quartz)]
     schedule_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     is_enabled: bool = True
-    notification_channels: list[str] = []
+    notification_channels: list[Text] = []
     notify_on_ok: bool = False
     retrigger_seconds: Annotated[int, Field(ge=0)] | None = None
     custom_subject_template: str | None = None
     custom_body_template: str | None = None
     template_id: str | None = None
-    template_params: dict[str, str] | None = None
+    template_params: dict[Text, Text] | None = None
     ml_model_enabled: bool = False
     ml_model_name: str | None = None
     ml_threshold: FiniteFloat | None = None
@@ -128,7 +152,7 @@ class AlertConfiguration(BaseModel):
     ml_allow_critical: bool = False
     owner: NonEmpty
     managed_by: NonEmpty = "sql"
-    tags: dict[str, str] | None = None
+    tags: dict[Text, Text] | None = None
 
     @property
     def threshold(self) -> float | str | bool | None:
@@ -146,7 +170,11 @@ class AlertConfiguration(BaseModel):
             raise FieldError(given[0], f"{self.operator} takes no threshold; remove it")
         if rule.threshold_types and len(given) != 1:
             wanted = " or ".join(name for name, kind in THRESHOLDS.items() if kind in rule.threshold_types)
-            problem = f"is given beside {given[0]}; give one of them" if given else f"is missing: {self.operator} needs {wanted}"
+            problem = (
+                f"is given beside {given[0]}; give one of them"
+                if given
+                else f"is missing: {self.operator} needs {wanted}"
+            )
             raise FieldError(given[1] if given else wanted.split(" or ")[0], problem)
         if given and THRESHOLDS[given[0]] not in rule.threshold_types:
             raise FieldError(given[0], f"{self.operator} compares numbers; use threshold_value_double")
@@ -215,7 +243,11 @@ def _problem(detail: Any) -> tuple[str, str]:
         case "finite_number":
             return field, f"{detail['input']} is not allowed; use a finite number"
         case _:
-            shown = detail["input"] if isinstance(detail["input"], str | int | float | bool) else type(detail["input"]).__name__
+            shown = (
+                detail["input"]
+                if isinstance(detail["input"], str | int | float | bool)
+                else type(detail["input"]).__name__
+            )
             return field, f"{detail['msg'].removeprefix('Input ')} (got {shown!r})"
 
 

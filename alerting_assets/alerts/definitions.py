@@ -42,7 +42,13 @@ def parse_definitions(files: Mapping[str, str]) -> list[AlertConfiguration]:
             place = f"{file}:{_line(entry)}"
             if alert.alert_id in places:
                 problems.append(
-                    Problem(f"is already used at {places[alert.alert_id]}", "alert_id", alert.alert_id, file, _line(entry, "alert_id"))
+                    Problem(
+                        f"is already used at {places[alert.alert_id]}",
+                        "alert_id",
+                        alert.alert_id,
+                        file,
+                        _line(entry, "alert_id"),
+                    )
                 )
                 continue
             places[alert.alert_id] = place
@@ -57,16 +63,23 @@ def _entries(file: str, text: str) -> Iterator[CommentedMap]:
         document = YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise DefinitionError([Problem(f"YAML: {error.problem or error.context}", file=file, line=mark.line + 1 if mark else 1)]) from None
+        raise DefinitionError(
+            [Problem(f"YAML: {error.problem or error.context}", file=file, line=mark.line + 1 if mark else 1)]
+        ) from None
     except YAMLError as error:
         raise DefinitionError([Problem(f"YAML: {str(error).splitlines()[0]}", file=file, line=1)]) from None
     if document is None:
-        raise DefinitionError([Problem("holds no alert; write a list under `alerts:`, or delete the file", file=file, line=1)])
+        raise DefinitionError(
+            [Problem("holds no alert; write a list under `alerts:`, or delete the file", file=file, line=1)]
+        )
     if isinstance(document, CommentedMap) and "alerts" in document:
         unknown = [str(key) for key in document if key != "alerts"]
         if unknown:
             raise DefinitionError(
-                [Problem(f"{key!r} is not known beside `alerts`", file=file, line=_line(document, key)) for key in unknown]
+                [
+                    Problem(f"{key!r} is not known beside `alerts`", file=file, line=_line(document, key))
+                    for key in unknown
+                ]
             )
         document = document["alerts"]
     elif isinstance(document, CommentedMap):
@@ -90,12 +103,15 @@ def _parse(entry: CommentedMap, file: str) -> AlertConfiguration:
         values["template_params"] = {str(name): json.dumps(value) for name, value in parameters.items()}
     try:
         alert = parse_configuration(
-            {**values, "managed_by": f"yaml:{file}"}, file=file, line_of=lambda field: _line(entry, field) if field in entry else None
+            {**values, "managed_by": f"yaml:{file}"},
+            file=file,
+            line_of=lambda field: _line(entry, field) if field in entry else None,
         )
     except DefinitionError as error:
         place = _line(entry)
         problems += [
-            problem if problem.line else Problem(problem.message, problem.field, problem.alert_id, file, place) for problem in error.problems
+            problem if problem.line else Problem(problem.message, problem.field, problem.alert_id, file, place)
+            for problem in error.problems
         ]
     if problems:
         raise DefinitionError(problems)

@@ -1,0 +1,2 @@
+SELECT MAX(list_cost) AS cost FROM t ORDER BY 1
+LIMIT 1

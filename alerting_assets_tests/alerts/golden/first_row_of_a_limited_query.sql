@@ -1,0 +1,5 @@
+SELECT *
+FROM (
+SELECT cost FROM t ORDER BY cost DESC LIMIT 5
+) AS alert_query
+LIMIT 1

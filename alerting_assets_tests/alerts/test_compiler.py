@@ -1,0 +1,212 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlglot
+from databricks.bundles.alerts import Alert
+from databricks.sdk.service.sql import AlertV2
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from alerting_assets.alerts.compiled import Target
+from alerting_assets.alerts.marker import Marker, mark, read_marker, strip_marker
+from alerting_assets.alerts.operators import OPERATORS, Aggregation, Operator, ValueType
+from alerting_assets.alerts.query_text import resolve_placeholders
+from alerting_assets.errors import CompileError
+from alerting_assets_tests.examples import compiled
+from alerting_assets_tests.golden import assert_matches
+
+pytestmark = pytest.mark.unit
+
+GOLDEN = Path(__file__).parent / "golden"
+NONCE = "0123456789abcdef0123456789abcdef"
+
+FORMS: dict[str, dict[str, Any]] = {
+    "aggregated": {},
+    "count_distinct": {"aggregation_type": "COUNT_DISTINCT"},
+    "first_row": {
+        "aggregation_type": None,
+        "alert_query_template": "SELECT MAX(list_cost) AS cost FROM t ORDER BY 1;\n-- done",
+    },
+    "first_row_of_a_limited_query": {
+        "aggregation_type": None,
+        "alert_query_template": "SELECT cost FROM t ORDER BY cost DESC LIMIT 5",
+    },
+    "trailing_comment": {"alert_query_template": "SELECT 1 AS cost -- the end"},
+    "with_clause": {"alert_query_template": "WITH a AS (SELECT 1 AS cost) SELECT cost FROM a"},
+    "parameters": {
+        "alert_query_template": (
+            "SELECT cost FROM ${catalog}.${gold_schema}.t\n"
+            "WHERE day > CURRENT_DATE() - INTERVAL ${days} DAYS AND owner = ${owner} AND note = '${owner}: ${days}' -- ${comment} stays"
+        ),
+        "template_params": {"days": "7", "owner": json.dumps('o\'brien \\ "x"')},
+    },
+    "odd_column": {"aggregation_column": "the `cost`", "alert_query_template": "SELECT 1 AS `the ``cost```"},
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_deployed_text_is(name: str) -> None:
+    assert_matches(GOLDEN / f"{name}.sql", compiled(**FORMS[name]).sql + "\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("number", {}),
+        (
+            "string",
+            {
+                "threshold_value_double": None,
+                "threshold_value_string": "FAILED",
+                "operator": "EQUAL",
+                "aggregation_type": None,
+            },
+        ),
+        (
+            "bool",
+            {
+                "threshold_value_double": None,
+                "threshold_value_bool": False,
+                "operator": "NOT_EQUAL",
+                "aggregation_type": None,
+            },
+        ),
+        ("null", {"threshold_value_double": None, "operator": "IS_NULL"}),
+        (
+            "everything",
+            {
+                "notification_channels": ["b@example.com", "a@example.com", "0a1b2c3d-0000-4000-8000-000000000001"],
+                "notify_on_ok": True,
+                "retrigger_seconds": 3600,
+                "custom_subject_template": "{{ALERT_NAME}} is {{ALERT_STATUS}}",
+                "custom_body_template": "Value: {{QUERY_RESULT_VALUE}}",
+                "empty_result_state": "ERROR",
+                "is_enabled": False,
+                "schedule_timezone": "Europe/Berlin",
+            },
+        ),
+    ],
+)
+def test_the_payload_is(name: str, changes: dict[str, Any]) -> None:
+    body = compiled(Target("c", "s", "prod", "w1", "/Workspace/Shared/alerts"), **changes).body(NONCE)
+    assert_matches(GOLDEN / f"payload_{name}.json", json.dumps(body, indent=2) + "\n")
+
+
+operators = st.sampled_from(Operator)
+printable = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=40)
+
+
+@st.composite
+def configurations(draw: st.DrawFn) -> dict[str, Any]:
+    operator = draw(operators)
+    kinds = sorted(OPERATORS[operator].threshold_types)
+    threshold: dict[str, Any] = {"threshold_value_double": None}
+    if kinds:
+        match draw(st.sampled_from(kinds)):
+            case ValueType.NUMBER:
+                threshold = {"threshold_value_double": draw(st.floats(allow_nan=False, allow_infinity=False))}
+            case ValueType.STRING:
+                threshold |= {"threshold_value_string": draw(printable)}
+            case _:
+                threshold |= {"threshold_value_bool": draw(st.booleans())}
+    return {
+        "operator": operator.value,
+        **threshold,
+        "aggregation_type": draw(st.none() | st.sampled_from([item.value for item in Aggregation])),
+        "aggregation_column": draw(printable),
+        "alert_name": draw(printable),
+        "empty_result_state": draw(st.sampled_from(["OK", "TRIGGERED", "ERROR"])),
+        "notify_on_ok": draw(st.booleans()),
+        "retrigger_seconds": draw(st.none() | st.integers(0, 10**6)),
+        "custom_subject_template": draw(st.none() | printable),
+    }
+
+
+@given(changes=configurations())
+def test_every_payload_is_one_that_databricks_knows(changes: dict[str, Any]) -> None:
+    body = compiled(**changes).body(NONCE)
+    Alert.from_dict(body)
+    assert AlertV2.from_dict(body).evaluation.comparison_operator.value == changes["operator"]
+    assert json.loads(json.dumps(body, allow_nan=False)) == body
+
+
+@given(changes=configurations())
+def test_the_deployed_text_is_one_query_that_yields_the_column(changes: dict[str, Any]) -> None:
+    alert = compiled(**changes)
+    (tree,) = sqlglot.parse(alert.body(NONCE)["query_text"], dialect="databricks")
+    assert isinstance(tree, exp.Select)
+    if changes["aggregation_type"]:
+        assert tree.named_selects == [changes["aggregation_column"]]
+
+
+@given(value=st.text(max_size=40), quote=st.sampled_from(["'", '"']))
+def test_a_parameter_reaches_the_query_as_the_very_same_string(value: str, quote: str) -> None:
+    bare = resolve_placeholders("SELECT ${p}", {"p": value})
+    inside = resolve_placeholders(f"SELECT {quote}<${{p}}>{quote}", {"p": value})
+    assert sqlglot.parse_one(bare, dialect="databricks").selects[0].this == value
+    assert sqlglot.parse_one(inside, dialect="databricks").selects[0].this == f"<{value}>"
+
+
+def test_a_negative_parameter_behind_a_minus_sign_is_no_comment() -> None:
+    assert resolve_placeholders("SELECT 1 -${p}", {"p": -2}) == "SELECT 1 -(-2)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "says"),
+    [
+        ({"alert_query_template": "SELECT ${dys} AS cost"}, "alert_query_template", "${dys} is not resolved"),
+        ({"alert_query_template": "SELECT '${dys}' AS cost"}, "alert_query_template", "${dys} is not resolved"),
+        ({"alert_query_template": "SELECT ${} AS cost"}, "alert_query_template", "malformed"),
+        ({"alert_query_template": "-- nothing"}, "alert_query_template", "is empty"),
+        ({"alert_query_template": " ; "}, "alert_query_template", "is empty"),
+        ({"alert_query_template": "SELECT 'abc"}, "alert_query_template", "cannot be read as SQL"),
+        ({"template_params": {"catalog": '"x"'}}, "template_params", "is a setting"),
+        ({"template_params": {"p": "{}"}}, "template_params", "must be a string"),
+        ({"template_params": {"p": "NaN"}}, "template_params", "finite"),
+        ({"template_params": {"p": "7 days"}}, "template_params", "is not JSON"),
+        ({"notification_channels": ["#ops"]}, "notification_channels", "'#ops' is neither an e-mail address nor"),
+    ],
+)
+def test_what_cannot_be_compiled_names_alert_field_and_reason(changes: dict[str, Any], field: str, says: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        compiled(**changes)
+    assert (caught.value.alert_id, caught.value.field) == ("COST-001", field)
+    assert says in caught.value.message
+
+
+def test_hashes_change_with_what_they_stand_for_and_with_nothing_else() -> None:
+    alert = compiled()
+    assert compiled(alert_description="new", owner="other", tags={"a": "b"}).config_hash == alert.config_hash
+    renamed = compiled(alert_name="Other name", notification_channels=["a@example.com"])
+    assert (renamed.compiled_hash, renamed.config_hash != alert.config_hash) == (alert.compiled_hash, True)
+    assert compiled(threshold_value_double=101.0).compiled_hash != alert.compiled_hash
+
+
+def test_the_order_of_channels_means_nothing() -> None:
+    one, other = (compiled(notification_channels=names) for names in (["a@x.org", "b@x.org"], ["b@x.org", "a@x.org"]))
+    assert one.config_hash == other.config_hash
+
+
+@given(text=st.text(max_size=80))
+def test_a_marker_is_read_back_and_stripped(text: str) -> None:
+    marker = Marker("A-1", "prod", NONCE)
+    assert read_marker(mark(text, marker)) == marker
+    assert strip_marker(mark(text, marker)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "SELECT 1",
+        f" /* alerting_assets alert_id=A environment=e nonce={NONCE} */\nSELECT 1",
+        f"/* alerting_assets alert_id=A environment=e nonce={NONCE[1:]} */\nSELECT 1",
+        f"/* alerting_assets alert_id=a environment=e nonce={NONCE} */\nSELECT 1",
+        f"SELECT 1 /* alerting_assets alert_id=A environment=e nonce={NONCE} */",
+    ],
+)
+def test_anything_but_our_exact_marker_is_foreign(text: str) -> None:
+    assert read_marker(text) is None

@@ -1,0 +1,134 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting_assets.alerts.definitions import parse_definitions
+from alerting_assets.errors import DefinitionError
+from alerting_assets_tests.examples import values
+
+pytestmark = pytest.mark.unit
+
+GOOD = """\
+alerts:
+  - alert_id: COST-001
+    alert_name: Daily cost
+    agent_domain: COST
+    severity: WARNING
+    alert_query_template: |
+      SELECT 1 AS cost
+    aggregation_column: cost
+    operator: GREATER_THAN
+    threshold_value_double: 100
+    schedule_cron: 0 0 8 * * ?
+    owner: finops@example.com
+"""
+
+
+def messages(text: str, **more: str) -> list[str]:
+    with pytest.raises(DefinitionError) as caught:
+        parse_definitions({"a.yml": text, **more})
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_file_may_hold_a_list_or_a_single_alert() -> None:
+    single = "\n".join(line[4:] for line in GOOD.replace("  - ", "    ", 1).splitlines()[1:])
+    assert parse_definitions({"a.yml": GOOD}) == parse_definitions({"a.yml": single})
+
+
+def test_an_alert_belongs_to_the_file_that_defines_it() -> None:
+    (alert,) = parse_definitions({"cost.yml": GOOD})
+    assert alert.managed_by == "yaml:cost.yml"
+    assert alert.threshold_value_double == 100.0
+    assert (alert.schedule_timezone, alert.empty_result_state, alert.is_enabled) == ("UTC", "OK", True)
+
+
+@pytest.mark.parametrize(
+    ("replace", "by", "place", "says"),
+    [
+        ("owner: finops", "ownr: finops", "a.yml:12", "did you mean 'owner'"),
+        ("0 0 8 * * ?", "0 0 8 * * 1", "a.yml:11", "is no Quartz cron expression"),
+        ("0 0 8 * * ?", "0 8 * * *", "a.yml:11", "schedule_cron"),
+        ("    owner:", "    schedule_timezone: Europe/Berln\n    owner:", "a.yml:12", "did you mean 'Europe/Berlin'"),
+        ("GREATER_THAN", "GREATER", "a.yml:9", "did you mean 'GREATER_THAN'"),
+        ("GREATER_THAN", "BETWEEN", "a.yml:9", "'BETWEEN' is not one of"),
+        ("double: 100", "double: .nan", "a.yml:10", "use a finite number"),
+        ("double: 100", "double: .inf", "a.yml:10", "use a finite number"),
+        ("double: 100", "double: lots", "a.yml:10", "threshold_value_double"),
+        ("    threshold_value_double: 100\n", "", "a.yml:2", "is missing"),
+        ("    aggregation_column: cost\n", "", "a.yml:2", "aggregation_column: is missing"),
+        ("COST-001", "cost 1", "a.yml:2", "use 1 to 64 of A-Z"),
+        ("severity: WARNING", "severity: MAJOR", "a.yml:5", "'MAJOR' is not one of CRITICAL, WARNING, INFO"),
+        ("GREATER_THAN", "IS_NULL", "a.yml:10", "takes no threshold"),
+        ("    owner:", "    threshold_value_string: x\n    owner:", "a.yml:12", "give one of them"),
+        ("    owner:", '    tags: {team: "\\uD800"}\n    owner:', "a.yml:12", "half of a surrogate pair"),
+        ("    owner:", "    ml_threshold: 3\n    owner:", "a.yml:12", "remove it"),
+        ("    owner:", "    managed_by: me\n    owner:", "a.yml:12", "set by the loader"),
+    ],
+)
+def test_a_wrong_field_is_named_with_file_line_and_a_way_out(replace: str, by: str, place: str, says: str) -> None:
+    assert replace in GOOD
+    found = messages(GOOD.replace(replace, by, 1))
+    assert any(message.startswith(place) and says in message for message in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("alerts:\n  - alert_id: [", "a.yml:2: YAML"),
+        ("alerts:\n\t- x", "a.yml:2: YAML"),
+        ("", "holds no alert"),
+        ("alerts: []", "expected a list of alerts"),
+        ("alerts:\n  - just words", "a.yml:2: an alert is a mapping"),
+        ("alerts: 3", "expected a list"),
+        ("just words", "expected a list"),
+        ("alerts:\n  - alert_id: A\n    alert_id: B", "a.yml"),
+        (GOOD + "version: 2\n", "'version' is not known beside `alerts`"),
+    ],
+)
+def test_a_file_that_is_no_list_of_alerts_is_named_with_its_line(text: str, says: str) -> None:
+    assert any(says in message for message in messages(text))
+
+
+def test_a_duplicate_alert_id_names_both_places() -> None:
+    (message,) = messages(GOOD, **{"b.yml": GOOD})
+    assert message == "b.yml:2: alert COST-001 alert_id: is already used at a.yml:2"
+
+
+def test_every_problem_of_every_file_is_told_at_once() -> None:
+    found = messages(GOOD.replace("COST", "cosst"), **{"b.yml": GOOD.replace("owner", "ownr"), "c.yml": "alerts: ["})
+    assert {message.split(":")[0] for message in found} == {"a.yml", "b.yml", "c.yml"}
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
+
+
+@given(
+    name=words,
+    query=words,
+    channels=st.lists(words, max_size=3),
+    threshold=st.floats(allow_nan=False, allow_infinity=False),
+    tags=st.dictionaries(words, words, max_size=3),
+)
+def test_what_yaml_says_is_what_the_alert_holds(
+    name: str, query: str, channels: list[str], threshold: float, tags: dict[str, str]
+) -> None:
+    entry = values(
+        alert_name=name,
+        alert_query_template=query,
+        notification_channels=channels,
+        threshold_value_double=threshold,
+        tags=tags,
+    )
+    (alert,) = parse_definitions({"a.yml": json.dumps({"alerts": [entry]}, ensure_ascii=False)})
+    assert (alert.alert_name, alert.alert_query_template, alert.notification_channels) == (name, query, channels)
+    assert (alert.threshold_value_double, alert.tags) == (threshold, tags)
+
+
+@given(text=st.text(max_size=200))
+def test_no_text_at_all_gets_anything_but_alerts_or_problems(text: str) -> None:
+    try:
+        parse_definitions({"a.yml": text})
+    except DefinitionError as error:
+        assert all(problem.file == "a.yml" and problem.line for problem in error.problems)
