@@ -65,7 +65,7 @@ class Settings:
             request_burst=_positive(env, "ALERTING_REQUEST_BURST", 100),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
-            raise SettingsError("DATABRICKS_WAREHOUSE_ID is not set: with ALERTING_WORKSPACE=databricks it names the warehouse that alerts run on")
+            raise SettingsError("DATABRICKS_WAREHOUSE_ID is not set: with ALERTING_WORKSPACE=databricks it names the warehouse of the alerts")
         if settings.lakehouse != "embedded":
             raise SettingsError(
                 f"ALERTING_LAKEHOUSE={settings.lakehouse} is not available in this version; the allowed value is embedded"

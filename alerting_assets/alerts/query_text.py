@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import sqlglot
 from sqlglot.errors import SqlglotError
@@ -53,7 +54,9 @@ def resolve_placeholders(text: str, values: Mapping[str, Identifier | Value]) ->
             continue  # inside a placeholder that is already replaced
         raw = text[token.start : token.end + 1]
         if token.token_type in _STRINGS:
-            replaced = _PLACEHOLDER.sub(lambda found: _inside_string(_look_up(found, values), raw), raw)
+            replaced = _PLACEHOLDER.sub(
+                lambda found, literal=raw: _inside_string(_look_up(found, values), literal), raw
+            )
             end = token.end + 1
         elif token.token_type is TokenType.IDENTIFIER:
             replaced = _PLACEHOLDER.sub(lambda found: _inside_identifier(_look_up(found, values), found[0]), raw)
@@ -104,6 +107,10 @@ def _as_sql(value: Identifier | Value) -> str:
         case _:
             # In parentheses, or a minus sign before the placeholder would make it a comment.
             return str(value) if value >= 0 else f"({value})"
+
+
+def _in_string(values: Mapping[str, Identifier | Value], literal: str, found: re.Match[str]) -> str:
+    return _inside_string(_look_up(found, values), literal)
 
 
 def _inside_string(value: Identifier | Value, literal: str) -> str:

@@ -1,0 +1,1 @@
+"""The graph: one thin module a stage. It calls the room below and records what people look at."""

@@ -16,6 +16,7 @@ from alerting_assets.errors import CompileError, DefinitionError, Problem
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.settings import Settings
 
 Row = dict[str, Any]
 
@@ -30,6 +31,10 @@ class ConfiguredAlert:
     configuration: AlertConfiguration | None
     compiled: CompiledAlert | None
     problems: tuple[Problem, ...] = ()
+
+
+def target_of(settings: Settings) -> Target:
+    return Target(settings.catalog, settings.schema, settings.environment, settings.warehouse_id, settings.parent_path)
 
 
 def read_rows(lakehouse: Lakehouse) -> list[Row]:

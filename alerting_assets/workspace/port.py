@@ -20,7 +20,7 @@ class RemoteAlert:
 
     @property
     def is_active(self) -> bool:
-        return self.body.get("lifecycle_state", "ACTIVE") == "ACTIVE"
+        return bool(self.body.get("lifecycle_state", "ACTIVE") == "ACTIVE")
 
 
 class Workspace(Protocol):

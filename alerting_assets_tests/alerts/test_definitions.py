@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting_assets.alerts.definitions import parse_definitions
-from alerting_assets.errors import DefinitionError
+from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets_tests.examples import values
 
 pytestmark = pytest.mark.unit
@@ -128,7 +128,9 @@ def test_what_yaml_says_is_what_the_alert_holds(
 
 @given(text=st.text(max_size=200))
 def test_no_text_at_all_gets_anything_but_alerts_or_problems(text: str) -> None:
+    problems: tuple[Problem, ...] = ()
     try:
         parse_definitions({"a.yml": text})
     except DefinitionError as error:
-        assert all(problem.file == "a.yml" and problem.line for problem in error.problems)
+        problems = error.problems
+    assert all(problem.file == "a.yml" and problem.line for problem in problems)

@@ -1,0 +1,80 @@
+"""The resource that every stage uses: the settings as its fields, the two ports opened when they are first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from alerting_assets.alerts.compiled import Target
+from alerting_assets.configuration import target_of
+from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import create_tables
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.port import Workspace
+
+
+class AlertingResource(dg.ConfigurableResource[Any]):
+    """Fields are those of `Settings`, under the same names; `from_environment` fills them."""
+
+    lakehouse: str
+    workspace: str
+    home: str
+    definitions: str
+    catalog: str
+    schema_name: str
+    environment: str
+    warehouse_id: str
+    parent_path: str | None
+    max_concurrency: int
+    requests_per_minute: int
+    request_burst: int
+
+    _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _lakehouse: Lakehouse | None = PrivateAttr(default=None)
+    _workspace: Workspace | None = PrivateAttr(default=None)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Raises SettingsError; the code location then does not load, and shows why."""
+        values: dict[str, Any] = asdict(Settings.from_environment())
+        values["schema_name"] = values.pop("schema")  # `schema` is a method of every pydantic model
+        return cls(**{name: str(value) if isinstance(value, Path) else value for name, value in values.items()})
+
+    @property
+    def settings(self) -> Settings:
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        values["schema"] = values.pop("schema_name")
+        return Settings(**{**values, "home": Path(self.home), "definitions": Path(self.definitions)})
+
+    @property
+    def target(self) -> Target:
+        return target_of(self.settings)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Generator[Self, None, None]:  # noqa: ARG002
+        with self._stack:
+            yield self
+
+    def get_lakehouse(self) -> Lakehouse:
+        """Opened once a run (in one process), its tables created; closed with the run."""
+        if self._lakehouse is None:
+            self._lakehouse = self._stack.enter_context(open_lakehouse(self.settings))
+            create_tables(self._lakehouse)
+        return self._lakehouse
+
+    def get_workspace(self) -> Workspace:
+        if self._workspace is None:
+            self._workspace = open_workspace(self.settings)
+        return self._workspace

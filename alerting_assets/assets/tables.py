@@ -1,0 +1,21 @@
+"""Tables as asset metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import dagster as dg
+
+Cell = str | int | float | bool | None
+
+MAX_ROWS = 500
+"""More is no longer read by people, and every materialization would carry it."""
+
+
+def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
+    """Columns are those of the first row. No rows: a text that says so, since Dagster draws no empty table."""
+    if not rows:
+        return dg.MetadataValue.text("none")
+    return dg.MetadataValue.table(
+        [dg.TableRecord({name: "" if cell is None else cell for name, cell in row.items()}) for row in rows[:MAX_ROWS]]
+    )

@@ -1,0 +1,99 @@
+"""Partitions of a batch run (DESIGN decision 5 and section 8).
+
+A native run covers one partition or one contiguous range; a batch covers any set of alerts in one run. Such a run records a
+materialization and a check evaluation a partition by itself. Everything that this takes from inside Dagster is here:
+`AssetCheckEvaluationTargetMaterializationData` and `get_latest_storage_id_by_partition` are not public. The pin of dagster in
+pyproject.toml says so, and alerting_assets_tests/integration/test_graph.py fails when they change.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from pydantic import Field
+
+ALERTS = dg.DynamicPartitionsDefinition(name="alert_id")
+"""One partition an alert."""
+
+
+class Batch(dg.Config):
+    """alert_ids: the alerts that a batch run is about; empty: those of the run's partitions, or all."""
+
+    alert_ids: list[str] = Field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    passed: bool
+    description: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def requested_ids(context: dg.AssetExecutionContext, batch: Batch) -> frozenset[str] | None:
+    """None: all alerts."""
+    if batch.alert_ids:
+        return frozenset(batch.alert_ids)
+    # A backfill started in the UI sends partitions and no config.
+    return frozenset(context.partition_keys) if context.run.is_partitioned else None
+
+
+def add_partitions(instance: dg.DagsterInstance, alert_ids: Iterable[str]) -> None:
+    known = set(instance.get_dynamic_partitions(str(ALERTS.name)))
+    if missing := [alert_id for alert_id in alert_ids if alert_id not in known]:
+        instance.add_dynamic_partitions(str(ALERTS.name), missing)
+
+
+def drop_partitions(instance: dg.DagsterInstance, keep: Iterable[str]) -> list[str]:
+    """Those of alerts that are neither configured nor deployed any more; returns them."""
+    gone = sorted(set(instance.get_dynamic_partitions(str(ALERTS.name))) - set(keep))
+    for alert_id in gone:
+        instance.delete_dynamic_partition(str(ALERTS.name), alert_id)
+    return gone
+
+
+def materialized(instance: dg.DagsterInstance, asset: dg.AssetKey) -> set[str]:
+    return instance.get_materialized_partitions(asset)
+
+
+def record_materializations(
+    context: dg.AssetExecutionContext, asset: dg.AssetKey, partitions: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """partitions: alert_id → metadata. The op must not also yield the asset's output: that would record a partition None."""
+    for alert_id, metadata in partitions.items():
+        context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata)))
+
+
+def record_checks(
+    context: dg.AssetExecutionContext, check: dg.AssetCheckKey, outcomes: Mapping[str, CheckOutcome]
+) -> None:
+    """One evaluation an alert, tied to the partition's newest materialization. The op must also yield one result for the whole check."""
+    if not outcomes:
+        return
+    storage_ids = _latest_storage_ids(context.instance, check.asset_key, list(outcomes))
+    for alert_id, outcome in outcomes.items():
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=check.asset_key,
+                check_name=check.name,
+                passed=outcome.passed,
+                description=outcome.description,
+                metadata=dict(outcome.metadata),
+                partition=alert_id,
+                target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
+                    run_id=context.run_id, storage_id=storage_ids[alert_id], timestamp=time.time()
+                ),
+            )
+        )
+
+
+def _latest_storage_ids(
+    instance: dg.DagsterInstance, asset: dg.AssetKey, alert_ids: Sequence[str]
+) -> Mapping[str, int]:
+    return instance.event_log_storage.get_latest_storage_id_by_partition(
+        asset, dg.DagsterEventType.ASSET_MATERIALIZATION, set(alert_ids)
+    )

@@ -1,0 +1,49 @@
+"""The command tree, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
+from rich.markup import escape
+
+from alerting_assets.cli import config, local, sync
+from alerting_assets.cli.context import errors
+from alerting_assets.errors import AlertingError, DefinitionError
+
+app = typer.Typer(
+    name="alerting",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Alerts as data: validate them, deploy them to the workspace, evaluate them.\n\n"
+    "Exit codes: 0 fine, 1 findings (invalid alerts, drift, firing with --fail-on), 2 a wrong call or setting.",
+)
+app.command()(sync.validate)
+app.command()(sync.plan)
+app.command()(sync.apply)
+app.command()(sync.evaluate)
+app.command()(sync.status)
+app.add_typer(config.app, name="config")
+app.add_typer(local.workspace, name="workspace", help="The local workspace: everything with no account.")
+app.add_typer(local.demo, name="demo", help="The demo lakehouse.")
+app.command()(local.dev)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    try:
+        app(standalone_mode=True)
+    except AlertingError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        errors.print("interrupted")
+        sys.exit(130)
+
+
+def show_error(error: AlertingError) -> None:
+    problems = [str(problem) for problem in error.problems] if isinstance(error, DefinitionError) else [str(error)]
+    for problem in problems:
+        errors.print(f"[bold red]error:[/bold red] {escape(problem)}", soft_wrap=True)

@@ -1,0 +1,81 @@
+"""`alerting config`: rows of alert_configurations, looked at and edited one by one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from ruamel.yaml import YAML
+from ruamel.yaml.compat import StringIO
+
+from alerting_assets.alerts.configuration import did_you_mean
+from alerting_assets.cli.context import console, lakehouse, now, print_json, print_table, settings
+from alerting_assets.configuration import delete_alert, read_rows, set_fields
+from alerting_assets.errors import SettingsError
+
+app = typer.Typer(no_args_is_help=True, help="Look at and edit rows of alert_configurations.")
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID")]
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """All configured alerts."""
+    with lakehouse(settings()) as tables:
+        rows = read_rows(tables)
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("alert_id", "alert_name", "agent_domain", "severity", "operator", "is_enabled", "managed_by", "last_sync_status")
+    print_table(f"{len(rows)} alerts", columns, [[row[column] for column in columns] for row in rows])
+
+
+@app.command()
+def show(alert_id: AlertId, as_json: Json = False) -> None:
+    """Every field of one alert."""
+    with lakehouse(settings()) as tables:
+        rows = read_rows(tables)
+    row = next((row for row in rows if row["alert_id"] == alert_id), None)
+    if row is None:
+        raise SettingsError(f"there is no alert {alert_id!r}{did_you_mean(alert_id, [row['alert_id'] for row in rows])}")
+    if as_json:
+        print_json(row)
+        return
+    text = StringIO()
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.dump({name: value for name, value in row.items() if value is not None}, text)
+    console.print(text.getvalue(), markup=False, end="")
+
+
+@app.command("set")
+def set_(
+    alert_id: AlertId,
+    fields: Annotated[list[str], typer.Argument(metavar="FIELD=VALUE…", help="Values as YAML; null empties a field.")],
+    as_json: Json = False,
+) -> None:
+    """Change fields of an alert, or add the alert. Rows that a YAML file defines are changed there."""
+    values = {}
+    for field in fields:
+        name, equals, value = field.partition("=")
+        if not equals:
+            raise SettingsError(f"{field!r} is not FIELD=VALUE")
+        values[name] = value
+    with lakehouse(settings()) as tables:
+        alert = set_fields(tables, alert_id, values, now())
+    if as_json:
+        print_json(alert.row())
+    else:
+        console.print(f"{alert_id} is set. `alerting apply` deploys it.")
+
+
+@app.command()
+def delete(alert_id: AlertId, as_json: Json = False) -> None:
+    """Remove an alert's row; the next sync removes the deployed alert."""
+    with lakehouse(settings()) as tables:
+        delete_alert(tables, alert_id)
+    if as_json:
+        print_json({"deleted": alert_id})
+    else:
+        console.print(f"{alert_id} is deleted. `alerting apply` removes it from the workspace.")

@@ -1,0 +1,95 @@
+"""What commands share: settings, the two ports, and output for people or machines."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import create_tables
+from alerting_assets.settings import Settings
+
+FINDINGS = 1
+"""Exit code: the command did its work and found something; 2 is a wrong call or setting."""
+
+STYLES = {
+    "VALID": "green",
+    "OK": "green",
+    "CREATED": "green",
+    "UPDATED": "yellow",
+    "TRIGGERED": "bold red",
+    "INVALID": "red",
+    "UNSUPPORTED": "yellow",
+    "ERROR": "bold yellow",
+    "CRITICAL": "bold red",
+    "WARNING": "yellow",
+}
+
+console = Console(highlight=False)
+"""Results. Progress and errors go to stderr, so that stdout can be piped."""
+
+errors = Console(stderr=True, highlight=False)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def settings() -> Settings:
+    return Settings.from_environment()
+
+
+@contextmanager
+def lakehouse(chosen: Settings) -> Iterator[Lakehouse]:
+    """With our tables created."""
+    with open_lakehouse(chosen) as opened:
+        create_tables(opened)
+        yield opened
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Cells that are states or severities get their colour; None is shown as –."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("–" if cell is None else _styled(str(cell)) for cell in row))
+    console.print(table)
+
+
+def print_counts(counts: Mapping[str, int]) -> None:
+    console.print("  ".join(f"[bold]{number}[/bold] {name}" for name, number in counts.items()))
+
+
+@contextmanager
+def progress(what: str, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, for (done, all); nothing when quiet or when nobody watches."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _styled(text: str) -> str:
+    style = STYLES.get(text)
+    return f"[{style}]{text}[/{style}]" if style else escape(text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form here")
