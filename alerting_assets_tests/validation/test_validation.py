@@ -1,0 +1,152 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from alerting_assets.alerts.compiled import Target
+from alerting_assets.configuration import ConfiguredAlert, to_alerts
+from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
+from alerting_assets.validation import AlertVerdict, alert_verdicts, validate_alerts
+from alerting_assets_tests.examples import configuration
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+COSTS = TableSpec(
+    "costs",
+    "",
+    (
+        Column("id", "int", nullable=False),
+        Column("cost", "double"),
+        Column("amount", "decimal(10,2)"),
+        Column("sku", "string"),
+        Column("paid", "boolean"),
+        Column("day", "date"),
+    ),
+    key=("id",),
+)
+
+
+@pytest.fixture
+def costs(lakehouse: Lakehouse) -> Lakehouse:
+    lakehouse.create_table(COSTS)
+    return lakehouse
+
+
+def alert(lakehouse: Lakehouse, query: str, **changes: Any) -> ConfiguredAlert:
+    catalog, schema = lakehouse.namespace
+    values = {"aggregation_type": None, **changes}
+    row = dict.fromkeys(ALERT_CONFIGURATIONS.column_names) | configuration(alert_query_template=query, **values).row()
+    (made,) = to_alerts([row], Target(catalog, schema, "test", "w"))
+    return made
+
+
+def verdict(lakehouse: Lakehouse, query: str, **changes: Any) -> AlertVerdict:
+    (found,) = validate_alerts(lakehouse, [alert(lakehouse, query, **changes)], NOW).verdicts
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "changes"),
+    [
+        ("SELECT SUM(cost) AS cost FROM ${catalog}.${gold_schema}.costs", {}),
+        ("SELECT amount AS cost FROM costs ORDER BY amount DESC", {}),
+        ("SELECT cost FROM costs", {"aggregation_type": "MEDIAN"}),
+        ("SELECT sku AS cost FROM costs", {"aggregation_type": "COUNT_DISTINCT"}),
+        ("WITH a AS (SELECT cost FROM costs) SELECT cost FROM a -- all of it", {"aggregation_type": "MAX"}),
+        ("SELECT cost FROM costs WHERE sku LIKE '%TRUNCATE; DROP TABLE x%';", {}),
+        ("SELECT cost FROM costs UNION ALL SELECT cost FROM costs", {"aggregation_type": "AVG"}),
+        ("SELECT sku AS cost FROM costs", {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_string": "x"}),
+        ("SELECT paid AS cost FROM costs", {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_bool": True}),
+        ("SELECT day AS cost FROM costs", {"operator": "IS_NULL", "threshold_value_double": None}),
+    ],
+)
+def test_a_sound_alert_is_valid(costs: Lakehouse, query: str, changes: dict[str, Any]) -> None:
+    found = verdict(costs, query, **changes)
+    assert (found.verdict, found.reason) == ("VALID", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "changes", "rule", "says"),
+    [
+        ("DROP TABLE costs", {}, "one_read_only_query", "DROP is no query"),
+        ("DELETE FROM costs", {}, "one_read_only_query", "DELETE is no query"),
+        ("SELECT 1 AS cost; SELECT 2 AS cost", {}, "one_read_only_query", "2 statements"),
+        ("SELECT 1 AS cost; DROP TABLE costs", {}, "one_read_only_query", "2 statements"),
+        ("WITH a AS (SELECT 1) INSERT INTO costs SELECT * FROM a", {}, "one_read_only_query", "INSERT is no query"),
+        ("SELECT * INTO t FROM costs", {}, "one_read_only_query", "INTO inside the query"),
+        ("SET spark.x = 1", {}, "one_read_only_query", "SET is no query"),
+        ("SHOW TABLES", {}, "one_read_only_query", "SHOW is no query"),
+        ("EXPLAIN SELECT 1", {}, "one_read_only_query", "EXPLAIN is no query"),
+        ("SELEC cost FROM costs", {}, "one_read_only_query", "line 1"),
+        ("SELECT cost\nFROM costs\nWHERE (cost > 1", {}, "one_read_only_query", "line 3"),
+        ("SELECT cost FROM no_such_table", {}, "accepted_by_the_engine", "no_such_table"),
+        ("SELECT no_such_column AS cost FROM costs", {}, "accepted_by_the_engine", "no_such_column"),
+        ("SELECT no_such_function(cost) AS cost FROM costs", {}, "accepted_by_the_engine", "no_such_function"),
+        ("SELECT cost AS coost FROM costs", {}, "aggregation_column_exists", "did you mean 'coost'"),
+        ("SELECT cost, amount AS cost FROM costs", {}, "aggregation_column_exists", "2 output columns"),
+        ("SELECT sku AS cost FROM costs", {"aggregation_type": "SUM"}, "aggregation_fits_the_column", "needs a number"),
+        ("SELECT sku AS cost FROM costs", {}, "value_fits_the_threshold", "which is string, with a number threshold"),
+        ("SELECT day AS cost FROM costs", {}, "value_fits_the_threshold", "which is date"),
+        ("SELECT paid AS cost FROM costs", {}, "value_fits_the_threshold", "which is boolean"),
+        (
+            "SELECT cost FROM costs",
+            {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_string": "x"},
+            "value_fits_the_threshold",
+            "with a string threshold",
+        ),
+        ("SELECT ${nope} AS cost", {}, "configuration", "${nope} is not resolved"),
+    ],
+)
+def test_a_broken_alert_is_invalid_by_the_rule_it_breaks(
+    costs: Lakehouse, query: str, changes: dict[str, Any], rule: str, says: str
+) -> None:
+    found = verdict(costs, query, **changes)
+    assert (found.verdict, found.finding and found.finding.rule) == ("INVALID", rule), found.reason
+    assert says in found.reason
+
+
+@pytest.mark.parametrize("query", ["SELECT cost FROM costs QUALIFY ROW_NUMBER() OVER (ORDER BY cost) = 1"])
+def test_what_only_this_engine_lacks_is_unsupported(costs: Lakehouse, query: str) -> None:
+    assert verdict(costs, query).verdict == "UNSUPPORTED"
+
+
+def test_validating_executes_nothing(costs: Lakehouse) -> None:
+    before = costs.tables()
+    for text in ("CREATE TABLE made AS SELECT 1", "CREATE VIEW made AS SELECT 1", "DROP TABLE costs", "SELECT 1) q; DROP TABLE costs; --"):
+        assert verdict(costs, text).verdict == "INVALID"
+    assert costs.tables() == before
+
+
+def test_a_valid_verdict_is_reused_until_query_or_tables_change(costs: Lakehouse) -> None:
+    query = "SELECT cost FROM costs"
+    assert not verdict(costs, query).reused
+    stored = costs.version(ALERT_QUERY_VALIDATIONS.name)
+    assert verdict(costs, query).reused
+    assert costs.version(ALERT_QUERY_VALIDATIONS.name) == stored
+    assert not verdict(costs, query, threshold_value_double=7.0).reused
+    costs.create_table(TableSpec("costs", "", (*COSTS.columns, Column("note", "string")), key=("id",)))
+    assert not verdict(costs, query).reused
+
+
+def test_a_quarantined_alert_heals_when_its_table_appears(costs: Lakehouse) -> None:
+    query = "SELECT cost FROM late"
+    assert verdict(costs, query).verdict == "INVALID"
+    costs.create_table(TableSpec("late", "", (Column("cost", "double"),), key=()))
+    costs.append("late", pa.table({"cost": [1.0]}))
+    assert verdict(costs, query).verdict == "VALID"
+
+
+def test_deployment_looks_up_what_validation_stored(costs: Lakehouse) -> None:
+    good, bad = alert(costs, "SELECT cost FROM costs", alert_id="GOOD"), alert(costs, "SELECT x AS cost FROM costs", alert_id="BAD")
+    new, wrong = alert(costs, "SELECT 1 AS cost", alert_id="NEW"), alert(costs, "SELECT ${x} AS cost", alert_id="WRONG")
+    validate_alerts(costs, [good, bad], NOW)
+    found = alert_verdicts(costs, [good, bad, new, wrong])
+    assert {name: item and item.verdict for name, item in found.items()} == {
+        "GOOD": "VALID",
+        "BAD": "INVALID",
+        "NEW": None,
+        "WRONG": "INVALID",
+    }
