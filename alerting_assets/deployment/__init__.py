@@ -1,0 +1,20 @@
+"""What is configured, brought into a workspace and kept true there: plan, then apply."""
+
+from alerting_assets.deployment.apply import Outcome, Status, SyncResult
+from alerting_assets.deployment.plan import Action, DesiredAlert, Plan, PlannedAction, SyncState, make_plan, read_state
+from alerting_assets.deployment.sync import Syncer, desired_alerts
+
+__all__ = [
+    "Action",
+    "DesiredAlert",
+    "Outcome",
+    "Plan",
+    "PlannedAction",
+    "Status",
+    "SyncResult",
+    "SyncState",
+    "Syncer",
+    "desired_alerts",
+    "make_plan",
+    "read_state",
+]

@@ -1,0 +1,121 @@
+"""One sync at a time an environment, whoever starts it: a row of `sync_leases`, taken by a conditional MERGE; it expires."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pyarrow as pa
+
+from alerting_assets.errors import LakehouseError, SyncStopped
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import SYNC_LEASES
+
+DURATION = timedelta(minutes=2)
+
+_log = logging.getLogger(__name__)
+
+
+class Lease:
+    """`check` before every write: it raises once the lease is no longer surely ours."""
+
+    def __init__(
+        self, lakehouse: Lakehouse, environment: str, now: Callable[[], datetime], duration: timedelta = DURATION
+    ) -> None:
+        self.holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self._lakehouse = lakehouse
+        self._environment = environment
+        self._now = now
+        self._duration = duration
+        self._expires_at: datetime | None = None
+
+    def acquire(self) -> None:
+        """Raises SyncStopped when another sync runs."""
+        if not self._take("target.expires_at <= source.now"):
+            rows = self._lakehouse.read(SYNC_LEASES.name).to_pylist()
+            other = next((row for row in rows if row["environment"] == self._environment), None)
+            since = (
+                f" ({other['holder']}); should that have died, its lease ends by itself at {other['expires_at']:%H:%M:%S} UTC"
+                if other
+                else ""
+            )
+            raise SyncStopped(
+                f"another sync of environment {self._environment!r} is running{since}. Try again later; nothing was written"
+            )
+
+    def renew(self) -> None:
+        """Raises SyncStopped when somebody else has it by now."""
+        if not self._take("target.holder = source.holder"):
+            self._expires_at = None
+            raise SyncStopped(f"the sync lease of environment {self._environment!r} was taken over; this sync stops")
+
+    def check(self) -> None:
+        if self._expires_at is None or self._now() >= self._expires_at:
+            raise SyncStopped(
+                f"the sync lease of environment {self._environment!r} ran out before it was renewed; this sync stops"
+            )
+
+    def release(self) -> None:
+        self._expires_at = None
+        self._merge(self._now(), "target.holder = source.holder", insert=False)
+
+    def _take(self, condition: str) -> bool:
+        until = self._now() + self._duration
+        taken = self._merge(until, condition, insert=True)
+        if taken:
+            self._expires_at = until
+        return taken
+
+    def _merge(self, expires_at: datetime, condition: str, *, insert: bool) -> bool:
+        timestamp = pa.timestamp("us", tz="UTC")
+        rows = pa.table(
+            {
+                "environment": [self._environment],
+                "holder": [self.holder],
+                "expires_at": pa.array([expires_at], timestamp),
+                "now": pa.array([self._now()], timestamp),
+            }
+        )
+        result = self._lakehouse.merge(
+            SYNC_LEASES.name,
+            rows,
+            on=["environment"],
+            update=["holder", "expires_at"],
+            insert=insert,
+            matched_if=condition,
+        )
+        return bool(result.inserted + result.updated)
+
+
+@contextmanager
+def held_lease(
+    lakehouse: Lakehouse, environment: str, now: Callable[[], datetime], duration: timedelta = DURATION
+) -> Iterator[Lease]:
+    """Renewed in the background until the block ends. Raises SyncStopped when another sync has it."""
+    lease = Lease(lakehouse, environment, now, duration)
+    lease.acquire()
+    ended = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(duration.total_seconds() / 3):
+            try:
+                lease.renew()
+            except SyncStopped:
+                return
+            except LakehouseError as error:
+                _log.warning("the sync lease could not be renewed, trying again: %s", error)
+
+    renewal = threading.Thread(target=renew, name="sync-lease", daemon=True)
+    renewal.start()
+    try:
+        yield lease
+    finally:
+        ended.set()
+        renewal.join()
+        lease.release()

@@ -1,0 +1,128 @@
+"""Plans and results for people (rich) and machines (JSON)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from alerting_assets.deployment.apply import Outcome, Status, SyncResult
+from alerting_assets.deployment.plan import Action, Plan, PlannedAction
+
+_SIGNS = {
+    Action.CREATE: ("+", "green"),
+    Action.UPDATE: ("~", "yellow"),
+    Action.ADOPT: (">", "cyan"),
+    Action.DELETE: ("-", "red"),
+    Action.HELD: ("!", "magenta"),
+    Action.UNCHANGED: ("=", "dim"),
+}
+MAX_VALUE = 120
+
+
+def plan_text(plan: Plan) -> RenderableType:
+    """What would be done, one line an action; unchanged alerts are counted only."""
+    lines = [line for action in plan.actions if action.action is not Action.UNCHANGED for line in _lines(action)]
+    lines += [Text(f"  i {note}", style="dim") for note in plan.notes]
+    return Group(*lines, plan_summary(plan))
+
+
+def plan_summary(plan: Plan) -> Text:
+    words = {
+        Action.CREATE: "to create",
+        Action.UPDATE: "to update",
+        Action.ADOPT: "to adopt",
+        Action.DELETE: "to delete",
+        Action.UNCHANGED: "unchanged",
+        Action.HELD: "held back",
+    }
+    return Text("Plan: " + ", ".join(f"{len(plan.of(action))} {word}" for action, word in words.items()), style="bold")
+
+
+def plan_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "environment": plan.environment,
+        "host": plan.host,
+        "actions": [_action_json(action) for action in plan.actions],
+        "notes": list(plan.notes),
+        "summary": {action.value.lower(): len(plan.of(action)) for action in Action},
+    }
+
+
+def result_text(result: SyncResult) -> RenderableType:
+    lines = [
+        line
+        for outcome in result.outcomes
+        if outcome.status is not Status.UNCHANGED
+        for line in (_error_lines(outcome) if outcome.status is Status.ERROR else _lines(outcome.planned))
+    ]
+    lines += [Text(f"  i {note}", style="dim") for note in result.plan.notes]
+    return Group(*lines, result_summary(result))
+
+
+def result_summary(result: SyncResult) -> Text:
+    words = {
+        Status.CREATED: "created",
+        Status.UPDATED: "updated",
+        Status.DELETED: "deleted",
+        Status.UNCHANGED: "unchanged",
+        Status.INVALID: "held back",
+        Status.ERROR: "failed",
+    }
+    return Text(
+        "Applied: " + ", ".join(f"{result.count(status)} {word}" for status, word in words.items()), style="bold"
+    )
+
+
+def result_json(result: SyncResult) -> dict[str, Any]:
+    """summary counts by status; `adopted` counts alerts that were found by their marker, whatever else was done to them."""
+    return {
+        "environment": result.plan.environment,
+        "host": result.plan.host,
+        "actions": [
+            {
+                **_action_json(outcome.planned),
+                "status": outcome.status.value,
+                "databricks_alert_id": outcome.remote_id,
+                "error": outcome.error,
+            }
+            for outcome in result.outcomes
+        ],
+        "notes": list(result.plan.notes),
+        "summary": {
+            **{status.value.lower(): result.count(status) for status in Status},
+            "adopted": sum(outcome.planned.action is Action.ADOPT for outcome in result.outcomes),
+        },
+    }
+
+
+def _action_json(action: PlannedAction) -> dict[str, Any]:
+    return {
+        "alert_id": action.alert_id,
+        "action": action.action.value,
+        "reason": action.reason,
+        "databricks_alert_id": action.remote_id,
+        "fields": [{"path": field.path, "old": field.old, "new": field.new} for field in action.fields],
+    }
+
+
+def _lines(action: PlannedAction) -> Iterator[Text]:
+    sign, style = _SIGNS[action.action]
+    line = Text(f"  {sign} {action.alert_id}", style=style)
+    line.append(f"  {action.name}" if action.name else "", style="default")
+    line.append(f"  {action.reason}", style="dim")
+    yield line
+    for field in action.fields:
+        yield Text(f"      {field.path}: {_short(field.old)} → {_short(field.new)}")
+
+
+def _error_lines(outcome: Outcome) -> Iterator[Text]:
+    yield Text(f"  x {outcome.alert_id}  {outcome.planned.action.value} failed: {outcome.error}", style="bold red")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"

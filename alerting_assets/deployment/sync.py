@@ -1,0 +1,77 @@
+"""The whole way from checked alerts to a workspace that is as configured: lease, look, plan, apply."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from alerting_assets.configuration import ConfiguredAlert, Row
+from alerting_assets.deployment.apply import SyncResult, apply_plan
+from alerting_assets.deployment.lease import held_lease
+from alerting_assets.deployment.observe import observe
+from alerting_assets.deployment.plan import DesiredAlert, Plan, make_plan, read_state
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.validation import AlertVerdict, Verdict
+from alerting_assets.workspace.port import Workspace
+
+NOT_VALIDATED = (
+    "was never validated in its present form; run `alerting validate`, or materialize validated_queries for it"
+)
+
+
+@dataclass(frozen=True)
+class Syncer:
+    """only: the alerts that this sync is about; None: all, and whatever is no longer configured."""
+
+    workspace: Workspace
+    environment: str
+    max_concurrency: int
+    only: frozenset[str] | None = None
+    accept_empty: bool = False
+
+    def plan(self, rows: Iterable[Row], desired: Sequence[DesiredAlert]) -> Plan:
+        """Reads the workspace, writes nothing. Raises WorkspaceError; SyncStopped when its list cannot be believed."""
+        state = read_state(rows)
+        remote = observe(
+            self.workspace, state.values(), max_concurrency=self.max_concurrency, accept_empty=self.accept_empty
+        )
+        plan = make_plan(desired, remote, state, environment=self.environment, host=self.workspace.host)
+        return plan if self.only is None else plan.restricted_to(self.only)
+
+    def sync(
+        self,
+        lakehouse: Lakehouse,
+        read: Callable[[], tuple[Sequence[Row], Sequence[DesiredAlert]]],
+        now: Callable[[], datetime],
+        on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    ) -> SyncResult:
+        """read: rows of alert_configurations and what they ask for; called under the lease, so that no other sync's work is missed."""
+        with held_lease(lakehouse, self.environment, now) as lease:
+            rows, desired = read()
+            return apply_plan(
+                self.plan(rows, desired),
+                read_state(rows),
+                workspace=self.workspace,
+                lakehouse=lakehouse,
+                lease=lease,
+                now=now,
+                max_concurrency=self.max_concurrency,
+                on_progress=on_progress,
+            )
+
+
+def desired_alerts(
+    alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None]
+) -> list[DesiredAlert]:
+    """Deployed is what has a verdict, and a good one (DESIGN decision 4)."""
+    desired = []
+    for alert in alerts:
+        verdict = verdicts.get(alert.alert_id)
+        if verdict is None:
+            desired.append(DesiredAlert.held(alert.alert_id, NOT_VALIDATED))
+        elif verdict.verdict is not Verdict.VALID or alert.compiled is None:
+            desired.append(DesiredAlert.held(alert.alert_id, verdict.reason))
+        else:
+            desired.append(DesiredAlert.deploy(alert.compiled))
+    return desired
