@@ -52,7 +52,9 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
-        subject = " ".join(part for part in (f"alert {self.alert_id}" if self.alert_id else "", self.field or "") if part)
+        subject = " ".join(
+            part for part in (f"alert {self.alert_id}" if self.alert_id else "", self.field or "") if part
+        )
         return ": ".join(part for part in (place, subject, self.message) if part)
 
 
@@ -104,7 +106,13 @@ class QueryError(LakehouseError):
     """`line` and `column` count from 1 in the text that was sent; None where the engine does not say."""
 
     def __init__(
-        self, kind: QueryErrorKind, message: str, *, line: int | None = None, column: int | None = None, name: str | None = None
+        self,
+        kind: QueryErrorKind,
+        message: str,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        name: str | None = None,
     ) -> None:
         self.kind, self.message, self.line, self.column, self.name = kind, message, line, column, name
         super().__init__(message)

@@ -55,8 +55,16 @@ class Settings:
             workspace=_choice(env, "ALERTING_WORKSPACE", WORKSPACES),
             home=Path(env.get("ALERTING_HOME") or ".alerting").expanduser().absolute(),
             definitions=Path(env.get("ALERTING_DEFINITIONS") or "alerts").expanduser(),
-            catalog=_matching(env, "ALERTING_CATALOG", "health_monitor", IDENTIFIER, "letters, digits and _, not starting with a digit"),
-            schema=_matching(env, "ALERTING_SCHEMA", "gold", IDENTIFIER, "letters, digits and _, not starting with a digit"),
+            catalog=_matching(
+                env,
+                "ALERTING_CATALOG",
+                "health_monitor",
+                IDENTIFIER,
+                "letters, digits and _, not starting with a digit",
+            ),
+            schema=_matching(
+                env, "ALERTING_SCHEMA", "gold", IDENTIFIER, "letters, digits and _, not starting with a digit"
+            ),
             environment=_matching(env, "ALERTING_ENVIRONMENT", "dev", ENVIRONMENT, "1 to 64 letters, digits, _ and -"),
             warehouse_id=env.get("DATABRICKS_WAREHOUSE_ID") or LOCAL_WAREHOUSE_ID,
             parent_path=_parent_path(env.get("ALERTING_PARENT_PATH")),
@@ -65,7 +73,9 @@ class Settings:
             request_burst=_positive(env, "ALERTING_REQUEST_BURST", 100),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
-            raise SettingsError("DATABRICKS_WAREHOUSE_ID is not set: with ALERTING_WORKSPACE=databricks it names the warehouse of the alerts")
+            raise SettingsError(
+                "DATABRICKS_WAREHOUSE_ID is not set: with ALERTING_WORKSPACE=databricks it names the warehouse of the alerts"
+            )
         if settings.lakehouse != "embedded":
             raise SettingsError(
                 f"ALERTING_LAKEHOUSE={settings.lakehouse} is not available in this version; the allowed value is embedded"
@@ -96,5 +106,7 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
 
 def _parent_path(value: str | None) -> str | None:
     if value and not value.startswith("/"):
-        raise SettingsError(f"ALERTING_PARENT_PATH={value!r} is not allowed; use an absolute workspace path like /Workspace/Shared/alerts")
+        raise SettingsError(
+            f"ALERTING_PARENT_PATH={value!r} is not allowed; use an absolute workspace path like /Workspace/Shared/alerts"
+        )
     return value or None

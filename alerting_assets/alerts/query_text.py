@@ -54,12 +54,10 @@ def resolve_placeholders(text: str, values: Mapping[str, Identifier | Value]) ->
             continue  # inside a placeholder that is already replaced
         raw = text[token.start : token.end + 1]
         if token.token_type in _STRINGS:
-            replaced = _PLACEHOLDER.sub(
-                lambda found, literal=raw: _inside_string(_look_up(found, values), literal), raw
-            )
+            replaced = _PLACEHOLDER.sub(partial(_in_string, values, raw), raw)
             end = token.end + 1
         elif token.token_type is TokenType.IDENTIFIER:
-            replaced = _PLACEHOLDER.sub(lambda found: _inside_identifier(_look_up(found, values), found[0]), raw)
+            replaced = _PLACEHOLDER.sub(partial(_in_identifier, values), raw)
             end = token.end + 1
         elif found := _PLACEHOLDER.match(text, token.start):
             replaced = _as_sql(_look_up(found, values))
@@ -110,20 +108,16 @@ def _as_sql(value: Identifier | Value) -> str:
 
 
 def _in_string(values: Mapping[str, Identifier | Value], literal: str, found: re.Match[str]) -> str:
-    return _inside_string(_look_up(found, values), literal)
-
-
-def _inside_string(value: Identifier | Value, literal: str) -> str:
-    text = _bare(value)
+    text = _bare(_look_up(found, values))
     if literal[:1] in "rR" and not re.fullmatch(r"[^'\"\\]*", text):
         raise QueryTextError("a parameter with quotes or backslashes cannot stand inside a raw string r'…'")
     return text if literal[:1] in "rR" else _escaped(text)
 
 
-def _inside_identifier(value: Identifier | Value, placeholder: str) -> str:
-    text = _bare(value)
+def _in_identifier(values: Mapping[str, Identifier | Value], found: re.Match[str]) -> str:
+    text = _bare(_look_up(found, values))
     if not re.fullmatch(r"[A-Za-z0-9_]+", text):
-        raise QueryTextError(f"{placeholder} stands inside `…` and its value {text!r} is no plain name")
+        raise QueryTextError(f"{found[0]} stands inside `…` and its value {text!r} is no plain name")
     return text
 
 

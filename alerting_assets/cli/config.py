@@ -27,7 +27,16 @@ def list_(as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("alert_id", "alert_name", "agent_domain", "severity", "operator", "is_enabled", "managed_by", "last_sync_status")
+    columns = (
+        "alert_id",
+        "alert_name",
+        "agent_domain",
+        "severity",
+        "operator",
+        "is_enabled",
+        "managed_by",
+        "last_sync_status",
+    )
     print_table(f"{len(rows)} alerts", columns, [[row[column] for column in columns] for row in rows])
 
 
@@ -38,7 +47,9 @@ def show(alert_id: AlertId, as_json: Json = False) -> None:
         rows = read_rows(tables)
     row = next((row for row in rows if row["alert_id"] == alert_id), None)
     if row is None:
-        raise SettingsError(f"there is no alert {alert_id!r}{did_you_mean(alert_id, [row['alert_id'] for row in rows])}")
+        raise SettingsError(
+            f"there is no alert {alert_id!r}{did_you_mean(alert_id, [row['alert_id'] for row in rows])}"
+        )
     if as_json:
         print_json(row)
         return

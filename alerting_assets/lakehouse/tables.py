@@ -28,7 +28,10 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional("alert_description"),
         _required("agent_domain", comment="COST, SECURITY, PERFORMANCE, RELIABILITY, QUALITY"),
         _required("severity", comment="CRITICAL, WARNING, INFO"),
-        _required("alert_query_template", comment="one read-only query; ${catalog}, ${gold_schema} and parameters are resolved"),
+        _required(
+            "alert_query_template",
+            comment="one read-only query; ${catalog}, ${gold_schema} and parameters are resolved",
+        ),
         _required("aggregation_column", comment="the column of the query that is measured"),
         _optional("aggregation_type", comment="null takes the first row"),
         _required("operator"),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.configuration import ConfiguredAlert
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation.rules import Analysis, Finding, Verdict, first_finding
@@ -23,6 +24,10 @@ class ValidationReport:
     """One verdict an alert, ordered by alert_id."""
 
     verdicts: tuple[AlertVerdict, ...]
+
+    @property
+    def by_id(self) -> dict[str, AlertVerdict | None]:
+        return {verdict.alert_id: verdict for verdict in self.verdicts}
 
     @property
     def valid(self) -> tuple[AlertVerdict, ...]:
@@ -98,3 +103,15 @@ def _uncompiled(alert: ConfiguredAlert) -> AlertVerdict:
     )
     digest = hashlib.sha256(message.encode()).hexdigest()[:32]
     return AlertVerdict(alert.alert_id, digest, "", Verdict.INVALID, Finding(CONFIGURATION, Verdict.INVALID, message))
+
+
+def evaluable(alerts: Sequence[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None]) -> list[CompiledAlert]:
+    """The compiled alerts that are valid and enabled. verdicts: by alert_id."""
+    return [
+        alert.compiled
+        for alert in alerts
+        if alert.compiled
+        and alert.compiled.is_enabled
+        and (verdict := verdicts.get(alert.alert_id))
+        and verdict.verdict is Verdict.VALID
+    ]

@@ -1,0 +1,136 @@
+"""Stage 3: valid alerts into the workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from alerting_assets.assets.configurations import GROUP, OWNERS
+from alerting_assets.assets.resource import AlertingResource
+from alerting_assets.assets.tables import table
+from alerting_assets.assets.validation import VALIDATION_REPORT
+from alerting_assets.automation.partitions import (
+    ALERTS,
+    Batch,
+    drop_partitions,
+    materialized,
+    record_materializations,
+    requested_ids,
+)
+from alerting_assets.configuration import Row, read_rows, to_alerts
+from alerting_assets.deployment import Action, DesiredAlert, Outcome, Status, Syncer, SyncResult, desired_alerts
+from alerting_assets.validation import alert_verdicts
+from alerting_assets.workspace.port import Workspace
+
+DEPLOYED_ALERTS = dg.AssetKey("deployed_alerts")
+DEPLOYMENT_REPORT = dg.AssetKey("deployment_report")
+NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
+
+
+@dg.multi_asset(
+    name="deploy",
+    specs=[
+        dg.AssetSpec(
+            DEPLOYED_ALERTS,
+            partitions_def=ALERTS,
+            deps=[VALIDATION_REPORT],
+            skippable=True,
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"databricks", "sql"},
+            description=(
+                "The Databricks SQL alert of every valid configuration, brought to what is configured: created, updated, adopted or left "
+                "alone; alerts whose configuration is gone are trashed. What is not ours is never touched."
+            ),
+        ),
+        dg.AssetSpec(
+            DEPLOYMENT_REPORT,
+            deps=[VALIDATION_REPORT],
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"python"},
+            description="What the last sync did, alert by alert, with its reason.",
+        ),
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            NO_ALERT_FAILED.name, asset=DEPLOYMENT_REPORT, description="Every request of the sync was carried out."
+        )
+    ],
+)
+def deployed_alerts(
+    context: dg.AssetExecutionContext, config: Batch, alerting: AlertingResource
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    lakehouse, workspace, settings = alerting.get_lakehouse(), alerting.get_workspace(), alerting.settings
+    wanted = requested_ids(context, config)
+
+    def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        rows = read_rows(lakehouse)
+        alerts = to_alerts(rows, alerting.target)
+        return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts))
+
+    result = Syncer(workspace, settings.environment, settings.max_concurrency, wanted).sync(
+        lakehouse, read, alerting.now
+    )
+    for outcome in result.errors:
+        context.log.error("alert %s: %s failed: %s", outcome.alert_id, outcome.planned.action.value, outcome.error)
+
+    known = materialized(context.instance, DEPLOYED_ALERTS) if wanted is None else set()
+    deployed = [
+        outcome
+        for outcome in result.outcomes
+        if outcome.remote_id and outcome.status not in (Status.INVALID, Status.ERROR)
+    ]
+    news = [outcome for outcome in deployed if outcome.status is not Status.UNCHANGED or outcome.alert_id not in known]
+    record_materializations(
+        context, DEPLOYED_ALERTS, {outcome.alert_id: _metadata(outcome, workspace) for outcome in news}
+    )
+
+    yield dg.MaterializeResult(asset_key=DEPLOYMENT_REPORT, metadata=_report(result, workspace))
+    yield dg.AssetCheckResult(
+        asset_key=DEPLOYMENT_REPORT,
+        check_name=NO_ALERT_FAILED.name,
+        passed=not result.errors,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(result.errors)} of {len(result.outcomes)} alerts failed",
+        metadata={
+            "failed": table([{"alert_id": outcome.alert_id, "error": outcome.error} for outcome in result.errors])
+        },
+    )
+    if wanted is None and not result.errors:
+        # The run's last step: a run for a partition that is gone would be refused.
+        drop_partitions(context.instance, [row["alert_id"] for row in read_rows(lakehouse)])
+
+
+def _metadata(outcome: Outcome, workspace: Workspace) -> Mapping[str, Any]:
+    assert outcome.remote_id is not None
+    return {
+        "alert": dg.MetadataValue.url(workspace.alert_url(outcome.remote_id)),
+        "display_name": outcome.remote_name or outcome.planned.name,
+        "status": outcome.status.value,
+        "reason": outcome.planned.reason,
+        "databricks_alert_id": outcome.remote_id,
+    }
+
+
+def _report(result: SyncResult, workspace: Workspace) -> Mapping[str, Any]:
+    return {
+        **{status.value.lower(): result.count(status) for status in Status},
+        "adopted": sum(outcome.planned.action is Action.ADOPT for outcome in result.outcomes),
+        "workspace": workspace.host,
+        "environment": result.plan.environment,
+        "alerts": table(
+            [
+                {
+                    "alert_id": outcome.alert_id,
+                    "status": outcome.status.value,
+                    "reason": outcome.error or outcome.planned.reason,
+                    "alert": workspace.alert_url(outcome.remote_id) if outcome.remote_id else None,
+                }
+                for outcome in result.outcomes
+            ]
+        ),
+        "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in result.plan.notes) or "none"),
+    }

@@ -1,0 +1,36 @@
+"""Jobs, and when they run by themselves."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+EVALUATION_CRON = "0 * * * *"
+"""Hourly. Databricks evaluates deployed alerts on their own schedules; this is for where nobody else does."""
+
+sync = dg.define_asset_job(
+    "sync",
+    selection=dg.AssetSelection.assets(
+        "alert_configurations", "validated_queries", "validation_report", "deployed_alerts", "deployment_report"
+    ),
+    description="Configurations → verdicts → deployed alerts. Run config `alert_ids` makes it about some alerts only.",
+)
+
+evaluate = dg.define_asset_job(
+    "evaluate",
+    selection=dg.AssetSelection.assets("alert_history"),
+    description="Evaluate every valid, enabled alert now.",
+)
+
+everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="sync, then evaluate.")
+
+
+def evaluation_schedule(*, running: bool) -> dg.ScheduleDefinition:
+    """running: whether it is on from the start; it can be switched in the UI."""
+    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
+    return dg.ScheduleDefinition(
+        name="evaluate_hourly",
+        job=evaluate,
+        cron_schedule=EVALUATION_CRON,
+        execution_timezone="UTC",
+        default_status=status,
+    )

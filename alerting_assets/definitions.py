@@ -1,0 +1,20 @@
+"""The code location on one screen."""
+
+import dagster as dg
+
+from alerting_assets.assets.configurations import alert_configurations
+from alerting_assets.assets.deployment import deployed_alerts
+from alerting_assets.assets.history import alert_history
+from alerting_assets.assets.resource import AlertingResource
+from alerting_assets.assets.validation import validated_queries
+from alerting_assets.automation.schedules import evaluate, evaluation_schedule, everything, sync
+
+alerting = AlertingResource.from_environment()
+
+defs = dg.Definitions(
+    assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
+    jobs=[sync, evaluate, everything],
+    schedules=[evaluation_schedule(running=alerting.workspace == "local")],
+    resources={"alerting": alerting},
+    executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing
+)

@@ -1,0 +1,200 @@
+"""The workspace port over the real databricks-sdk. Paths and shapes: FACTS section 1."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config
+
+from alerting_assets.errors import (
+    SettingsError,
+    WorkspaceError,
+    WorkspaceNotFound,
+    WorkspaceRejected,
+    WorkspaceUnavailable,
+)
+from alerting_assets.settings import Settings
+from alerting_assets.workspace.endpoint import Endpoint, endpoint_file
+from alerting_assets.workspace.failures import Hints
+from alerting_assets.workspace.port import RemoteAlert
+from alerting_assets.workspace.transport import NoRetries, Request, Transport
+
+ALERTS = "/api/2.0/alerts"
+ALERT = "/api/2.0/alerts/{id}"
+PAGE_SIZE = 100
+LOCAL_HOST = "local"
+
+
+class DatabricksWorkspace:
+    """identity: what `host` says; alert_page: path of an alert's page, with `{id}`."""
+
+    def __init__(
+        self,
+        client: WorkspaceClient,
+        hints: Hints,
+        *,
+        identity: str,
+        alert_page: str,
+        requests_per_minute: int = 600,
+        burst: int = 100,
+        deadline_seconds: float = 60.0,
+        connect_deadline_seconds: float = 5.0,
+    ) -> None:
+        self._address = str(client.config.host).rstrip("/")
+        self._identity, self._alert_page = identity, alert_page
+        self._transport = Transport(
+            client,
+            hints,
+            requests_per_minute=requests_per_minute,
+            burst=burst,
+            deadline_seconds=deadline_seconds,
+            connect_deadline_seconds=connect_deadline_seconds,
+        )
+
+    @property
+    def host(self) -> str:
+        return self._identity
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        return self._transport.requests
+
+    @property
+    def reads(self) -> int:
+        return self._transport.reads
+
+    @property
+    def writes(self) -> int:
+        return self._transport.writes
+
+    @property
+    def retries(self) -> int:
+        return self._transport.retries
+
+    def list_alerts(self) -> list[RemoteAlert]:
+        alerts: dict[str, RemoteAlert] = {}  # an alert can stand on two pages when others vanish between the requests
+        seen: set[str] = set()
+        query: dict[str, Any] = {"page_size": PAGE_SIZE}
+        while True:
+            page = self._transport.call("GET", ALERTS, ALERTS, query=query)
+            for body in self._page_items(page):
+                alert = self._remote(body)
+                alerts[alert.id] = alert
+            token = page.get("next_page_token")
+            if not token:
+                return list(alerts.values())
+            if token in seen:
+                raise WorkspaceError(
+                    f"GET {ALERTS} at {self._address}: the same next_page_token came twice, so the list never ends"
+                )
+            seen.add(token)
+            query = {"page_size": PAGE_SIZE, "page_token": token}
+
+    def get_alert(self, alert_id: str) -> RemoteAlert:
+        return self._remote(self._transport.call("GET", _path(alert_id), ALERT))
+
+    def create_alert(self, body: dict[str, Any]) -> RemoteAlert:
+        _refuse_nan(body)
+        answer = self._transport.call("POST", ALERTS, ALERTS, body=body)
+        try:
+            return self._remote(answer)
+        except WorkspaceError as error:
+            raise WorkspaceUnavailable(f"{error}; it is unknown whether the alert was created") from error
+
+    def update_alert(self, alert_id: str, body: dict[str, Any], update_mask: Sequence[str]) -> RemoteAlert:
+        _refuse_nan(body)
+        query = {"update_mask": ",".join(update_mask)}
+        return self._remote(self._transport.call("PATCH", _path(alert_id), ALERT, query=query, body=body))
+
+    def trash_alert(self, alert_id: str) -> None:
+        try:
+            self._transport.call("DELETE", _path(alert_id), ALERT)
+        except WorkspaceNotFound:
+            return  # already gone, perhaps by a request of ours whose answer was lost
+
+    def alert_url(self, alert_id: str) -> str:
+        return self._address + self._alert_page.format(id=quote(alert_id, safe=""))
+
+    def _page_items(self, page: Mapping[str, Any]) -> list[Any]:
+        """The service says `alerts`; what databricks-sdk 0.60 knows is `results` (FACTS section 1, the list trap)."""
+        for key in ("alerts", "results"):
+            if isinstance(page.get(key), list):
+                items: list[Any] = page[key]
+                return items
+        raise WorkspaceError(
+            f"GET {ALERTS} at {self._address}: the answer has neither `alerts` nor `results` (it has: {', '.join(page) or 'nothing'}); "
+            "is this host a Databricks workspace with Alerts v2?"
+        )
+
+    def _remote(self, body: Any) -> RemoteAlert:
+        if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not body["id"]:
+            raise WorkspaceError(f"{self._address} answered with an alert that has no id")
+        return RemoteAlert(body["id"], body)
+
+
+def connect(settings: Settings) -> DatabricksWorkspace:
+    """Sends nothing but what the SDK's constructor may look up. Raises SettingsError, WorkspaceUnavailable."""
+    limits: dict[str, Any] = {"requests_per_minute": settings.requests_per_minute, "burst": settings.request_burst}
+    if settings.workspace == "databricks":
+        return _connect_databricks(settings, limits)
+    endpoint = Endpoint.read(settings.workspace_root)
+    file = endpoint_file(settings.workspace_root)
+    client = _client(settings, host=endpoint.address, token=endpoint.token, auth_type="pat")
+    hints = Hints(
+        host=f"the local workspace ({endpoint.address})",
+        away=f"{file} names a server that does not answer: run `alerting workspace serve`",
+        denied=f"{file} holds another token than the server at that address: stop the server and run `alerting workspace serve`",
+    )
+    # A refused connection on this machine is final: waiting for it would only hide the message.
+    return DatabricksWorkspace(
+        client, hints, identity=LOCAL_HOST, alert_page="/alerts/{id}", connect_deadline_seconds=1.0, **limits
+    )
+
+
+def _connect_databricks(settings: Settings, limits: Mapping[str, Any]) -> DatabricksWorkspace:
+    client = _client(settings)
+    host = str(client.config.host).rstrip("/")
+    hints = Hints(
+        host=host,
+        away=f"is the workspace at {host} up? for the local one run `alerting workspace serve` and set ALERTING_WORKSPACE=local",
+        denied="check DATABRICKS_TOKEN (or what else the databricks-sdk signs in with) and the permissions of that principal",
+    )
+    return DatabricksWorkspace(client, hints, identity=host, alert_page="/sql/alerts-v2/{id}", **limits)
+
+
+def _client(settings: Settings, **credentials: str) -> WorkspaceClient:
+    connections = max(20, settings.max_concurrency)
+    try:
+        return WorkspaceClient(
+            config=Config(
+                clock=NoRetries(),
+                retry_timeout_seconds=1,
+                http_timeout_seconds=30.0,
+                # SDK 0.60 swaps the meaning of these two.
+                max_connection_pools=connections,
+                max_connections_per_pool=connections,
+                **credentials,
+            )
+        )
+    except ValueError as error:
+        raise SettingsError(
+            f"no sign-in to Databricks: {error}; set DATABRICKS_HOST and DATABRICKS_TOKEN, or use ALERTING_WORKSPACE=local"
+        ) from error
+
+
+def _path(alert_id: str) -> str:
+    return f"{ALERTS}/{quote(alert_id, safe='')}"
+
+
+def _refuse_nan(body: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError as error:
+        name = body.get("display_name", "without a name")
+        raise WorkspaceRejected(
+            f"alert {name!r}: the body holds a number that JSON cannot express (NaN or infinity)"
+        ) from error
