@@ -34,6 +34,7 @@ from alerting_assets.errors import (
 
 _ALREADY_EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
 _UNREADABLE = "unable to parse response"  # the SDK then appends the whole exchange, headers included
+_SDK_APPENDIX = ". Config: "  # the SDK appends its configuration to 401 and 403
 
 
 class Repeat(Enum):
@@ -127,7 +128,7 @@ def _unauthenticated(error: Exception, hints: Hints, place: str, text: str) -> F
 
 def _text(error: Exception, status: int | None, token: str | None) -> str:
     code = getattr(error, "error_code", None)
-    text = str(error)
+    text = str(error).partition(_SDK_APPENDIX)[0]
     if _UNREADABLE in text:
         text = f"HTTP {status} with an answer that cannot be read"
     text = f"{code}: {text}" if code else text

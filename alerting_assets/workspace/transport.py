@@ -124,7 +124,7 @@ class Transport:
         try:
             return retrying(self._send, method, path, kind, query, body)
         except Failed as failed:
-            raise failed.error from failed.__cause__
+            raise failed.error from None  # the SDK's own text may hold whole requests, credentials included
 
     def _send(
         self, method: str, path: str, kind: str, query: dict[str, Any] | None, body: dict[str, Any] | None
