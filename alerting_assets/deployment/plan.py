@@ -134,13 +134,14 @@ def make_plan(
     """remote: everything in the workspace, as `observe` returns it. state: of the rows, by alert_id."""
     active = {alert.id: alert for alert in remote if alert.is_active}
     ours = _ours(active.values(), environment)
+    marked = {candidate.alert.id for candidates in ours.values() for candidate in candidates}
     actions: list[PlannedAction] = []
     notes: list[str] = []
     for wanted in desired:
         known = state.get(wanted.alert_id, SyncState(wanted.alert_id)).on(host)
         candidates = ours.pop(wanted.alert_id, [])
         stored = active.get(known.databricks_alert_id or "")
-        if stored is not None and all(stored is not candidate.alert for candidate in candidates):
+        if stored is not None and stored.id not in marked:
             actions.append(_lost_marker(wanted, stored, environment))
             continue
         current = _current(known, candidates)
