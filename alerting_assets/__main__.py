@@ -1,0 +1,124 @@
+"""`python -m alerting_assets`, the main job of `make run`: demo lakehouse → the whole graph through Dagster → a summary."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.markup import escape
+
+from alerting_assets.cli.app import show_error
+from alerting_assets.cli.context import console, lakehouse, print_table, progress
+from alerting_assets.cli.local import running_workspace
+from alerting_assets.dagster_home import prepare_dagster_home
+from alerting_assets.demo import build_demo
+from alerting_assets.errors import AlertingError
+from alerting_assets.settings import Settings
+
+
+def main() -> int:
+    started = time.monotonic()
+    try:
+        settings = Settings.from_environment()
+        prepare_dagster_home(settings)
+        with _step("demo lakehouse"), lakehouse(settings) as tables, progress("generate") as advance:
+            build_demo(tables, now=datetime.now(UTC), on_progress=advance)
+        with _workspace(settings) as address, _step("configurations → validated queries → deployed alerts → history"):
+            succeeded, reports = _materialize_everything()
+    except AlertingError as error:
+        show_error(error)
+        return error.exit_code
+    if not succeeded:
+        console.print("[bold red]The run failed.[/bold red] Its messages are above; `make dev` shows it in the UI.")
+        return 1
+    _print_summary(reports, address)
+    console.print(f"Done in {time.monotonic() - started:.0f} s. `make dev` shows all of it in the browser.")
+    return 0
+
+
+@contextmanager
+def _workspace(settings: Settings) -> Iterator[str]:
+    """A local one for the time of the run, unless one is running or Databricks is asked for; yields its address."""
+    if settings.workspace == "local":
+        with running_workspace(settings) as address:
+            yield address
+    else:
+        yield os.environ.get("DATABRICKS_HOST", "Databricks")
+
+
+def _materialize_everything() -> tuple[bool, dict[str, Mapping[str, Any]]]:
+    """(success, metadata of the unpartitioned assets by name)."""
+    import dagster as dg
+
+    from alerting_assets.definitions import defs
+
+    quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+    with dg.DagsterInstance.get() as instance:
+        result = defs.resolve_job_def("everything").execute_in_process(
+            instance=instance, run_config=quiet, raise_on_error=False
+        )
+    for event in result.all_events:
+        if event.is_step_failure and (failure := event.step_failure_data.error) is not None:
+            console.print(
+                f"[bold red]{event.step_key}:[/bold red] {escape((failure.cause or failure).message.strip())}"
+            )
+    materializations = [event.materialization for event in result.all_events if event.is_step_materialization]
+    return result.success, {
+        item.asset_key.to_user_string(): {name: value.value for name, value in item.metadata.items()}
+        for item in materializations
+        if item.asset_key is not None and item.partition is None
+    }
+
+
+def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> None:
+    configured, validation, deployment, history = (
+        reports[name] for name in ("alert_configurations", "validation_report", "deployment_report", "alert_history")
+    )
+    console.print()
+    _print_records("Quarantined", validation["quarantined"], ("alert_id", "name", "verdict", "reason"))
+    firing = [record for record in _records(history["evaluations"]) if record["state"] != "OK"]
+    print_table(
+        "Firing",
+        ("state", "alert", "value", "condition"),
+        [[record[name] for name in ("state", "alert", "value", "condition")] for record in firing],
+    )
+    figures = {
+        "configured": configured["dagster/row_count"],
+        "valid": validation["valid"],
+        "quarantined": validation["quarantined_count"],
+        "created": deployment["created"],
+        "updated": deployment["updated"],
+        "unchanged": deployment["unchanged"],
+        "deleted": deployment["deleted"],
+        "failed": deployment["error"],
+        "evaluated": history["evaluated"],
+        "triggered": history["triggered"],
+    }
+    print_table(f"Summary ({address})", list(figures), [list(figures.values())])
+
+
+def _print_records(title: str, value: Any, columns: tuple[str, ...]) -> None:
+    if records := _records(value):
+        print_table(title, columns, [[record[column] for column in columns] for record in records])
+
+
+def _records(value: Any) -> list[Mapping[str, Any]]:
+    """Rows of a table in asset metadata; a text stands for an empty one."""
+    return [] if isinstance(value, str) else [record.data for record in value.records]
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    console.print(f"[bold]{what}[/bold]")
+    started = time.monotonic()
+    yield
+    console.print(f"  {time.monotonic() - started:.1f} s", style="dim")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

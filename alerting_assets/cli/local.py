@@ -1,0 +1,135 @@
+"""`alerting workspace serve`, `alerting demo refresh`, `alerting dev`: everything on one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from alerting_assets.cli.context import console, lakehouse, now, print_json, progress, settings
+from alerting_assets.dagster_home import CHECKOUT, prepare_dagster_home
+from alerting_assets.demo import refresh_demo
+from alerting_assets.errors import SettingsError
+from alerting_assets.settings import Settings
+from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer, running_address
+
+workspace = typer.Typer(no_args_is_help=True)
+demo = typer.Typer(no_args_is_help=True)
+
+STOP_SECONDS = 20
+"""How long Dagster may take to end its children after Ctrl-C."""
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback; nothing else is ever listened on.")]
+
+
+@workspace.command()
+def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
+    """Run the local workspace until Ctrl-C: a server that speaks the Databricks API, with a page for people."""
+    with local_workspace(settings(), port) as server:
+        if as_json:
+            print_json({"address": server.address})
+        else:
+            console.print(f"The local workspace is at [bold]{server.address}[/bold]. Ctrl-C stops it.")
+        server.wait()
+
+
+@demo.command()
+def refresh(as_json: Json = False) -> None:
+    """Build the demo lakehouse, or move it up to now."""
+    with lakehouse(settings()) as tables, progress("generate", as_json) as advance:
+        rows = refresh_demo(tables, now=now(), on_progress=advance)
+    if as_json:
+        print_json({"appended": rows})
+    else:
+        console.print(
+            ", ".join(f"{count:,} rows to {table}" for table, count in rows.items())
+            or "Nothing to add: the demo is up to now."
+        )
+
+
+def dev(
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the Dagster UI.")] = 3000,
+    workspace_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the local workspace.")] = DEFAULT_PORT,
+    as_json: Json = False,
+) -> None:
+    """Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."""
+    chosen = settings()
+    prepare_dagster_home(chosen)
+    _refuse_taken(port)
+    environment = {**os.environ, "ALERTING_HOME": str(chosen.home), "PYTHONUNBUFFERED": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-w",
+        str(CHECKOUT / "workspace.yaml"),
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
+    with running_workspace(chosen, workspace_port) as address:
+        dagster = subprocess.Popen(command, env=environment, start_new_session=True)
+        try:
+            if as_json:
+                print_json({"dagster": f"http://127.0.0.1:{port}", "workspace": address})
+            else:
+                console.print(
+                    f"Dagster UI: [bold]http://127.0.0.1:{port}[/bold]   local workspace: [bold]{address}[/bold]   Ctrl-C stops both."
+                )
+            code = dagster.wait()
+        except KeyboardInterrupt:
+            code = 0
+        finally:
+            _stop(dagster)
+    if code:
+        raise SettingsError(f"dagster ended with exit code {code}; its messages are above")
+
+
+@contextmanager
+def running_workspace(chosen: Settings, port: int | None = None) -> Iterator[str]:
+    """The address of the local workspace that runs already, or of one that runs for the time of this block."""
+    if chosen.workspace != "local":
+        yield os.environ.get("DATABRICKS_HOST", "Databricks")
+        return
+    if address := running_address(chosen.workspace_root):
+        yield address
+        return
+    with local_workspace(chosen, port) as server:
+        yield server.address
+
+
+@contextmanager
+def local_workspace(chosen: Settings, port: int | None) -> Iterator[LocalWorkspaceServer]:
+    """port: None for any that is free."""
+    with lakehouse(chosen) as tables, LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port) as server:
+        yield server
+
+
+def _refuse_taken(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise SettingsError(f"port {port} is in use; choose another with --port") from None
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Dagster ends its webserver, daemon and code servers itself when it is asked to; what is left after that is killed."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

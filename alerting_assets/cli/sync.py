@@ -1,0 +1,290 @@
+"""`alerting validate | plan | apply | evaluate | status`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from alerting_assets.alerts.configuration import did_you_mean
+from alerting_assets.alerts.operators import OPERATORS, State
+from alerting_assets.cli.context import (
+    FINDINGS,
+    console,
+    lakehouse,
+    now,
+    print_counts,
+    print_json,
+    print_table,
+    progress,
+    settings,
+)
+from alerting_assets.configuration import (
+    ConfiguredAlert,
+    Row,
+    definitions_from,
+    load_definitions,
+    read_rows,
+    rows_after_load,
+    target_of,
+    to_alerts,
+)
+from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts
+from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
+from alerting_assets.errors import SettingsError
+from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
+from alerting_assets.validation import AlertVerdict, ValidationReport, alert_verdicts, evaluable, validate_alerts
+from alerting_assets.workspace import open_workspace
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+AlertIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[ALERT_ID]…", help="These alerts only; none: all.", show_default=False)
+]
+Recreate = Annotated[
+    bool,
+    typer.Option(
+        "--recreate", help="The workspace shows none of the deployed alerts and that is right: they are gone."
+    ),
+]
+
+
+class FailOn(StrEnum):
+    TRIGGERED = "triggered"
+    ERROR = "error"
+
+
+def validate(alert_ids: AlertIds = None, as_json: Json = False) -> None:
+    """Give a verdict on every alert: the files', and the rows' that people made. Writes no configuration."""
+    chosen = settings()
+    with lakehouse(chosen) as tables, progress("validate", as_json) as advance:
+        rows = read_rows(tables)
+        alerts = _wanted(
+            to_alerts(rows_after_load(rows, definitions_from(chosen.definitions, rows)), target_of(chosen)), alert_ids
+        )
+        report = validate_alerts(tables, alerts, now(), on_progress=advance)
+    if as_json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report, alerts)
+    if report.quarantined:
+        raise typer.Exit(FINDINGS)
+
+
+def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json = False) -> None:
+    """Show what `apply` would do, and write nothing. Exit code 1: there is something to do, or an alert is quarantined."""
+    chosen = settings()
+    workspace = open_workspace(chosen)
+    with lakehouse(chosen) as tables:
+        rows = read_rows(tables)
+        after = rows_after_load(rows, definitions_from(chosen.definitions, rows))
+        alerts = to_alerts(after, target_of(chosen))
+        only = _only(alerts, rows, alert_ids)
+        with progress("validate", as_json) as advance:
+            report = validate_alerts(tables, alerts, now(), store=False, on_progress=advance)
+        syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
+        made = syncer.plan(after, desired_alerts(alerts, report.by_id))
+    if as_json:
+        print_json(plan_json(made))
+    else:
+        console.print(plan_text(made))
+    if made.pending or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only):
+        raise typer.Exit(FINDINGS)
+
+
+def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json = False) -> None:
+    """Load the files, validate, and bring the workspace to what is configured. Exit code 1: an alert is quarantined or failed."""
+    chosen = settings()
+    workspace = open_workspace(chosen)
+    with lakehouse(chosen) as tables:
+        load_definitions(tables, chosen.definitions, now())
+        target = target_of(chosen)
+        rows = read_rows(tables)
+        alerts = to_alerts(rows, target)
+        only = _only(alerts, rows, alert_ids)
+        with progress("validate", as_json) as advance:
+            validate_alerts(tables, alerts if only is None else _wanted(alerts, alert_ids), now(), on_progress=advance)
+
+        def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+            rows = read_rows(tables)
+            alerts = to_alerts(rows, target)
+            return rows, desired_alerts(alerts, alert_verdicts(tables, alerts))
+
+        syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
+        with progress("apply", as_json) as advance:
+            result = syncer.sync(tables, read, now, advance)
+    if as_json:
+        print_json(result_json(result))
+    else:
+        console.print(result_text(result))
+    if result.errors or result.held:
+        raise typer.Exit(FINDINGS)
+
+
+def evaluate(
+    alert_ids: AlertIds = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option(help="Exit code 1 when an alert fires, or when its query fails.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each."""
+    chosen = settings()
+    with lakehouse(chosen) as tables:
+        alerts = _wanted(to_alerts(read_rows(tables), target_of(chosen)), alert_ids)
+        report = validate_alerts(tables, alerts, now())
+        with progress("evaluate", as_json) as advance:
+            evaluations = evaluate_alerts(tables, evaluable(alerts, report.by_id), now(), on_progress=advance)
+    skipped = len(alerts) - len(evaluations)
+    if as_json:
+        print_json({"evaluations": [_evaluation_json(item) for item in evaluations], "skipped": skipped})
+    else:
+        rows = [_evaluation_row(item) for item in evaluations]
+        print_table("Evaluations", ("state", "alert", "name", "value", "condition", "before", "ms", "error"), rows)
+        print_counts(
+            {
+                state.value: sum(item.decision.state is state for item in evaluations)
+                for state in State
+                if state != "SUPPRESSED"
+            }
+        )
+        if skipped:
+            console.print(f"{skipped} not evaluated: quarantined or disabled; `alerting status` tells which")
+    states = {item.decision.state for item in evaluations}
+    if (fail_on is FailOn.TRIGGERED and State.TRIGGERED in states) or (fail_on is not None and State.ERROR in states):
+        raise typer.Exit(FINDINGS)
+
+
+def status(as_json: Json = False) -> None:
+    """Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new."""
+    chosen = settings()
+    with lakehouse(chosen) as tables:
+        rows = read_rows(tables)
+        alerts = to_alerts(rows, target_of(chosen))
+        verdicts = alert_verdicts(tables, alerts)
+        previous = previous_evaluations(tables)
+    by_id = {row["alert_id"]: row for row in rows}
+    found: list[dict[str, Any]] = []
+    for alert in alerts:
+        row, verdict, last = by_id[alert.alert_id], verdicts[alert.alert_id], previous.get(alert.alert_id)
+        found.append(
+            {
+                "alert_id": alert.alert_id,
+                "name": alert.name,
+                "severity": alert.severity,
+                "is_enabled": row["is_enabled"],
+                "verdict": verdict.verdict.value if verdict else None,
+                "reason": verdict.reason if verdict else None,
+                "last_sync_status": row["last_sync_status"],
+                "last_sync_error": row["last_sync_error"],
+                "databricks_alert_id": row["databricks_alert_id"],
+                "databricks_host": row["databricks_host"],
+                "last_synced_at": row["last_synced_at"],
+                "state": last.status if last else None,
+                "evaluated_at": last.evaluated_at if last else None,
+                "firing_since": last.opened_at if last else None,
+            }
+        )
+    if as_json:
+        print_json({"alerts": found})
+        return
+    cells = [
+        (
+            item["alert_id"],
+            item["name"],
+            item["severity"],
+            item["verdict"],
+            item["last_sync_status"],
+            item["state"],
+            _minute(item["evaluated_at"]),
+        )
+        for item in found
+    ]
+    print_table(
+        f"{len(found)} alerts", ("alert", "name", "severity", "verdict", "last sync", "state", "evaluated (UTC)"), cells
+    )
+    for item in found:
+        if item["reason"] or item["last_sync_status"] == "ERROR":
+            console.print(
+                f"{item['alert_id']}: {item['reason'] or item['last_sync_error']}", markup=False, soft_wrap=True
+            )
+
+
+def _wanted(alerts: list[ConfiguredAlert], alert_ids: Sequence[str] | None) -> list[ConfiguredAlert]:
+    if not alert_ids:
+        return alerts
+    known = [alert.alert_id for alert in alerts]
+    for alert_id in alert_ids:
+        if alert_id not in known:
+            raise SettingsError(f"there is no alert {alert_id!r}{did_you_mean(alert_id, known)}")
+    return [alert for alert in alerts if alert.alert_id in alert_ids]
+
+
+def _only(alerts: list[ConfiguredAlert], rows: Sequence[Row], alert_ids: Sequence[str] | None) -> frozenset[str] | None:
+    """The alerts that a plan is restricted to; one whose row is about to go is one, too."""
+    if not alert_ids:
+        return None
+    _wanted(alerts, [alert_id for alert_id in alert_ids if alert_id not in {row["alert_id"] for row in rows}])
+    return frozenset(alert_ids)
+
+
+def _report_json(report: ValidationReport) -> dict[str, Any]:
+    return {
+        "alerts": [_verdict_json(verdict) for verdict in report.verdicts],
+        "summary": {"valid": len(report.valid), "quarantined": len(report.quarantined)},
+    }
+
+
+def _verdict_json(verdict: AlertVerdict) -> dict[str, Any]:
+    finding = verdict.finding
+    return {
+        "alert_id": verdict.alert_id,
+        "verdict": verdict.verdict.value,
+        "rule": finding.rule if finding else None,
+        "message": finding.message if finding else None,
+        "line": finding.line if finding else None,
+        "column": finding.column if finding else None,
+        "reused": verdict.reused,
+    }
+
+
+def _print_report(report: ValidationReport, alerts: Sequence[ConfiguredAlert]) -> None:
+    names = {alert.alert_id: alert.name for alert in alerts}
+    rows = [(item.verdict.value, item.alert_id, names[item.alert_id], item.reason or None) for item in report.verdicts]
+    print_table("Verdicts", ("verdict", "alert", "name", "reason"), rows)
+    print_counts({"valid": len(report.valid), "quarantined": len(report.quarantined)})
+
+
+def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
+    alert, decision = item.alert, item.decision
+    condition = f"{alert.value_column} {OPERATORS[alert.operator].reads_as}"
+    value = decision.text if decision.number is None else f"{decision.number:,.6g}"
+    threshold = "" if alert.threshold is None else f" {alert.threshold}"
+    return (
+        decision.state.value,
+        alert.alert_id,
+        alert.display_name,
+        value,
+        condition + threshold,
+        item.previous_status,
+        f"{item.query_duration_ms:.0f}",
+        decision.error,
+    )
+
+
+def _evaluation_json(item: Evaluation) -> dict[str, Any]:
+    row = item.row()
+    shown = ("alert_id", "evaluated_at", "evaluation_status", "previous_status", "row_count", "threshold_met")
+    more = (
+        "query_result_value",
+        "query_result_string",
+        "resolution_time_seconds",
+        "query_duration_ms",
+        "error_message",
+    )
+    return {name: row[name] for name in (*shown, *more)}
+
+
+def _minute(moment: Any) -> str | None:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else None
