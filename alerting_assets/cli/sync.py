@@ -115,7 +115,7 @@ def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json 
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance)
     if as_json:
-        print_json(result_json(result))
+        print_json({**result_json(result), "requests": {"reads": workspace.reads, "writes": workspace.writes}})
     else:
         console.print(result_text(result))
     if result.errors or result.held:

@@ -32,6 +32,16 @@ class Workspace(Protocol):
         """What identifies this workspace in stored state: the URL without a trailing slash, or `local` for the local server."""
         ...
 
+    @property
+    def reads(self) -> int:
+        """Requests sent so far that only read, repetitions included."""
+        ...
+
+    @property
+    def writes(self) -> int:
+        """Requests sent so far that may change something, repetitions included."""
+        ...
+
     def list_alerts(self) -> list[RemoteAlert]:
         """All pages. Raises WorkspaceError when any page fails or has neither `alerts` nor `results`: never a partial list."""
         ...

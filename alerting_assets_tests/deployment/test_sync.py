@@ -1,0 +1,339 @@
+"""Plan and apply against the real local workspace over HTTP, with its faults, and with killed processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import requests
+
+from alerting_assets.alerts.marker import read_marker
+from alerting_assets.configuration import Row, read_rows, to_alerts
+from alerting_assets.configuration.rows import as_table
+from alerting_assets.deployment import DesiredAlert, Status, Syncer, SyncResult
+from alerting_assets.deployment.lease import held_lease
+from alerting_assets.errors import SyncStopped, WorkspaceDenied, WorkspaceUnavailable
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.examples import TARGET, configuration
+
+pytestmark = pytest.mark.integration
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+class World:
+    """A lakehouse with alerts, a local workspace, and the sync between them."""
+
+    def __init__(self, lakehouse: Lakehouse, server: LocalWorkspaceServer, root: Path) -> None:
+        self.lakehouse = lakehouse
+        self.server = server
+        self.settings = Settings(home=root, requests_per_minute=100_000, request_burst=10_000, max_concurrency=8)
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {server.token}"
+
+    def configure(self, *alert_ids: str, **changes: Any) -> None:
+        alerts = [configuration(**{"alert_name": f"Alert {name}", "alert_id": name, **changes}) for name in alert_ids]
+        self.lakehouse.merge(ALERT_CONFIGURATIONS.name, as_table(alerts, NOW), on=["alert_id"])
+
+    def remove(self, alert_id: str) -> None:
+        self.lakehouse.delete(ALERT_CONFIGURATIONS.name, pa.table({"alert_id": [alert_id]}))
+
+    def desired(self) -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        rows = read_rows(self.lakehouse)
+        return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, TARGET) if alert.compiled]
+
+    def sync(
+        self, desired: Callable[[], tuple[Sequence[Row], Sequence[DesiredAlert]]] | None = None, **options: Any
+    ) -> SyncResult:
+        syncer = Syncer(open_workspace(self.settings), "test", self.settings.max_concurrency, **options)
+        return syncer.sync(self.lakehouse, desired or self.desired, lambda: datetime.now(UTC))
+
+    def fault(self, **rule: Any) -> None:
+        self._session.post(f"{self.server.address}/api/local/faults", json=rule, timeout=5).raise_for_status()
+
+    def heal(self) -> None:
+        self._session.delete(f"{self.server.address}/api/local/faults", timeout=5).raise_for_status()
+
+    def writes(self) -> list[dict[str, Any]]:
+        answer = self._session.get(f"{self.server.address}/api/local/journal", params={"writes": "true"}, timeout=5)
+        found: list[dict[str, Any]] = answer.json()["requests"]
+        return [request for request in found if request["path"].startswith("/api/2.0/alerts")]
+
+    def remote(self) -> list[dict[str, Any]]:
+        return [alert.body for alert in open_workspace(self.settings).list_alerts()]
+
+    def remote_ids(self) -> list[str]:
+        """alert_ids by marker, sorted; alerts without a marker of ours by their display name."""
+        markers = [(read_marker(body["query_text"]), body["display_name"]) for body in self.remote()]
+        return sorted(marker.alert_id if marker else name for marker, name in markers)
+
+    def row(self, alert_id: str) -> Row:
+        return next(row for row in read_rows(self.lakehouse) if row["alert_id"] == alert_id)
+
+
+@pytest.fixture
+def world(lakehouse: Lakehouse, tmp_path: Path) -> Iterator[World]:
+    settings = Settings(home=tmp_path)
+    with LocalWorkspaceServer(settings.workspace_root, lakehouse.query, port=None) as server:
+        yield World(lakehouse, server, tmp_path)
+
+
+def counts(result: SyncResult) -> dict[str, int]:
+    return {status.value: result.count(status) for status in Status if result.count(status)}
+
+
+def assert_settled(world: World, *alert_ids: str) -> None:
+    """Exactly these are deployed, and a further sync writes neither to the workspace nor to the table."""
+    assert world.remote_ids() == sorted(alert_ids)
+    writes, version = len(world.writes()), world.lakehouse.version(ALERT_CONFIGURATIONS.name)
+    result = world.sync()
+    assert counts(result) == ({"UNCHANGED": len(alert_ids)} if alert_ids else {})
+    assert (len(world.writes()), world.lakehouse.version(ALERT_CONFIGURATIONS.name)) == (writes, version)
+
+
+def test_alerts_are_created_updated_and_trashed_as_configured(world: World) -> None:
+    world.configure("A", "B", "C")
+    assert counts(world.sync()) == {"CREATED": 3}
+    assert_settled(world, "A", "B", "C")
+    row = world.row("A")
+    assert (row["last_sync_status"], row["databricks_host"], row["last_sync_error"]) == ("CREATED", "local", None)
+
+    world.configure("B", severity="CRITICAL", threshold_value_double=5.0)
+    world.remove("C")
+    assert counts(world.sync()) == {"UPDATED": 1, "UNCHANGED": 1, "DELETED": 1}
+    assert_settled(world, "A", "B")
+    (body,) = [body for body in world.remote() if body["display_name"] == "[CRITICAL] Alert B"]
+    assert body["evaluation"]["threshold"]["value"]["double_value"] == 5.0
+    assert body["id"] == world.row("B")["databricks_alert_id"]
+
+
+def test_what_was_changed_in_the_workspace_is_put_right(world: World) -> None:
+    world.configure("A")
+    world.sync()
+    (body,) = world.remote()
+    open_workspace(world.settings).update_alert(body["id"], {"display_name": "mine now"}, ["display_name"])
+    assert counts(world.sync()) == {"UPDATED": 1}
+    assert_settled(world, "A")
+
+
+def test_foreign_alerts_are_never_touched(world: World) -> None:
+    workspace = open_workspace(world.settings)
+    world.configure("A")
+    world.sync()
+    (ours,) = world.remote()
+    body = {name: ours[name] for name in ("query_text", "warehouse_id", "evaluation", "schedule")}
+    body["evaluation"] = {
+        name: value for name, value in body["evaluation"].items() if name not in ("state", "last_evaluated_at")
+    }
+    for name, text in (
+        ("plain", "SELECT 1 AS cost"),
+        ("prod", body["query_text"].replace("environment=test", "environment=prod")),
+    ):
+        workspace.create_alert({**body, "display_name": name, "query_text": text})
+    clone = workspace.create_alert({**body, "display_name": "clone"})
+    before = {body["id"]: body for body in world.remote()}
+    result = world.sync()
+    assert counts(result) == {"UNCHANGED": 1}
+    assert result.plan.notes == (f"{clone.id} is a clone of {ours['id']} (A), made in the workspace; it is left alone",)
+    assert {body["id"]: body for body in world.remote()} == before
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_no_duplicate_when_every_third_response_is_lost(world: World, count: int) -> None:
+    names = [f"A-{number:02}" for number in range(count)]
+    world.configure(*names)
+    world.fault(match={"path": "/api/2.0/alerts*"}, fault="lose_response", every=3)
+    result = world.sync()
+    world.heal()
+    assert counts(result) == {"CREATED": count}
+    assert_settled(world, *names)
+
+
+def test_a_lost_response_and_a_stale_list_heal_by_the_next_sync(world: World) -> None:
+    names = [f"A-{number:02}" for number in range(10)]
+    world.configure(*names)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts*"}, fault="lose_response", every=3)
+    world.fault(match={"method": "GET", "path": "/api/2.0/alerts"}, fault="stale_list", every=2)
+    world.sync()
+    world.heal()
+    world.sync()
+    assert_settled(world, *names)
+
+
+def test_throttling_is_waited_for(world: World) -> None:
+    names = [f"A-{number}" for number in range(6)]
+    world.configure(*names)
+    world.fault(match={"path": "/api/2.0/alerts*"}, fault="throttle", every=4, retry_after=1)
+    assert counts(world.sync()) == {"CREATED": 6}
+    world.heal()
+    assert_settled(world, *names)
+
+
+def test_an_error_of_one_alert_is_recorded_and_the_next_sync_repairs_it(world: World) -> None:
+    world.configure("A", "B", "C")
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="error", status=400, times=1)
+    result = world.sync()
+    assert counts(result) == {"CREATED": 2, "ERROR": 1}
+    failed = result.errors[0].alert_id
+    assert (world.row(failed)["last_sync_status"], world.row(failed)["databricks_alert_id"]) == ("ERROR", None)
+    assert world.row(failed)["last_sync_error"]
+    assert counts(world.sync()) == {"CREATED": 1, "UNCHANGED": 2}
+    assert_settled(world, "A", "B", "C")
+
+
+def test_alerts_with_the_same_name_settle(world: World) -> None:
+    world.configure("A", "B", alert_name="Same")
+    assert counts(world.sync()) == {"CREATED": 2}
+    assert_settled(world, "A", "B")
+
+
+def test_an_empty_list_with_stored_ids_stops_the_sync_until_a_person_says_so(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    workspace = open_workspace(world.settings)
+    for body in world.remote():
+        workspace.trash_alert(body["id"])
+    before = len(world.writes())
+    with pytest.raises(SyncStopped, match=r"2 are stored as deployed there.*--recreate"):
+        world.sync()
+    assert len(world.writes()) == before
+    assert counts(world.sync(accept_empty=True)) == {"CREATED": 2}
+    assert_settled(world, "A", "B")
+
+
+def test_a_lost_lakehouse_adopts_what_is_deployed(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    for name in ("A", "B"):
+        world.remove(name)
+    world.configure("A", "B", severity="CRITICAL")
+    deployed = {body["id"] for body in world.remote()}
+    result = world.sync()
+    assert [outcome.planned.action.value for outcome in result.outcomes] == ["ADOPT", "ADOPT"]
+    assert {body["id"] for body in world.remote()} == deployed
+    assert_settled(world, "A", "B")
+
+
+def test_a_quarantined_alert_is_recorded_once_and_stays_deployed(world: World) -> None:
+    world.configure("A")
+    world.sync()
+
+    def held() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        return read_rows(world.lakehouse), [DesiredAlert.held("A", "no such table")]
+
+    assert counts(world.sync(held)) == {"INVALID": 1}
+    row, version = world.row("A"), world.lakehouse.version(ALERT_CONFIGURATIONS.name)
+    assert row["last_sync_status"] == "INVALID"
+    assert "no such table" in row["last_sync_error"]
+    world.sync(held)
+    assert world.lakehouse.version(ALERT_CONFIGURATIONS.name) == version
+    assert world.remote_ids() == ["A"]
+    world.sync()
+    assert_settled(world, "A")
+
+
+def test_a_sync_of_some_alerts_leaves_the_others(world: World) -> None:
+    world.configure("A", "B")
+    assert counts(world.sync(only=frozenset({"A"}))) == {"CREATED": 1}
+    assert world.remote_ids() == ["A"]
+
+
+def test_a_second_sync_at_the_same_time_is_refused(world: World) -> None:
+    world.configure("A")
+    with (
+        held_lease(world.lakehouse, "test", lambda: datetime.now(UTC)),
+        pytest.raises(SyncStopped, match="another sync of environment 'test' is running"),
+    ):
+        world.sync()
+    assert counts(world.sync()) == {"CREATED": 1}
+
+
+def test_of_many_syncs_started_at_once_no_alert_is_created_twice(world: World) -> None:
+    names = [f"A-{number}" for number in range(5)]
+    world.configure(*names)
+    refused: list[SyncStopped] = []
+
+    def sync() -> None:
+        try:
+            world.sync()
+        except SyncStopped as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=sync) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) < 4
+    assert_settled(world, *names)
+
+
+def test_a_refused_token_stops_at_once_and_writes_nothing(world: World) -> None:
+    world.configure("A")
+    world.fault(match={"method": "GET", "path": "/api/2.0/alerts"}, fault="error", status=403, times=1)
+    with pytest.raises(WorkspaceDenied):
+        world.sync()
+    assert world.writes() == []
+    assert world.row("A")["last_sync_status"] is None
+
+
+def test_a_workspace_that_is_away_is_said_to_be(world: World) -> None:
+    world.configure("A")
+    world.server.stop()
+    with pytest.raises(WorkspaceUnavailable, match="alerting workspace serve"):
+        world.sync()
+
+
+CRASH = """
+import os, sys, threading, time, signal
+from datetime import UTC, datetime
+from pathlib import Path
+from alerting_assets.configuration import read_rows, to_alerts
+from alerting_assets.deployment import DesiredAlert, Syncer
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+from alerting_assets_tests.examples import TARGET
+
+home, root, catalog, schema = sys.argv[1:]
+settings = Settings(home=Path(home), requests_per_minute=100_000, request_burst=10_000, max_concurrency=4)
+tables = EmbeddedLakehouse(Path(root), catalog, schema)
+
+def read():
+    rows = read_rows(tables)
+    return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, TARGET)]
+
+print("ready", flush=True)
+Syncer(open_workspace(settings), "test", 4).sync(tables, read, lambda: datetime.now(UTC))
+"""
+
+
+@pytest.mark.parametrize("after_writes", [1, 7, 15])
+def test_a_sync_killed_in_the_middle_is_finished_by_the_next_one(world: World, after_writes: int) -> None:
+    names = [f"A-{number:02}" for number in range(16)]
+    world.configure(*names)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="latency", latency_ms=40, every=1)
+    catalog, schema = world.lakehouse.namespace
+    arguments = [str(world.settings.home), str(world.lakehouse.root), catalog, schema]  # type: ignore[attr-defined]
+    process = subprocess.Popen([sys.executable, "-c", CRASH, *arguments], stdout=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while len(world.writes()) < after_writes and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    world.heal()
+    world.lakehouse.delete("sync_leases", pa.table({"environment": ["test"]}))  # or wait two minutes for it to run out
+    world.sync()
+    assert_settled(world, *names)
