@@ -1,0 +1,257 @@
+"""Delta tables in folders, through delta-rs: find, create, migrate, read, and read the change feed. Writes: `delta_writes`.
+
+A table lies at `<root>/<catalog>/<schema>/<table>/`. Every function opens the table anew, so it sees the newest version.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.compute
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from alerting_assets.errors import (
+    ChangesUnavailable,
+    ConcurrentWriteError,
+    LakehouseError,
+    LakehouseUnavailable,
+    TableNotFound,
+)
+from alerting_assets.lakehouse.arrow import arrow_schema, column_of, spark_type
+from alerting_assets.lakehouse.port import Changes, Column, TableName, TableSpec, TableVersion
+
+RETRY_SECONDS = 120.0
+"""How long a writer goes on against others before it gives up."""
+CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""Folders with other names are not tables: Sail cannot read paths that need URL encoding, and `_views` is ours."""
+
+log = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+
+class DeltaStore:
+    """All Delta tables under `root` (absolute)."""
+
+    def __init__(self, root: Path) -> None:
+        if "%" in str(root):
+            raise LakehouseUnavailable(
+                f"lakehouse folder {root}: delta-rs cannot use a path with a percent sign; choose another"
+            )
+        self.root = root
+
+    def path(self, name: TableName) -> Path:
+        return self.root / name.catalog / name.schema / name.table
+
+    def tables(self) -> list[TableName]:
+        """Every folder that holds a Delta log with something in it; sorted. A missing root holds none."""
+        found = []
+        for schema in self.schemas():
+            for table in _folders(schema):
+                log_folder = table / "_delta_log"
+                if not log_folder.is_dir():
+                    continue
+                if any(log_folder.iterdir()):
+                    found.append(TableName(schema.parent.name, schema.name, table.name))
+                else:
+                    log.warning("not a Delta table, its _delta_log is empty: %s", table)
+        return sorted(found)
+
+    def schemas(self) -> Iterator[Path]:
+        """The folders <root>/<catalog>/<schema>."""
+        for catalog in _folders(self.root):
+            yield from _folders(catalog)
+
+    def open(self, name: TableName) -> DeltaTable:
+        path = self.path(name)
+        try:
+            if not (path / "_delta_log").is_dir():
+                raise TableNotFound(f"table {name} does not exist: there is no Delta table at {path}")
+            return DeltaTable(path)
+        except TableNotFoundError as error:
+            raise TableNotFound(
+                f"table {name} is broken: {path / '_delta_log'} holds no commit; restore the folder or remove it"
+            ) from error
+        except (DeltaError, OSError) as error:
+            raise failure(name, path, "cannot be opened", error) from error
+
+    def create(self, name: TableName, spec: TableSpec) -> None:
+        path = self.path(name)
+        make_folder(path)
+        if not _has_commits(path):
+            try:
+                DeltaTable.create(
+                    path,
+                    arrow_schema(spec),
+                    mode="ignore",
+                    description=spec.comment or None,
+                    configuration=CHANGE_FEED,
+                    raise_if_key_not_exists=False,
+                )
+            except CommitFailedError:
+                log.debug("table %s was created by another process at the same moment", name)
+            except (DeltaError, OSError) as error:
+                if not _has_commits(path):
+                    raise failure(name, path, "cannot be created", error) from error
+        self._migrate(name, spec)
+
+    def _migrate(self, name: TableName, spec: TableSpec) -> None:
+        existing = {column.name: column for column in self.columns(name)}
+        for column in spec.columns:
+            if column.name in existing and existing[column.name].type != column.type:
+                raise LakehouseError(
+                    f"table {name}, column {column.name}: is {existing[column.name].type}, must be {column.type}; "
+                    f"columns are never retyped: move the data into a new table at {self.path(name)}"
+                )
+
+        def add_columns(table: DeltaTable) -> None:
+            present = {field.name for field in table.schema().fields}
+            wanted = pa.schema([field.with_nullable(True) for field in arrow_schema(spec) if field.name not in present])
+            if len(wanted):
+                table.alter.add_columns(Schema.from_arrow(wanted).fields)
+            if table.metadata().configuration.get("delta.enableChangeDataFeed") != "true":
+                table.alter.set_table_properties(CHANGE_FEED)
+
+        self.write(name, add_columns)
+
+    def write(self, name: TableName, attempt: Callable[[DeltaTable], Result]) -> Result:
+        """Run `attempt` on the newest version, again with jitter while other writers win."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(CommitFailedError),
+            wait=wait_random_exponential(multiplier=0.02, max=1.0),
+            stop=stop_after_delay(RETRY_SECONDS),
+            reraise=True,
+        )
+        try:
+            return retrying(lambda: attempt(self.open(name)))
+        except CommitFailedError as error:
+            raise ConcurrentWriteError(
+                f"table {name}: other writers won for {RETRY_SECONDS:.0f} seconds; nothing was written, try again later"
+            ) from error
+        except (DeltaError, OSError) as error:
+            raise failure(name, self.path(name), "cannot be written", error) from error
+
+    def columns(self, name: TableName) -> tuple[Column, ...]:
+        return tuple(column_of(field) for field in table_schema(self.open(name)))
+
+    def version(self, name: TableName) -> TableVersion:
+        return version_of(self.open(name))
+
+    def read(self, name: TableName, columns: Sequence[str] | None = None) -> pa.Table:
+        table = self.open(name)
+        schema = table_schema(table)
+        unknown = [column for column in columns or () if column not in schema.names]
+        if unknown:
+            raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
+        try:
+            return table.to_pyarrow_table(columns=list(columns) if columns is not None else None)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise failure(name, self.path(name), "cannot be read", error) from error
+
+    def changes(self, name: TableName, since: int) -> Changes:
+        table = self.open(name)
+        head = version_of(table)
+        fields = [*(field.with_nullable(True) for field in table_schema(table)), *_CHANGE_FIELDS]
+        schema = pa.schema(fields)
+        if since > head.version:
+            raise ChangesUnavailable(f"table {name} is at version {head.version}: there are no changes since {since}")
+        if since == head.version:
+            return Changes(schema.empty_table(), head)
+        try:
+            feed = table.load_cdf(starting_version=max(since + 1, 0), ending_version=head.version)
+            rows = pa.table(feed).select(schema.names).cast(schema)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise ChangesUnavailable(
+                f"table {name}: the change feed does not reach back to version {since}: {first_line(error)}"
+            ) from error
+        return Changes(rows.sort_by("_commit_version"), head)
+
+
+_CHANGE_FIELDS = (
+    pa.field("_change_type", pa.string()),
+    pa.field("_commit_version", pa.int64()),
+    pa.field("_commit_timestamp", pa.timestamp("us", tz="UTC")),
+)
+
+
+def table_schema(table: DeltaTable) -> pa.Schema:
+    """The table's own schema in Arrow, comments as field metadata."""
+    return pa.schema(table.schema().to_arrow())
+
+
+def version_of(table: DeltaTable) -> TableVersion:
+    return TableVersion(str(table.metadata().id), table.version())
+
+
+def make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LakehouseUnavailable(
+            f"lakehouse folder {path} cannot be written ({error.strerror}); make it writable or set ALERTING_HOME to another folder"
+        ) from error
+
+
+def failure(name: TableName, path: Path, what: str, error: Exception) -> LakehouseError:
+    text = first_line(error)
+    if isinstance(error, OSError) or re.search(
+        r"permission denied|read-only file system|no space left", str(error), re.I
+    ):
+        return LakehouseUnavailable(f"table {name} {what}: {text} ({path})")
+    return LakehouseError(f"table {name} {what}: {text} ({path})")
+
+
+def first_line(error: Exception) -> str:
+    """delta-rs appends stack traces and previews of data to its messages."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def conform(name: TableName, rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`rows` with the types of `schema` (in which NULLs are checked too); columns that are left out are NULL.
+
+    Raises LakehouseError that names the table and the column.
+    """
+    unknown = [column for column in rows.column_names if column not in schema.names]
+    if unknown:
+        raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
+    return pa.Table.from_arrays([_conform_column(name, rows, field) for field in schema], schema=schema)
+
+
+def _conform_column(name: TableName, rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:
+    if field.name not in rows.column_names:
+        values = pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
+    else:
+        options = pa.compute.CastOptions(target_type=field.type, allow_time_truncate=True)
+        try:
+            values = pa.compute.cast(rows.column(field.name), options=options)
+        except pa.ArrowException as error:
+            source = spark_type(rows.schema.field(field.name).type)
+            raise LakehouseError(
+                f"table {name}, column {field.name}: {source} cannot be stored as {spark_type(field.type)}: {first_line(error)}"
+            ) from error
+    if not field.nullable and values.null_count:
+        raise LakehouseError(
+            f"table {name}, column {field.name} is NOT NULL: {values.null_count} of {rows.num_rows} rows lack it"
+        )
+    return values
+
+
+def _has_commits(path: Path) -> bool:
+    return any((path / "_delta_log").glob("*.json"))
+
+
+def _folders(parent: Path) -> list[Path]:
+    if not parent.exists():
+        return []
+    try:
+        entries = sorted(parent.iterdir())
+    except OSError as error:
+        raise LakehouseUnavailable(f"lakehouse folder {parent} cannot be listed ({error.strerror})") from error
+    return [entry for entry in entries if FOLDER_NAME.fullmatch(entry.name) and entry.is_dir()]
