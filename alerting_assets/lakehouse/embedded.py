@@ -1,0 +1,183 @@
+"""The embedded engine: delta-rs for every write, history and change feed; Sail for Spark SQL, started at the first query."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import pyarrow as pa
+
+from alerting_assets.errors import LakehouseError, QueryError, QueryErrorKind, TableNotFound
+from alerting_assets.lakehouse import delta_writes
+from alerting_assets.lakehouse.delta import DeltaStore, make_folder
+from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
+from alerting_assets.lakehouse.sail import Sail, SailServer
+from alerting_assets.lakehouse.sail_catalog import SessionCatalog, ViewStore, quoted
+from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Result = TypeVar("Result")
+
+
+class EmbeddedLakehouse(Lakehouse):
+    """Tables lie at `<root>/<catalog>/<schema>/<table>/`; every Delta table found there can be queried."""
+
+    def __init__(self, root: Path, catalog: str, schema: str) -> None:
+        self._namespace = (catalog, schema)
+        self._store = DeltaStore(root.absolute())
+        make_folder(self._store.root)
+        self._views = ViewStore(self._store)
+        self._catalogs: weakref.WeakKeyDictionary[SailServer, SessionCatalog] = weakref.WeakKeyDictionary()
+        self._sail = Sail(self._store.root, catalog, schema, self._prepare)
+
+    @property
+    def namespace(self) -> tuple[str, str]:
+        return self._namespace
+
+    @property
+    def engine_process_id(self) -> int | None:
+        """The Sail child's process id; None before the first query."""
+        return self._sail.process_id
+
+    def create_table(self, spec: TableSpec) -> None:
+        self._store.create(self._name(spec.name), spec)
+
+    def append(self, table: str | TableName, rows: pa.Table) -> int:
+        return delta_writes.append(self._store, self._name(table), rows)
+
+    def merge(
+        self,
+        table: str | TableName,
+        rows: pa.Table,
+        *,
+        on: Sequence[str],
+        update: Sequence[str] | None = None,
+        insert: bool = True,
+        matched_if: str | None = None,
+        delete_where_not_matched: Mapping[str, str] | None = None,
+    ) -> MergeResult:
+        return delta_writes.merge(
+            self._store,
+            self._name(table),
+            rows,
+            on=on,
+            update=update,
+            insert=insert,
+            matched_if=matched_if,
+            delete_where_not_matched=delete_where_not_matched,
+        )
+
+    def delete(self, table: str | TableName, keys: pa.Table) -> int:
+        return delta_writes.delete(self._store, self._name(table), keys)
+
+    def version(self, table: str | TableName) -> TableVersion:
+        return self._store.version(self._name(table))
+
+    def changes(self, table: str | TableName, since: int) -> Changes:
+        return self._store.changes(self._name(table), since)
+
+    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
+        return self._store.read(self._name(table), columns)
+
+    def query(self, sql: str) -> pa.Table:
+        return self._run(sql, lambda session: session.sql(sql).toArrow())
+
+    def describe(self, sql: str) -> tuple[Column, ...]:
+        return self._run(sql, lambda session: _describe(session, sql))
+
+    def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
+        name = self._name(table)
+        if name in self._views.files():
+            return self.describe(f"SELECT * FROM {quoted(name)}")
+        return self._store.columns(name)
+
+    def tables(self) -> tuple[TableName, ...]:
+        return tuple(sorted({*self._store.tables(), *self._views.files()}))
+
+    def create_view(self, name: str, sql: str) -> None:
+        view = self._name(name)
+        if view in self._store.tables():
+            raise LakehouseError(f"view {view} cannot be created: there is a table of this name")
+
+        def define(server: SailServer) -> None:
+            with server.lock:
+                catalog = self._catalogs[server]
+                catalog.refresh()
+                _describe(server.session, sql)
+                catalog.define_view(view, sql)
+                try:
+                    _describe(server.session, f"SELECT * FROM {quoted(view)}")
+                except BaseException:
+                    catalog.forget_view(view)
+                    raise
+
+        try:
+            self._translated(sql, define)
+        except QueryError as error:
+            if error.kind is not QueryErrorKind.SYNTAX or "`" not in sql:
+                raise
+            raise QueryError(
+                QueryErrorKind.UNSUPPORTED,
+                f"view {view}: the embedded engine cannot keep names in backticks inside a view; use plain names",
+            ) from error
+        self._views.write(view, sql)
+
+    def close(self) -> None:
+        self._sail.close()
+
+    def _name(self, table: str | TableName) -> TableName:
+        if isinstance(table, TableName):
+            return table
+        parts = [part.strip("`") for part in table.split(".")]
+        if len(parts) > 3 or not all(parts):
+            raise TableNotFound(f"{table!r} is not a table name; use table, schema.table or catalog.schema.table")
+        return TableName(*(*self._namespace[: 3 - len(parts)], *parts))
+
+    def _prepare(self, server: SailServer) -> None:
+        catalog = SessionCatalog(server.session, server.folder, self._store, self._views)
+        catalog.refresh()
+        self._catalogs[server] = catalog
+
+    def _run(self, sql: str, work: Callable[[SparkSession], Result]) -> Result:
+        def attempt(server: SailServer) -> Result:
+            from pyspark.errors import PySparkException
+
+            with server.lock:
+                self._catalogs[server].refresh_views()
+            try:
+                return work(server.session)
+            except PySparkException as error:
+                if not is_missing_table(error):
+                    raise
+                with server.lock:
+                    found = self._catalogs[server].refresh()
+                if not found:
+                    raise
+            return work(server.session)
+
+        return self._translated(sql, attempt)
+
+    def _translated(self, sql: str, work: Callable[[SailServer], Result]) -> Result:
+        from pyspark.errors import PySparkException
+
+        try:
+            return self._sail.run(work)
+        except (PySparkException, pa.ArrowException) as error:
+            raise query_error(error, sql, self._known_tables) from error
+
+    def _known_tables(self) -> list[str]:
+        return [str(name) for name in self.tables()]
+
+
+def _describe(session: SparkSession, sql: str) -> tuple[Column, ...]:
+    """The schema finds most errors, with positions in the text; the plan finds the rest (folded constants, casts)."""
+    schema = session.sql(sql).schema
+    plan = session.sql(f"EXPLAIN {sql}").toArrow().column(0)[0].as_py()
+    error = plan_error(plan, sql)
+    if error is not None:
+        raise error
+    return tuple(Column(field.name, field.dataType.simpleString(), field.nullable) for field in schema.fields)

@@ -1,0 +1,220 @@
+"""Sail, a Spark Connect server, as a supervised child process on the loopback interface.
+
+1. `python -m alerting_assets.lakehouse.sail` is the child: it prints its port and folder as one line of JSON and ends when its
+   standard input ends or its parent is gone, so it never outlives a parent that was killed.
+2. `Sail` hands out sessions: it starts a server at the first use, another one when the server died (a session that is lost
+   this way is replaced once, which is safe because only reads go through it) and after `MAX_CALLS` calls, since a server
+   grows by about 0.1 MB a call.
+3. Sail cannot read paths that need URL encoding. The child's folder holds a link to the lakehouse root, and tables are
+   registered through it; only the link's own path has to be plain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from alerting_assets.errors import LakehouseUnavailable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+MAX_CALLS = 5_000
+START_SECONDS = 60.0
+SESSION_SECONDS = 365 * 24 * 3600
+RESERVED_CATALOG = "system"
+"""Sail's own; it refuses other tables in it."""
+
+Result = TypeVar("Result")
+
+
+class SailServer:
+    """One child process and the session on it. `prepare` registers tables in a new session."""
+
+    def __init__(self, root: Path, catalog: str, schema: str) -> None:
+        self.pid = os.getpid()
+        self.calls = 0
+        self.users = 0
+        self.retired = False
+        self.lock = threading.RLock()
+        self._process = _start(root, catalog, schema)
+        started = _read_start(self._process)
+        self.folder = Path(started["folder"])
+        self.session = _connect(started["port"])
+        self._finalizer = weakref.finalize(self, _stop, self.session, self._process, self.pid)
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
+
+    def is_lost(self, error: Exception) -> bool:
+        """Whether the error says that the server or the session is gone, rather than that the query is wrong."""
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a killed process may still be on its way out
+            if "StatusCode." in str(error):
+                self._process.wait(timeout=1.0)
+        return self._process.poll() is not None or ("session" in str(error) and "is not running" in str(error))
+
+    def close(self) -> None:
+        self._finalizer()
+
+
+class Sail:
+    """Runs work on a living session. Thread-safe; several threads may run at once on the same session."""
+
+    def __init__(self, root: Path, catalog: str, schema: str, prepare: Callable[[SailServer], None]) -> None:
+        self._arguments = (root, catalog, schema)
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._server: SailServer | None = None
+
+    def run(self, work: Callable[[SailServer], Result]) -> Result:
+        """`work` must be safe to repeat: it is run again, once, when the server is lost under it."""
+        from pyspark.errors import PySparkException
+
+        for last_attempt in (False, True):
+            server = self._acquire()
+            try:
+                return work(server)
+            except PySparkException as error:
+                if last_attempt or not server.is_lost(error):
+                    raise
+                server.retired = True
+            finally:
+                self._release(server)
+        raise AssertionError("unreachable")
+
+    @property
+    def process_id(self) -> int | None:
+        return self._server.process_id if self._server else None
+
+    def close(self) -> None:
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None and server.pid == os.getpid():
+            server.close()
+
+    def _acquire(self) -> SailServer:
+        with self._lock:
+            server = self._server
+            if server is None or server.retired or server.calls >= MAX_CALLS or server.pid != os.getpid():
+                if server is not None:
+                    self._retire(server)
+                server = SailServer(*self._arguments)
+                try:
+                    self._prepare(server)
+                except BaseException:
+                    server.close()
+                    raise
+                self._server = server
+            server.calls += 1
+            server.users += 1
+            return server
+
+    def _release(self, server: SailServer) -> None:
+        with self._lock:
+            server.users -= 1
+            if server.retired:
+                self._retire(server)
+
+    def _retire(self, server: SailServer) -> None:
+        """Close it when its last user is done. A server inherited by a fork belongs to the parent."""
+        server.retired = True
+        if self._server is server:
+            self._server = None
+        if server.users == 0 and server.pid == os.getpid():
+            server.close()
+
+
+def _start(root: Path, catalog: str, schema: str) -> subprocess.Popen[str]:
+    environment = dict(
+        os.environ,
+        TZ="UTC",
+        RUST_LOG="off",
+        RUST_BACKTRACE="0",
+        SAIL_SPARK__SESSION_TIMEOUT_SECS=str(SESSION_SECONDS),
+        SAIL_CATALOG__LIST=f'[{{type="memory", name="{catalog}", initial_database=["{schema}"]}}]',
+        SAIL_CATALOG__DEFAULT_CATALOG=f'"{catalog}"',
+        SAIL_CATALOG__DEFAULT_DATABASE=f'["{schema}"]',
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "alerting_assets.lakehouse.sail", str(os.getpid()), str(root)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C goes to the parent, which may still be finishing its work
+    )
+
+
+def _read_start(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdout is not None
+    assert process.stderr is not None
+    ready, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if ready else ""
+    if not line:
+        process.kill()
+        reason = (process.stderr.read().strip().splitlines() or ["it said nothing"])[-1]
+        raise LakehouseUnavailable(f"the SQL engine (Sail) did not start within {START_SECONDS:.0f} seconds: {reason}")
+    process.stderr.close()  # a panic's stack trace goes nowhere; the query's own error says what is wrong
+    process.stdout.close()
+    return dict(json.loads(line))
+
+
+def _connect(port: int) -> SparkSession:
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    session.client.set_retry_policies([])  # the default goes on for ten minutes against a server that died
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    return session
+
+
+def _stop(session: SparkSession, process: subprocess.Popen[str], owner: int) -> None:
+    if os.getpid() != owner:
+        return
+    if process.poll() is None:
+        session.stop()  # before the server stops, or the interpreter hangs at its exit
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        process.wait(timeout=5.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _serve(parent: int, root: str) -> None:
+    from pysail.spark import SparkConnectServer
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with tempfile.TemporaryDirectory(prefix="alerting-sail-") as folder:
+        os.symlink(root, os.path.join(folder, "root"))
+        server = SparkConnectServer("127.0.0.1", 0)
+        server.start(background=True)
+        address = server.listening_address
+        assert address is not None
+        print(json.dumps({"port": address[1], "folder": os.path.join(folder, "root")}), flush=True)
+        os.close(1)
+        # The pipe may be held open by a process that the parent forked: watch the parent too.
+        while os.getppid() == parent and not select.select([sys.stdin], [], [], 2.0)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    try:
+        _serve(int(sys.argv[1]), sys.argv[2])
+    finally:
+        sys.stderr.flush()
+        os._exit(0)  # a running query would hold up an ordinary exit

@@ -1,0 +1,155 @@
+"""What a Sail session knows: its catalog is in memory, so tables and views are registered in every new session.
+
+Tables are registered by location. A view is a file, `<root>/<catalog>/<schema>/_views/<name>.sql`, that holds its query;
+files are compared before every query, so a view that another process made or replaced is seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alerting_assets.errors import LakehouseError
+from alerting_assets.lakehouse.delta import FOLDER_NAME, DeltaStore, make_folder
+from alerting_assets.lakehouse.port import TableName
+from alerting_assets.lakehouse.sail import RESERVED_CATALOG
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+log = logging.getLogger(__name__)
+ViewFiles = dict[TableName, tuple[int, int]]
+"""Of each view: modification time in nanoseconds, and size."""
+
+
+class ViewStore:
+    def __init__(self, store: DeltaStore) -> None:
+        self._store = store
+
+    def files(self) -> ViewFiles:
+        found: ViewFiles = {}
+        for schema in self._store.schemas():
+            folder = schema / "_views"
+            if not folder.is_dir():
+                continue
+            for file in folder.glob("*.sql"):
+                if FOLDER_NAME.fullmatch(file.stem):
+                    status = file.stat()
+                    found[TableName(schema.parent.name, schema.name, file.stem)] = (status.st_mtime_ns, status.st_size)
+        return found
+
+    def read(self, name: TableName) -> str:
+        return self._path(name).read_text(encoding="utf-8")
+
+    def write(self, name: TableName, sql: str) -> None:
+        path = self._path(name)
+        make_folder(path.parent)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(sql)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+    def _path(self, name: TableName) -> Path:
+        return self._store.root / name.catalog / name.schema / "_views" / f"{name.table}.sql"
+
+
+class SessionCatalog:
+    """The tables and views registered in one session. Not thread-safe: callers hold the server's lock."""
+
+    def __init__(self, session: SparkSession, link: Path, store: DeltaStore, views: ViewStore) -> None:
+        self._session, self._link, self._store, self._views = session, link, store, views
+        self._schemas: set[tuple[str, str]] = set()
+        self._tables: set[TableName] = set()
+        self._failed: set[TableName] = set()
+        self._registered_views: ViewFiles = {}
+
+    def refresh(self) -> bool:
+        """Register what is new on disk; says whether anything was."""
+        before = len(self._tables)
+        for name in self._store.tables():
+            if name not in self._tables:
+                self._register(name)
+        return self.refresh_views() or len(self._tables) > before
+
+    def refresh_views(self) -> bool:
+        """Create views again whose files changed, in any order that works: one view may read another."""
+        files = self._views.files()
+        for name in self._registered_views.keys() - files.keys():
+            self._session.sql(f"DROP VIEW IF EXISTS {quoted(name)}")
+            del self._registered_views[name]
+        waiting = [name for name, state in files.items() if self._registered_views.get(name) != state]
+        progress = bool(waiting)
+        changed = False
+        while waiting and progress:
+            failed = [name for name in waiting if not self._try_view(name)]
+            for name in set(waiting) - set(failed):
+                self._registered_views[name] = files[name]
+                changed = True
+            progress = len(failed) < len(waiting)
+            waiting = failed
+        return changed
+
+    def define_view(self, name: TableName, sql: str) -> None:
+        """Raises what Spark raises. Leaves the old definition registered when the new one does not work."""
+        self._ensure_schema(name)
+        self._session.sql(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}")
+
+    def forget_view(self, name: TableName) -> None:
+        """Take away a definition that is not on disk, and bring back the one that is."""
+        self._session.sql(f"DROP VIEW IF EXISTS {quoted(name)}")
+        self._registered_views.pop(name, None)
+        self.refresh_views()
+
+    def _register(self, name: TableName) -> None:
+        from pyspark.errors import PySparkException
+
+        if name.catalog == RESERVED_CATALOG:
+            self._report(name, f"the catalog name {RESERVED_CATALOG} is reserved by the embedded engine")
+            return
+        location = self._link / name.catalog / name.schema / name.table
+        try:
+            self._ensure_schema(name)
+            self._session.sql(f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION '{location}'")
+        except PySparkException as error:
+            if "StatusCode." in str(error):  # the server itself is gone
+                raise
+            self._report(name, str(error).splitlines()[0])
+            return
+        self._tables.add(name)
+        self._failed.discard(name)
+
+    def _report(self, name: TableName, reason: str) -> None:
+        if name not in self._failed:
+            self._failed.add(name)
+            log.warning("table %s cannot be queried: %s (%s)", name, reason, self._store.path(name))
+
+    def _try_view(self, name: TableName) -> bool:
+        from pyspark.errors import PySparkException
+
+        try:
+            self.define_view(name, self._views.read(name))
+        except FileNotFoundError:
+            return False  # removed by another process this very moment
+        except PySparkException as error:
+            if "StatusCode." in str(error):
+                raise
+            log.debug("view %s is not usable yet: %s", name, error)
+            return False
+        return True
+
+    def _ensure_schema(self, name: TableName) -> None:
+        if (name.catalog, name.schema) not in self._schemas:
+            self._session.sql(f"CREATE SCHEMA IF NOT EXISTS `{name.catalog}`.`{name.schema}`")
+            self._schemas.add((name.catalog, name.schema))
+
+
+def quoted(name: TableName) -> str:
+    for part in (name.catalog, name.schema, name.table):
+        if not FOLDER_NAME.fullmatch(part):
+            raise LakehouseError(f"{part!r} is not usable in a table name; use letters, digits, _ and -")
+    return f"`{name.catalog}`.`{name.schema}`.`{name.table}`"

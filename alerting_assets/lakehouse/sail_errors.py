@@ -1,0 +1,286 @@
+"""Sail's errors as `QueryError`: one table of patterns, messages for people, positions in the text that was sent.
+
+Sail 0.7 raises Spark's exception classes with DataFusion's texts inside. What it cannot run but Databricks may (a construct its
+parser lacks, a function it does not have) is UNSUPPORTED, never an error of the query.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from alerting_assets.errors import QueryError, QueryErrorKind
+
+Kind = QueryErrorKind
+MAX_MESSAGE = 300
+
+_MISSING_TABLE = re.compile(r"Table or view not found: (.+)$", re.M)
+_GONE_TABLE = re.compile(r"Invalid table location|No commit files found|Path does not exist")
+_MISSING_COLUMN = re.compile(r"attribute ObjectName\(\[(.*?)\]\) is missing")
+_AMBIGUOUS = re.compile(r"ambiguous attribute: ObjectName\(\[(.*?)\]\)")
+_LONG_NAME = re.compile(r"invalid argument: table reference: \[(.*?)\]$", re.M)
+_IDENTIFIER = re.compile(r'Identifier\("((?:[^"\\]|\\.)*)"\)')
+_SYNTAX = re.compile(r"invalid argument: found (.*?) at (\d+):(\d+) expected ", re.S)
+_SYNTAX_END = re.compile(r"invalid argument: found end of input expected")
+_FUNCTION = re.compile(r"^(?:unknown (?:table )?function|function): (\w+)", re.M)
+_SIGNATURE = re.compile(r"[Ff]unction '(\w+)' failed to match any signature.*?but received (\w+)", re.S)
+_COERCION = re.compile(r"satisfy a call to '(\w+)' function: coercion from (.*?) to the signature", re.S)
+_REGEX = re.compile(r"Regular expression did not compile.*?error: ([^\n~]+)", re.S)
+_PLAN = re.compile(r"^(?:Physical plan error|Error occurred during query planning): (.*)", re.M | re.S)
+_INTERNAL = re.compile(
+    r"\s*(?:invalid argument|error in DataFusion|Error during planning|Execution error|Internal error|Cast error|"
+    r"This feature is not implemented|type_coercion\ncaused by)(?::\s*|\s+)"
+)
+
+_KINDS: tuple[tuple[re.Pattern[str], QueryErrorKind], ...] = (
+    (
+        re.compile(
+            r"Cannot coerce|Cannot infer common argument type|Failed to coerce|coercion failed|non-boolean predicate|"
+            r"cannot extract value|different number of columns|Incompatible inputs for Union|only return one column|"
+            r"requires \d+ (?:or \d+ )?argument|should only be called with|No function matches"
+        ),
+        Kind.TYPE_MISMATCH,
+    ),
+    (
+        re.compile(
+            r"Can(?:no|')t cast|CAST_INVALID_INPUT|INVALID_ARRAY_INDEX|by zero|invalid timestamp|[Oo]verflow|"
+            r"Scalar subquery returned more|date_trunc granularity|Date part|Resources exhausted|datetime (?:field|pattern)"
+        ),
+        Kind.RUNTIME,
+    ),
+    (re.compile(r"not supported|not implemented|[Uu]nsupported|should be rewritten during"), Kind.UNSUPPORTED),
+    (re.compile(r"expected one statement|^invalid argument: (?:decimal|found)"), Kind.SYNTAX),
+)
+
+_SAYINGS: tuple[tuple[re.Pattern[str], QueryErrorKind, str], ...] = (
+    (
+        re.compile(r'No field named [^"]*"#\d+".*Valid fields', re.S),
+        Kind.OTHER,
+        "a selected column is neither in GROUP BY nor inside an aggregate function",
+    ),
+    (re.compile(r'No field named [^"]*"#\d+"'), Kind.OTHER, "a column is used where only a constant can stand"),
+    (
+        re.compile(r"Aggregate requires at least one grouping"),
+        Kind.OTHER,
+        "HAVING without GROUP BY needs an aggregate function",
+    ),
+    (re.compile(r"Aggregate function calls cannot be nested"), Kind.OTHER, "aggregate functions cannot be nested"),
+    (
+        re.compile(r"does not support logical expression (?:Aggregate|Window)Function"),
+        Kind.OTHER,
+        "an aggregate or window function stands where there can be none, as in WHERE; filter in HAVING or around the query",
+    ),
+    (
+        re.compile(r"non-boolean predicate .* returning (.*)"),
+        Kind.TYPE_MISMATCH,
+        r"a condition must be BOOLEAN, not \1",
+    ),
+    (
+        re.compile(r"InSubquery should only return one column"),
+        Kind.TYPE_MISMATCH,
+        "a subquery after IN must have one column",
+    ),
+    (re.compile(r"DateValue \{ year: (\d+), month: (\d+), day: (\d+)"), Kind.SYNTAX, r"there is no date \1-\2-\3"),
+    (re.compile(r"Unsupported CAST (from .* to .*)"), Kind.TYPE_MISMATCH, r"there is no cast \1"),
+)
+"""Errors that Sail words for its own developers, and what they mean."""
+
+_ARROW_NAMES = (
+    (re.compile(r"Map\((?:[^()]|\([^()]*\))*\)"), "MAP"),
+    (re.compile(r"List\((?:[^()]|\([^()]*\))*\)"), "ARRAY"),
+    (re.compile(r"Timestamp\([^()]*\)"), "TIMESTAMP"),
+    (re.compile(r"Decimal128\((\d+), ?(\d+)\)"), r"DECIMAL(\1,\2)"),
+    (re.compile(r"\b(?:Large)?Utf8(?:View)?\b"), "STRING"),
+    (re.compile(r"\bInt64\b"), "BIGINT"),
+    (re.compile(r"\bInt32\b"), "INT"),
+    (re.compile(r"\bFloat64\b"), "DOUBLE"),
+    (re.compile(r"\bDate32\b"), "DATE"),
+    (re.compile(r"\bBoolean\b"), "BOOLEAN"),
+)
+
+_UNSUPPORTED_SYNTAX = (
+    (re.compile(r"\bQUALIFY\b", re.I), "QUALIFY"),
+    (re.compile(r"\bGROUP\s+BY\s+ALL\b", re.I), "GROUP BY ALL"),
+    (re.compile(r"\*\s*EXCEPT\s*\(", re.I), "* EXCEPT (…)"),
+    (re.compile(r"\b(?:UN)?PIVOT\b", re.I), "PIVOT"),
+    (re.compile(r"\bLIKE\s+(?:ALL|ANY|SOME)\b", re.I), "LIKE ALL/ANY"),
+    (re.compile(r"\bWITH\s+RECURSIVE\b", re.I), "WITH RECURSIVE"),
+    (re.compile(r"\|\s*>"), "the pipe |>"),
+    (re.compile(r"\w\s*:(?!:)\s*[A-Za-z_]"), "JSON paths with a colon"),
+)
+"""Constructs of Databricks SQL that Sail's parser lacks. Looked for only in a text that Sail refused."""
+
+_DATABRICKS_FUNCTION = re.compile(
+    r"(?:ai|h3|st)_\w+|(?:try_)?secret|list_secrets|read_files|read_kafka|table_changes|event_log|vector_search|remote_query|"
+    r"http_request|is_member|is_account_group_member|all|any|some",  # the last three: LIKE ALL (…)
+    re.I,
+)
+"""Of Databricks only; those of Apache Spark are looked up in pyspark."""
+
+
+def is_missing_table(error: Exception) -> bool:
+    return bool(_MISSING_TABLE.search(str(error)) or _GONE_TABLE.search(str(error)))
+
+
+def plan_error(plan: str, sql: str) -> QueryError | None:
+    """EXPLAIN succeeds on some errors and writes them into the plan."""
+    found = _PLAN.search(plan)
+    return _from_text(found.group(1), sql, ()) if found else None
+
+
+def query_error(error: Exception, sql: str, known_tables: Callable[[], Sequence[str]]) -> QueryError:
+    text = str(error)
+    if "StatusCode." in text:  # gRPC's own dump: the connection broke while the server lived, as after a panic in it
+        return QueryError(Kind.UNSUPPORTED, "the embedded engine crashed on this query; another engine may run it")
+    return _from_text(text, sql, known_tables() if _MISSING_TABLE.search(text) else ())
+
+
+def _from_text(text: str, sql: str, known_tables: Sequence[str]) -> QueryError:
+    if found := _MISSING_TABLE.search(text):
+        return _missing_table(found.group(1), sql, known_tables)
+    if found := _LONG_NAME.search(text):
+        parts = _parts(found.group(1))
+        return _at(sql, parts, Kind.MISSING_TABLE, f"table {'.'.join(parts)}: a table name has at most three parts")
+    if found := _MISSING_COLUMN.search(text):
+        return _missing_column(_parts(found.group(1)), sql)
+    if found := _AMBIGUOUS.search(text):
+        parts = _parts(found.group(1))
+        return _at(
+            sql,
+            parts,
+            Kind.OTHER,
+            f"column {'.'.join(parts)} is ambiguous: more than one table has it; write table.column",
+        )
+    if found := _SYNTAX.search(text):
+        return _syntax(found.group(1), int(found.group(2)), sql)
+    if _SYNTAX_END.search(text):
+        return _syntax("the end of the text", None, sql)
+    if found := _FUNCTION.search(text):
+        return _function(found.group(1), sql)
+    for pattern, kind, message in _SAYINGS:
+        if found := pattern.search(text):
+            return QueryError(kind, _plain(found.expand(message)))
+    if _GONE_TABLE.search(text):
+        return QueryError(Kind.MISSING_TABLE, "a table that the query reads was removed or is broken")
+    if found := _SIGNATURE.search(text) or _COERCION.search(text):
+        return _at(
+            sql,
+            [found.group(1)],
+            Kind.TYPE_MISMATCH,
+            f"function {found.group(1)} does not take {_plain(found.group(2))}",
+        )
+    if found := _REGEX.search(text):
+        return QueryError(Kind.RUNTIME, f"regular expression: {found.group(1).strip()}")
+    kind = next((kind for pattern, kind in _KINDS if pattern.search(text)), Kind.OTHER)
+    return QueryError(kind, _plain(text))
+
+
+def _missing_table(name: str, sql: str, known_tables: Sequence[str]) -> QueryError:
+    line, column, written = _find(sql, [name])
+    full = written or name
+    if "information_schema" in full.lower():
+        return QueryError(
+            Kind.UNSUPPORTED, "the embedded engine has no information_schema", line=line, column=column, name=full
+        )
+    if construct := _unsupported(sql, "WITH RECURSIVE"):
+        return QueryError(
+            Kind.UNSUPPORTED, f"the embedded engine does not support {construct}", line=line, column=column
+        )
+    for known in known_tables:
+        if known != full and known.lower().endswith(full.lower()) and known.lower().split(".")[-1] == name.lower():
+            message = f"table {full} does not exist; there is {known} (the embedded engine tells upper from lower case)"
+            kind = Kind.UNSUPPORTED if known.split(".")[-1] != name else Kind.MISSING_TABLE
+            return QueryError(kind, message, line=line, column=column, name=full)
+    return QueryError(Kind.MISSING_TABLE, f"table {full} does not exist", line=line, column=column, name=full)
+
+
+def _missing_column(parts: list[str], sql: str) -> QueryError:
+    name = ".".join(parts)
+    line, column, _ = _find(sql, parts)
+    if name.upper() == "ALL" and (construct := _unsupported(sql, "GROUP BY ALL")):
+        return QueryError(
+            Kind.UNSUPPORTED, f"the embedded engine does not support {construct}", line=line, column=column
+        )
+    if len(parts) == 1 and re.search(rf"\bAS\s+`?{re.escape(name)}`?(?!\w)", sql, re.I):
+        message = f"column {name} is an alias of the same SELECT, which the embedded engine cannot refer to; repeat its expression"
+        return QueryError(Kind.UNSUPPORTED, message, line=line, column=column, name=name)
+    return QueryError(Kind.MISSING_COLUMN, f"column {name} does not exist", line=line, column=column, name=name)
+
+
+def _syntax(found: str, offset: int | None, sql: str) -> QueryError:
+    """`offset` counts bytes; None is the end."""
+    start = len(sql.rstrip()) if offset is None else len(sql.encode()[:offset].decode(errors="ignore"))
+    if offset is not None and not sql.startswith(found, start):  # the offset is one inside a literal
+        return QueryError(Kind.SYNTAX, f"a literal is not valid at {found[:60]!r}")
+    line, column = _position(sql, start)
+    if construct := _unsupported(sql):
+        message = f"the embedded engine does not support {construct}"
+        return QueryError(Kind.UNSUPPORTED, message, line=line, column=column)
+    return QueryError(Kind.SYNTAX, f"syntax error at {found[:60]}", line=line, column=column)
+
+
+def _function(name: str, sql: str) -> QueryError:
+    from pyspark.sql import functions
+
+    if hasattr(functions, name.lower()) or _DATABRICKS_FUNCTION.fullmatch(name):
+        return _at(sql, [name], Kind.UNSUPPORTED, f"the embedded engine does not support the function {name} here")
+    return _at(sql, [name], Kind.OTHER, f"function {name} does not exist")
+
+
+def _unsupported(sql: str, only: str | None = None) -> str | None:
+    code = " ".join(text for _, text, is_code in _tokens(sql) if is_code)
+    found = (name for pattern, name in _UNSUPPORTED_SYNTAX if only in (None, name) and pattern.search(code))
+    return next(found, None)
+
+
+def _at(sql: str, parts: list[str], kind: QueryErrorKind, message: str) -> QueryError:
+    line, column, _ = _find(sql, parts)
+    return QueryError(kind, message, line=line, column=column, name=".".join(parts))
+
+
+def _find(sql: str, parts: list[str]) -> tuple[int | None, int | None, str | None]:
+    """Line and column of the dotted name that ends in `parts`, and that name as it is written, or Nones."""
+    tokens = [token for token in _tokens(sql) if token[2]]
+    texts = [text.lower() for _, text, _ in tokens]
+    wanted = [piece for part in parts for piece in (part.lower(), ".")][:-1]
+    for start in range(len(tokens) - len(wanted) + 1):
+        if texts[start : start + len(wanted)] != wanted:
+            continue
+        end = start + len(wanted)
+        if end < len(texts) and texts[end] == ".":
+            continue
+        while start >= 2 and texts[start - 1] == ".":
+            start -= 2
+        return *_position(sql, tokens[start][0]), "".join(text for _, text, _ in tokens[start:end])
+    return None, None, None
+
+
+def _tokens(sql: str) -> list[tuple[int, str, bool]]:
+    """(offset, text, whether it is code rather than a string) of each token; none where the text cannot be cut up."""
+    from sqlglot import tokenize
+    from sqlglot.errors import TokenError
+
+    try:
+        return [(token.start, token.text, token.token_type.name != "STRING") for token in tokenize(sql, "databricks")]
+    except TokenError:
+        return []
+
+
+def _position(sql: str, offset: int) -> tuple[int, int]:
+    before = sql[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1) + 1
+
+
+def _parts(identifiers: str) -> list[str]:
+    return [part.replace('\\"', '"').replace("\\\\", "\\") for part in _IDENTIFIER.findall(identifiers)]
+
+
+def _plain(text: str) -> str:
+    """One line without the words that only say which library spoke, in SQL's names of types."""
+    text = text.replace("[CAST_INVALID_INPUT]", "").replace("[INVALID_ARRAY_INDEX]", "")
+    while match := _INTERNAL.match(text):
+        text = text[match.end() :]
+    text = re.split(r"\n|\. No function matches|This issue was likely caused", text.strip(), maxsplit=1)[0]
+    for pattern, name in _ARROW_NAMES:
+        text = pattern.sub(name, text)
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…"
