@@ -1,0 +1,98 @@
+"""What goes wrong in the demo, and when: relative to the moment of generation, so that something is always happening now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+HOUR = timedelta(hours=1)
+
+
+class Kind(StrEnum):
+    COST_SPIKE = "COST_SPIKE"
+    """magnitude: factor on every cost."""
+    JOB_FAILURES = "JOB_FAILURES"
+    """magnitude: probability that a run of INGEST_JOBS fails."""
+    SLOW_JOBS = "SLOW_JOBS"
+    """magnitude: factor on durations."""
+    FAILED_ACCESS = "FAILED_ACCESS"
+    """magnitude: refused attempts an hour, by one user."""
+    STALE_TABLE = "STALE_TABLE"
+    """STALE_TABLE_NAME is not updated; magnitude is not used."""
+    UNTAGGED = "UNTAGGED"
+    """magnitude: probability that a record bears no tags."""
+
+
+INGEST_JOBS = ("orders_ingest", "events_ingest", "clickstream_ingest")
+STALE_TABLE_NAME = "orders"
+INTRUDER = "svc-legacy@example.com"
+
+
+@dataclass(frozen=True)
+class Incident:
+    incident_id: str
+    kind: Kind
+    domain: str
+    table_name: str
+    starts_at: datetime
+    ends_at: datetime
+    magnitude: float
+    description: str
+
+
+_RECIPE: tuple[tuple[Kind, str, str, float, float, float, str], ...] = (
+    # kind, domain, table, hours before now it starts, hours it lasts, magnitude, description
+    (Kind.COST_SPIKE, "COST", "fact_usage", 1500, 8, 3.0, "a backfill was started twice"),
+    (Kind.COST_SPIKE, "COST", "fact_usage", 690, 12, 2.5, "a cluster was left running"),
+    (Kind.COST_SPIKE, "COST", "fact_usage", 14, 12, 4.0, "a streaming job scales without a limit"),
+    (Kind.UNTAGGED, "COST", "fact_usage", 1100, 72, 0.6, "a new team forgot its tags"),
+    (Kind.JOB_FAILURES, "RELIABILITY", "fact_job_run_timeline", 1300, 10, 0.8, "the source system was down"),
+    (Kind.JOB_FAILURES, "RELIABILITY", "fact_job_run_timeline", 16, 15, 0.9, "a column was renamed upstream"),
+    (Kind.SLOW_JOBS, "PERFORMANCE", "fact_job_run_timeline", 880, 20, 4.0, "the wrong instance type"),
+    (Kind.FAILED_ACCESS, "SECURITY", "fact_audit_logs", 1000, 3, 120.0, "a rotated credential was still in use"),
+    (
+        Kind.FAILED_ACCESS,
+        "SECURITY",
+        "fact_audit_logs",
+        9,
+        6,
+        90.0,
+        "a service account tries tables that it may not see",
+    ),
+    (Kind.STALE_TABLE, "QUALITY", "fact_table_freshness", 1200, 30, 1.0, "the load was paused over a weekend"),
+    (Kind.STALE_TABLE, "QUALITY", "fact_table_freshness", 40, 48, 1.0, "the load hangs, and nobody has noticed yet"),
+)
+
+
+def incidents_for(now: datetime, *, since: datetime) -> list[Incident]:
+    """Those of the recipe that lie behind `since`; one that is under way then starts there. On whole hours, as the simulator works."""
+    now, since = _hour(now), _hour(since + HOUR - timedelta(microseconds=1))
+    found = []
+    for kind, domain, table, before, hours, magnitude, description in _RECIPE:
+        starts_at = now - before * HOUR
+        ends_at = starts_at + hours * HOUR
+        if ends_at <= since:
+            continue
+        starts_at = max(starts_at, since)
+        name = f"{kind}-{starts_at:%Y%m%dT%H%M}"
+        found.append(Incident(name, kind, domain, table, starts_at, ends_at, magnitude, description))
+    return found
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def under_way(incidents: Sequence[Incident], kind: Kind, at: datetime) -> Incident | None:
+    """The latest of this kind that covers the moment."""
+    return next(
+        (
+            incident
+            for incident in reversed(incidents)
+            if incident.kind is kind and incident.starts_at <= at < incident.ends_at
+        ),
+        None,
+    )
