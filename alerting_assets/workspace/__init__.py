@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from alerting_assets.settings import Settings
 from alerting_assets.workspace.port import RemoteAlert, Workspace
+
+if TYPE_CHECKING:
+    from alerting_assets.workspace.client import DatabricksWorkspace
 
 __all__ = ["RemoteAlert", "Workspace", "open_workspace"]
 
 
-def open_workspace(settings: Settings) -> Workspace:
+def open_workspace(settings: Settings) -> DatabricksWorkspace:
     """The workspace that the settings choose. Raises SettingsError without credentials and WorkspaceUnavailable when no local
     server runs; makes no request of its own."""
     from alerting_assets.workspace.client import connect  # the databricks-sdk takes a second to import

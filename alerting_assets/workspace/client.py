@@ -166,7 +166,7 @@ def _connect_databricks(settings: Settings, limits: Mapping[str, Any]) -> Databr
     return DatabricksWorkspace(client, hints, identity=host, alert_page="/sql/alerts-v2/{id}", **limits)
 
 
-def _client(settings: Settings, **credentials: str) -> WorkspaceClient:
+def _client(settings: Settings, **credentials: Any) -> WorkspaceClient:
     connections = max(20, settings.max_concurrency)
     try:
         return WorkspaceClient(

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 import requests
-from databricks.sdk.errors import DatabricksError, PermissionDenied
+from databricks.sdk.errors import PermissionDenied
+from databricks.sdk.errors.base import DatabricksError
 from urllib3.exceptions import NewConnectionError
 
 from alerting_assets.errors import (

@@ -1,0 +1,23 @@
+"""A Databricks workspace on this machine: the parts of its HTTP API that alerts need, with their unpleasant sides (FACTS 1-3).
+
+server.py      socket, uvicorn, start and stop, endpoint.json
+app.py         routes put together, behind the gate
+gate.py        what every request passes: Host check, token, faults, journal
+api_alerts.py  /api/2.0/alerts
+api_sql.py     /api/2.0/sql: statements, warehouses
+api_local.py   /api/local: evaluation on demand, faults, journal
+pages.py       the web page
+alert_body.py  what a body of the Alerts v2 API may hold, and update masks
+evaluate.py    what an evaluation decides, as Databricks would
+sql_text.py    reading and binding statements
+store.py, journal.py, faults.py   state
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+SqlRunner = Callable[[str], pa.Table]
+"""Runs one query and returns all its rows; raises an exception whose text a reader understands. Called from several threads."""

@@ -1,0 +1,129 @@
+"""Evaluates a deployed alert the way Databricks does, from nothing but the body that was deployed.
+
+Deliberately shares no code with the product's own evaluation: the two check each other.
+"""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from alerting_assets.workspace.local import SqlRunner
+from alerting_assets.workspace.local.alert_body import Body, value_at
+from alerting_assets.workspace.local.rules import timestamp
+from alerting_assets.workspace.local.sql_text import aggregated
+from alerting_assets.workspace.local.store import Evaluation
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "EQUAL": operator.eq,
+    "NOT_EQUAL": operator.ne,
+    "GREATER_THAN": operator.gt,
+    "GREATER_THAN_OR_EQUAL": operator.ge,
+    "LESS_THAN": operator.lt,
+    "LESS_THAN_OR_EQUAL": operator.le,
+}
+
+
+class EvaluationError(Exception):
+    """The evaluation ends in state ERROR; the text says why."""
+
+
+def evaluate(body: Body, sql_runner: SqlRunner, now: datetime) -> Evaluation:
+    """Never raises for what the alert or its query does: that is state ERROR."""
+    started = time.perf_counter()
+    value: Any = None
+    rows: int | None = None
+    error: str | None = None
+    try:
+        result = _run(body, sql_runner)
+        rows = result.num_rows
+        value = _cell(result, value_at(body, "evaluation.source.name")) if rows else None
+        state = _decide(body["evaluation"], result, value)
+    except EvaluationError as failure:
+        state, error = "ERROR", str(failure)
+    return Evaluation(
+        alert_id=body["id"],
+        evaluated_at=timestamp(now),
+        state=state,
+        value=_json_value(value),
+        row_count=rows,
+        duration_ms=round((time.perf_counter() - started) * 1000, 3),
+        error=error,
+    )
+
+
+def _run(body: Body, sql_runner: SqlRunner) -> pa.Table:
+    source = body["evaluation"]["source"]
+    text = body["query_text"]
+    if source.get("aggregation"):
+        text = aggregated(text, source["name"], source["aggregation"])
+    try:
+        return sql_runner(text)
+    except Exception as error:
+        raise EvaluationError(str(error) or type(error).__name__) from error
+
+
+def _decide(evaluation: Body, result: pa.Table, value: Any) -> str:
+    name, display = evaluation["source"]["name"], evaluation["source"].get("display")
+    if display is not None and display != name:
+        return "OK"  # the service rewrites the query for the display name, and then never finds the condition met
+    if result.num_rows == 0:
+        return str(evaluation.get("empty_result_state", "UNKNOWN"))
+    comparison = evaluation["comparison_operator"]
+    if comparison in ("IS_NULL", "IS_NOT_NULL"):
+        return _state((value is None) == (comparison == "IS_NULL"))
+    threshold = _threshold(evaluation.get("threshold", {}), result)
+    if value is None or threshold is None:
+        return "OK"
+    left, right = _comparable(value, threshold)
+    return _state(_COMPARE[comparison](left, right))
+
+
+def _state(met: bool) -> str:
+    return "TRIGGERED" if met else "OK"
+
+
+def _threshold(threshold: Body, result: pa.Table) -> Any:
+    if "column" in threshold:
+        return _cell(result, threshold["column"]["name"])
+    return next(iter(threshold["value"].values()))
+
+
+def _cell(result: pa.Table, column: str) -> Any:
+    """Of the first row. Names are found as SQL finds them, without regard to case."""
+    for index, name in enumerate(result.column_names):
+        if name.lower() == column.lower():
+            return result.column(index)[0].as_py()
+    raise EvaluationError(f"the result has no column {column!r}; it has {', '.join(result.column_names)}")
+
+
+def _comparable(value: Any, threshold: Any) -> tuple[Any, Any]:
+    kinds = _kind(value), _kind(threshold)
+    if kinds[0] != kinds[1]:
+        raise EvaluationError(
+            f"a {kinds[0]} value ({value!r}) cannot be compared with a {kinds[1]} threshold ({threshold!r})"
+        )
+    return (float(value), float(threshold)) if kinds[0] == "number" else (value, threshold)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float | Decimal):
+        return "number"
+    return "string" if isinstance(value, str) else type(value).__name__
+
+
+def _json_value(value: Any) -> bool | int | float | str | None:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float | Decimal):
+        number = float(value)
+        return number if number - number == 0 else str(number)  # NaN and infinities are no JSON
+    return str(value)

@@ -1,0 +1,185 @@
+"""The web page: read only, without a token, for people on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from alerting_assets.workspace.local.alert_body import Body, value_at
+from alerting_assets.workspace.local.faults import Faults
+from alerting_assets.workspace.local.journal import Journal
+from alerting_assets.workspace.local.store import Evaluation, Store
+
+ALERTS_SHOWN, REQUESTS_SHOWN, EVALUATIONS_SHOWN = 100, 30, 100
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+_WORDS = {
+    "EQUAL": "=",
+    "NOT_EQUAL": "≠",
+    "GREATER_THAN": ">",
+    "GREATER_THAN_OR_EQUAL": "≥",
+    "LESS_THAN": "<",
+    "LESS_THAN_OR_EQUAL": "≤",
+    "IS_NULL": "is NULL",
+    "IS_NOT_NULL": "is not NULL",
+}
+
+
+class Pages:
+    def __init__(self, store: Store, faults: Faults, journal: Journal) -> None:
+        self._store, self._faults, self._journal = store, faults, journal
+        self._templates = Environment(
+            loader=PackageLoader("alerting_assets.workspace.local"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= {"condition": condition, "schedule": schedule, "number": number, "moment": moment}
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.overview, methods=["GET"]),
+            Route("/alerts/{id}", self.alert, methods=["GET"]),
+            Route("/sql/alerts-v2/{id}", self.databricks_path, methods=["GET"]),
+        ]
+
+    async def overview(self, request: Request) -> Response:
+        search = request.query_params.get("search", "").strip()
+        text = request.query_params.get("page", "1")
+        found, total = self._store.search(search, ALERTS_SHOWN, (page := _page(text) - 1) * ALERTS_SHOWN)
+        evaluations = self._store.evaluations(limit=REQUESTS_SHOWN)
+        return self._render(
+            "overview.html",
+            alerts=found,
+            values=self._store.last_values([body["id"] for body in found]),
+            names={entry.alert_id: self._store.get(entry.alert_id) for entry in evaluations},
+            total=total,
+            states=self._store.states(),
+            search=search,
+            page=page + 1,
+            pages=max(1, -(-total // ALERTS_SHOWN)),
+            evaluations=evaluations,
+            requests=self._journal.entries(newest=REQUESTS_SHOWN)[::-1],
+            faults=self._faults.all(),
+        )
+
+    async def alert(self, request: Request) -> Response:
+        body = self._store.get(request.path_params["id"])
+        if body is None:
+            return self._render("missing.html", 404, id=request.path_params["id"])
+        evaluations = self._store.evaluations(body["id"], EVALUATIONS_SHOWN)
+        return self._render("alert.html", alert=body, evaluations=evaluations, chart=chart(body, evaluations))
+
+    async def databricks_path(self, request: Request) -> Response:
+        """Where an alert's page lies on Databricks, for links made by a client that took this server for one."""
+        return RedirectResponse(request.url_for("alert", id=request.path_params["id"]).path)
+
+    def _render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        return HTMLResponse(self._templates.get_template(template).render(**values), status, headers=_HEADERS)
+
+
+def condition(body: Body) -> str:
+    """`cost > 100`."""
+    evaluation = body["evaluation"]
+    source = evaluation["source"]
+    left = f"{source['aggregation']}({source['name']})" if source.get("aggregation") else source["name"]
+    words = _WORDS[evaluation["comparison_operator"]]
+    threshold = evaluation.get("threshold", {})
+    if column := value_at(threshold, "column.name"):
+        return f"{left} {words} column {column}"
+    for value in threshold.get("value", {}).values():
+        return f"{left} {words} {number(value)}"
+    return f"{left} {words}"
+
+
+def schedule(body: Body) -> str:
+    """The common schedules in words, the others as their cron expression."""
+    cron, zone = body["schedule"]["quartz_cron_schedule"], body["schedule"]["timezone_id"]
+    second, minute, hour, day, month, weekday = cron.split()[:6]
+    daily = (
+        (month, day == "?" or weekday == "?") == ("*", True) and {day, weekday} <= {"*", "?"} and len(cron.split()) == 6
+    )
+    if daily and second.isdigit() and minute.isdigit() and hour.isdigit():
+        words = f"daily at {int(hour):02}:{int(minute):02}"
+    elif daily and second.isdigit() and minute.isdigit() and hour == "*":
+        words = f"hourly at :{int(minute):02}"
+    elif daily and second.isdigit() and hour == "*" and minute.partition("/")[2].isdigit():
+        words = f"every {minute.partition('/')[2]} min"
+    else:
+        words = cron
+    return f"{words} ({zone})"
+
+
+def number(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def moment(text: str | None) -> str:
+    """2025-01-31 08:00:00 from the API's timestamps."""
+    return text[:19].replace("T", " ") if text else "never"
+
+
+@dataclass(frozen=True)
+class Dot:
+    x: float
+    y: float
+    state: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """In a box of 700 by 140, y downwards. threshold: its y, None when there is none to draw. high, low: values at top and bottom."""
+
+    dots: tuple[Dot, ...]
+    threshold: float | None
+    high: float
+    low: float
+
+    @property
+    def line(self) -> str:
+        return " ".join(f"{dot.x:.1f},{dot.y:.1f}" for dot in self.dots)
+
+
+def chart(body: Body, evaluations: list[Evaluation]) -> Chart | None:
+    """evaluations: newest first. None with fewer than two numbers to draw."""
+    shown = [entry for entry in reversed(evaluations) if isinstance(entry.value, int | float)]
+    if len(shown) < 2:
+        return None
+    limit: float | None = value_at(body, "evaluation.threshold.value.double_value")
+    values = [float(entry.value) for entry in shown] + ([limit] if limit is not None else [])
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+
+    def y(value: float) -> float:
+        return 130 - 120 * (value - low) / span
+
+    dots = tuple(
+        Dot(
+            10 + 680 * index / (len(shown) - 1),
+            y(float(entry.value)),
+            entry.state,
+            f"{moment(entry.evaluated_at)}: {number(entry.value)}",
+        )
+        for index, entry in enumerate(shown)
+    )
+    return Chart(dots, y(limit) if limit is not None else None, high, low)
+
+
+def _page(text: str) -> int:
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1

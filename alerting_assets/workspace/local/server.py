@@ -1,0 +1,172 @@
+"""Runs the local workspace: a loopback socket, uvicorn, and endpoint.json for the clients."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import signal
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from alerting_assets.errors import SettingsError, WorkspaceUnavailable
+from alerting_assets.workspace.endpoint import Endpoint
+from alerting_assets.workspace.local import SqlRunner
+from alerting_assets.workspace.local.app import create_app
+from alerting_assets.workspace.local.gate import connection
+from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
+from alerting_assets.workspace.local.store import Store
+
+DEFAULT_PORT = 8765
+_START_SECONDS = 15.0
+_STOP_SECONDS = 15.0
+
+
+class LocalWorkspaceServer:
+    """A context manager: serves in a background thread until it is left, or stopped.
+
+    port None takes any free one. token: generated when None. Raises SettingsError for an address that is not loopback, a port in
+    use, and state that cannot be kept or is in use by another server.
+    """
+
+    def __init__(
+        self,
+        workspace_root: Path,
+        sql_runner: SqlRunner,
+        *,
+        host: str = "127.0.0.1",
+        port: int | None = DEFAULT_PORT,
+        token: str | None = None,
+        rules: Rules | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._root = workspace_root
+        self._socket = _bind(host, port or 0)
+        try:
+            self._store = Store(workspace_root)
+        except SettingsError:
+            self._socket.close()
+            raise
+        name = f"[{host}]" if ":" in host else host
+        address = f"http://{name}:{self._socket.getsockname()[1]}"
+        self._endpoint = Endpoint(address, token or secrets.token_urlsafe(32), os.getpid())
+        config = uvicorn.Config(
+            create_app(self._store, sql_runner, self._endpoint.token, rules=rules, clock=clock),
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=3,
+        )
+        self._server = _Server(config, on_listening=self._announce)
+        self._thread = threading.Thread(target=self._run, name="local-workspace", daemon=True)
+
+    @property
+    def address(self) -> str:
+        return self._endpoint.address
+
+    @property
+    def token(self) -> str:
+        return self._endpoint.token
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        if not self._server.listening.wait(_START_SECONDS):
+            self.stop()
+            raise WorkspaceUnavailable(f"the local workspace did not start within {_START_SECONDS:.0f} s")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Requests under way get a few seconds to end. Stopping twice is fine."""
+        self._server.should_exit = True
+        self._thread.join(_STOP_SECONDS)
+
+    def wait(self) -> None:
+        """Until SIGINT or SIGTERM, even where a parent process had them ignored, or until the server ends. For the main thread."""
+        asked = threading.Event()
+        before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            while self._thread.is_alive() and not asked.wait(0.5):
+                pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        finally:
+            self._endpoint.remove(self._root)
+            self._socket.close()
+            self._store.close()
+
+    def _announce(self) -> None:
+        self._endpoint.write(self._root)
+
+
+def running_address(workspace_root: Path) -> str | None:
+    """Of the server that answers at the address in endpoint.json; None when none does."""
+    try:
+        address = Endpoint.read(workspace_root).address
+        with urllib.request.urlopen(f"{address}/.well-known/databricks-config", timeout=2):
+            return address
+    except (WorkspaceUnavailable, OSError):
+        return None
+
+
+class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is untyped for mypy here
+    """uvicorn that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config, *, on_listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+        self.listening = threading.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._on_listening()
+        self.listening.set()
+
+
+class _Protocol(H11Protocol):  # type: ignore[misc]
+    """Hands the connection to the application, which closes it when a response is to get lost."""
+
+    def data_received(self, data: bytes) -> None:
+        connection.set(self.transport)
+        super().data_received(data)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    name = "127.0.0.1" if host == "localhost" else host
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback:
+        raise SettingsError(
+            f"--host {host}: the local workspace listens on this machine only; use 127.0.0.1, ::1 or localhost"
+        )
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((name, port))
+        listener.listen(128)  # at once, so that a second server on this port fails here and not later
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise SettingsError(f"port {port} on {host} cannot be used ({error}); choose another with --port") from error
+    return listener

@@ -1,0 +1,90 @@
+"""Statements as text: proof that one is a single read-only query, and named parameters bound as literals."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+DIALECT = "databricks"
+# It warns on stderr about statements that it reads as plain commands; here they are refused anyway.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+_WRITES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Drop, exp.Alter, exp.Set, exp.Use, exp.Grant, exp.TruncateTable)
+
+
+class StatementError(ValueError):
+    """Says what is wrong with the text."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """type: a SQL type; value: its text, None for NULL."""
+
+    name: str
+    type: str
+    value: str | None
+
+
+def prepare(
+    text: str, parameters: Sequence[Parameter] = (), *, catalog: str | None = None, schema: str | None = None
+) -> str:
+    """The text to run: as it is, or with parameters as literals and unqualified tables completed. Raises StatementError."""
+    query = read_only_query(text)
+    markers = list(query.find_all(exp.Placeholder))
+    if not markers and not catalog and not schema:
+        return text
+    values = {parameter.name: parameter for parameter in parameters}
+    for marker in markers:
+        marker.replace(_literal(marker, values))
+    if schema:
+        _qualify(query, catalog, schema)
+    return query.sql(dialect=DIALECT)
+
+
+def read_only_query(text: str) -> exp.Query:
+    """Raises StatementError for anything but exactly one query that neither writes nor commands."""
+    try:
+        statements = [statement for statement in sqlglot.parse(text, dialect=DIALECT) if statement is not None]
+    except SqlglotError as error:
+        raise StatementError(f"the statement cannot be parsed: {str(error).splitlines()[0]}") from error
+    if len(statements) != 1:
+        raise StatementError(f"expected exactly one statement, found {len(statements)}")
+    statement = statements[0]
+    # Every Query is a DDL in sqlglot's class tree (CREATE TABLE AS holds one), so queries are let through first.
+    if not isinstance(statement, exp.Query) or any(
+        isinstance(node, _WRITES) and not isinstance(node, exp.Query) for node in statement.walk()
+    ):
+        raise StatementError("only queries that read are allowed here")
+    return statement
+
+
+def aggregated(text: str, column: str, aggregation: str) -> str:
+    """How Databricks wraps the text of an alert that has an aggregation: verbatim, so that a trailing comment breaks it."""
+    name = f"`{column.replace('`', '``')}`"
+    measure = f"COUNT(DISTINCT {name})" if aggregation == "COUNT_DISTINCT" else f"{aggregation}({name})"
+    return f"WITH q AS ({text}) SELECT {measure} AS {name} FROM q"
+
+
+def _literal(marker: exp.Placeholder, values: Mapping[str, Parameter]) -> exp.Expression:
+    name = str(marker.this or "?")
+    parameter = values.get(name)
+    if parameter is None:
+        raise StatementError(f"UNBOUND_SQL_PARAMETER: found the unbound parameter {name}")
+    value = exp.null() if parameter.value is None else exp.Literal.string(parameter.value)
+    try:
+        return exp.cast(value, exp.DataType.build(parameter.type, dialect=DIALECT))
+    except SqlglotError as error:
+        raise StatementError(f"parameter {name}: unknown type {parameter.type!r}") from error
+
+
+def _qualify(query: exp.Query, catalog: str | None, schema: str) -> None:
+    ctes = {cte.alias_or_name for cte in query.find_all(exp.CTE)}
+    for table in query.find_all(exp.Table):
+        if not table.db and table.name not in ctes and isinstance(table.this, exp.Identifier):
+            table.set("db", exp.to_identifier(schema, quoted=True))
+            table.set("catalog", exp.to_identifier(catalog, quoted=True) if catalog else None)

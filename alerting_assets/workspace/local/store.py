@@ -1,0 +1,274 @@
+"""Alerts and their evaluations in SQLite. Every method is one transaction; safe from several threads.
+
+The list of writes is kept so that a list can be answered as it was before the newest of them (fault `stale_list`).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from alerting_assets.errors import SettingsError
+from alerting_assets.workspace.local.alert_body import Body
+
+WRITES_KEPT = 1_000
+EVALUATIONS_KEPT = 500
+"""A single alert keeps this many."""
+TRASH_KEPT = timedelta(days=30)
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS alerts (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, parent TEXT NOT NULL,
+    trashed_at TEXT, body TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS alerts_by_name ON alerts (parent, name);
+CREATE TABLE IF NOT EXISTS writes (no INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, before TEXT);
+CREATE TABLE IF NOT EXISTS evaluations (
+    no INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, evaluated_at TEXT NOT NULL, state TEXT NOT NULL,
+    value TEXT, row_count INTEGER, duration_ms REAL NOT NULL, error TEXT);
+CREATE INDEX IF NOT EXISTS evaluations_by_alert ON evaluations (alert_id, no);
+CREATE TABLE IF NOT EXISTS journal (
+    no INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL,
+    status TEXT NOT NULL, duration_ms REAL NOT NULL, response_lost INTEGER NOT NULL, fault TEXT, alert_id TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """value: JSON text of what was compared. state: OK, TRIGGERED, ERROR, UNKNOWN."""
+
+    alert_id: str
+    evaluated_at: str
+    state: str
+    value: Any
+    row_count: int | None
+    duration_ms: float
+    error: str | None
+
+
+class NameTaken(Exception):
+    pass
+
+
+class TooManyAlerts(Exception):
+    pass
+
+
+class Store:
+    """folder is created; None keeps everything in memory. One process at a time: a second one gets SettingsError."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._lock = threading.RLock()
+        try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._db = sqlite3.connect(
+                folder / "workspace.sqlite" if folder else ":memory:",
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=0.5,
+            )
+            self._db.execute("PRAGMA locking_mode = EXCLUSIVE")  # keeps a second server away from the same file
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute(
+                "PRAGMA synchronous = NORMAL"
+            )  # survives a killed process; a power cut may cost the last writes
+            self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise SettingsError(
+                    f"another local workspace server uses {folder}: stop it, or set another ALERTING_HOME"
+                ) from error
+            raise SettingsError(f"the local workspace cannot keep its state in {folder}: {error}") from error
+        except (OSError, sqlite3.DatabaseError) as error:
+            raise SettingsError(f"the local workspace cannot keep its state in {folder}: {error}") from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    # -- alerts
+
+    def create(self, body: Body, *, limit: int, refuse_taken_name: bool, now: datetime) -> Body:
+        """body is complete but for a free display_name. Raises NameTaken, TooManyAlerts (trashed ones count)."""
+        with self.transaction() as db:
+            expired = (now - TRASH_KEPT).isoformat()
+            db.execute("DELETE FROM alerts WHERE trashed_at < ?", (expired,))
+            if db.execute("SELECT count(*) FROM alerts").fetchone()[0] >= limit:
+                raise TooManyAlerts
+            body = {**body, "display_name": self._free_name(db, body, refuse_taken_name, "")}
+            seq = db.execute(
+                "INSERT INTO alerts (id, name, parent, body) VALUES (?, ?, ?, ?)",
+                (body["id"], body["display_name"], body["parent_path"], _dump(body)),
+            ).lastrowid
+            _note_write(db, seq, None)
+        return body
+
+    def update(self, alert_id: str, change: Callable[[Body], Body], *, refuse_taken_name: bool) -> Body | None:
+        """change: from the stored body to the new one; may raise. None: there is no such active alert."""
+        with self.transaction() as db:
+            row = db.execute("SELECT seq, body FROM alerts WHERE id = ? AND trashed_at IS NULL", (alert_id,)).fetchone()
+            if row is None:
+                return None
+            body = change(json.loads(row[1]))
+            body["display_name"] = self._free_name(db, body, refuse_taken_name, alert_id)
+            db.execute(
+                "UPDATE alerts SET name = ?, body = ? WHERE seq = ?", (body["display_name"], _dump(body), row[0])
+            )
+            _note_write(db, row[0], row[1])
+        return body
+
+    def trash(self, alert_id: str, *, purge: bool, now: datetime) -> bool:
+        """False: there is no such alert. Trashing twice changes nothing."""
+        with self.transaction() as db:
+            row = db.execute("SELECT seq, body, trashed_at FROM alerts WHERE id = ?", (alert_id,)).fetchone()
+            if row is None:
+                return False
+            seq, text, trashed_at = row
+            if purge:
+                db.execute("DELETE FROM alerts WHERE seq = ?", (seq,))
+                db.execute("DELETE FROM evaluations WHERE alert_id = ?", (alert_id,))
+            elif trashed_at is None:
+                body = {**json.loads(text), "lifecycle_state": "DELETED"}
+                db.execute(
+                    "UPDATE alerts SET trashed_at = ?, body = ? WHERE seq = ?", (now.isoformat(), _dump(body), seq)
+                )
+            else:
+                return True
+            _note_write(db, seq, text)
+        return True
+
+    def get(self, alert_id: str) -> Body | None:
+        """Trashed alerts too."""
+        with self._lock:
+            row = self._db.execute("SELECT body FROM alerts WHERE id = ?", (alert_id,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def page(self, after: int, size: int, *, before_writes: int = 0) -> list[tuple[int, Body]]:
+        """Up to `size` active alerts with a sequence number above `after`, in order of creation; before_writes: as it was before that
+        many of the newest writes."""
+        if before_writes:
+            return self._page_before_writes(after, size, before_writes)
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT seq, body FROM alerts WHERE seq > ? AND trashed_at IS NULL ORDER BY seq LIMIT ?", (after, size)
+            ).fetchall()
+        return [(seq, json.loads(text)) for seq, text in rows]
+
+    def _page_before_writes(self, after: int, size: int, writes: int) -> list[tuple[int, Body]]:
+        with self._lock:
+            alerts: dict[int, str | None] = dict(self._db.execute("SELECT seq, body FROM alerts").fetchall())
+            undo = self._db.execute("SELECT seq, before FROM writes ORDER BY no DESC LIMIT ?", (writes,)).fetchall()
+        for seq, before in undo:
+            alerts[seq] = before
+        bodies = [(seq, json.loads(text)) for seq, text in sorted(alerts.items()) if text is not None and seq > after]
+        return [(seq, body) for seq, body in bodies if body["lifecycle_state"] == "ACTIVE"][:size]
+
+    def count(self) -> int:
+        """Active alerts."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM alerts WHERE trashed_at IS NULL").fetchone()[0])
+
+    def states(self) -> dict[str, int]:
+        """Active alerts by state of their last evaluation; UNKNOWN before the first."""
+        state = "coalesce(json_extract(body, '$.evaluation.state'), 'UNKNOWN')"
+        with self._lock:
+            return dict(
+                self._db.execute(f"SELECT {state}, count(*) FROM alerts WHERE trashed_at IS NULL GROUP BY 1").fetchall()
+            )
+
+    def search(self, text: str, limit: int, offset: int) -> tuple[list[Body], int]:
+        """Active alerts with this text in their name, by name; and how many there are in all."""
+        condition = "trashed_at IS NULL AND instr(lower(name), lower(?))"
+        with self._lock:
+            total = self._db.execute(f"SELECT count(*) FROM alerts WHERE {condition}", (text,)).fetchone()[0]
+            rows = self._db.execute(
+                f"SELECT body FROM alerts WHERE {condition} ORDER BY name, seq LIMIT ? OFFSET ?", (text, limit, offset)
+            ).fetchall()
+        return [json.loads(row[0]) for row in rows], int(total)
+
+    def _free_name(self, db: sqlite3.Connection, body: Body, refuse: bool, own_id: str) -> str:
+        name, number = str(body["display_name"]), 0
+        query = "SELECT 1 FROM alerts WHERE parent = ? AND name = ? AND id <> ? AND trashed_at IS NULL"
+        free = name
+        while db.execute(query, (body["parent_path"], free, own_id)).fetchone():
+            if refuse:
+                raise NameTaken(name)
+            number += 1
+            free = f"{name} ({number})"
+        return free
+
+    # -- evaluations
+
+    def record(self, evaluations: Sequence[Evaluation]) -> None:
+        """History and the alerts' own state together. An alert that vanished meanwhile keeps its row of history only."""
+        with self.transaction() as db:
+            for entry in evaluations:
+                db.execute(
+                    "INSERT INTO evaluations (alert_id, evaluated_at, state, value, row_count, duration_ms, error)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        entry.alert_id,
+                        entry.evaluated_at,
+                        entry.state,
+                        _dump(entry.value),
+                        entry.row_count,
+                        entry.duration_ms,
+                        entry.error,
+                    ),
+                )
+                db.execute(
+                    "UPDATE alerts SET body = json_set(body, '$.evaluation.state', ?, '$.evaluation.last_evaluated_at', ?) WHERE id = ?",
+                    (entry.state, entry.evaluated_at, entry.alert_id),
+                )
+                db.execute(
+                    "DELETE FROM evaluations WHERE alert_id = ?1 AND no <="
+                    " (SELECT no FROM evaluations WHERE alert_id = ?1 ORDER BY no DESC LIMIT 1 OFFSET ?2)",
+                    (entry.alert_id, EVALUATIONS_KEPT),
+                )
+
+    def evaluations(self, alert_id: str | None = None, limit: int = EVALUATIONS_KEPT) -> list[Evaluation]:
+        """The newest first; of every alert when none is named."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT alert_id, evaluated_at, state, value, row_count, duration_ms, error FROM evaluations"
+                " WHERE ?1 IS NULL OR alert_id = ?1 ORDER BY no DESC LIMIT ?2",
+                (alert_id, limit),
+            ).fetchall()
+        return [
+            Evaluation(alert, at, state, json.loads(value), count, duration, error)
+            for alert, at, state, value, count, duration, error in rows
+        ]
+
+    def last_values(self, alert_ids: Sequence[str]) -> dict[str, Any]:
+        """Of the alerts that were evaluated at all."""
+        query = "SELECT value FROM evaluations WHERE alert_id = ? ORDER BY no DESC LIMIT 1"
+        with self._lock:
+            rows = {alert_id: self._db.execute(query, (alert_id,)).fetchone() for alert_id in alert_ids}
+        return {alert_id: json.loads(row[0]) for alert_id, row in rows.items() if row}
+
+
+def _note_write(db: sqlite3.Connection, seq: int | None, before: str | None) -> None:
+    no = db.execute("INSERT INTO writes (seq, before) VALUES (?, ?)", (seq, before)).lastrowid or 0
+    db.execute("DELETE FROM writes WHERE no <= ?", (no - WRITES_KEPT,))
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
