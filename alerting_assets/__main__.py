@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -28,7 +27,10 @@ def main() -> int:
         prepare_dagster_home(settings)
         with _step("demo lakehouse"), lakehouse(settings) as tables, progress("generate") as advance:
             build_demo(tables, now=datetime.now(UTC), on_progress=advance)
-        with _workspace(settings) as address, _step("configurations → validated queries → deployed alerts → history"):
+        with (
+            running_workspace(settings) as address,
+            _step("configurations → validated queries → deployed alerts → history"),
+        ):
             succeeded, reports = _materialize_everything()
     except AlertingError as error:
         show_error(error)
@@ -39,16 +41,6 @@ def main() -> int:
     _print_summary(reports, address)
     console.print(f"Done in {time.monotonic() - started:.0f} s. `make dev` shows all of it in the browser.")
     return 0
-
-
-@contextmanager
-def _workspace(settings: Settings) -> Iterator[str]:
-    """A local one for the time of the run, unless one is running or Databricks is asked for; yields its address."""
-    if settings.workspace == "local":
-        with running_workspace(settings) as address:
-            yield address
-    else:
-        yield os.environ.get("DATABRICKS_HOST", "Databricks")
 
 
 def _materialize_everything() -> tuple[bool, dict[str, Mapping[str, Any]]]:
@@ -99,7 +91,7 @@ def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> No
         "evaluated": history["evaluated"],
         "triggered": history["triggered"],
     }
-    print_table(f"Summary ({address})", list(figures), [list(figures.values())])
+    print_table(f"Summary ({address})", ("alerts", "count"), list(figures.items()))
 
 
 def _print_records(title: str, value: Any, columns: tuple[str, ...]) -> None:

@@ -1,7 +1,5 @@
 """Stage 1: YAML files into `alert_configurations`, and a partition for every alert."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import dagster as dg

@@ -1,7 +1,5 @@
 """Stage 3: valid alerts into the workspace."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 

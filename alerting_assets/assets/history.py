@@ -1,7 +1,5 @@
 """Stage 4: evaluate what is valid and enabled, and record it."""
 
-from __future__ import annotations
-
 from collections import Counter
 
 import dagster as dg
@@ -36,7 +34,7 @@ NO_EVALUATION_FAILED = dg.AssetCheckKey(ALERT_HISTORY_KEY, "no_evaluation_failed
         "rows of a run are one commit. A query that fails becomes an ERROR row and stops nobody else."
     ),
 )
-def alert_history(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult[None]:
+def alert_history(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse = alerting.get_lakehouse()
     now = alerting.now()
     alerts = to_alerts(read_rows(lakehouse), alerting.target)

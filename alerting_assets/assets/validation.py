@@ -1,7 +1,5 @@
 """Stage 2: a verdict on every alert's query, and the gate in front of deployment."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from typing import Any
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,10 +36,19 @@ STYLES = {
     "WARNING": "yellow",
 }
 
-console = Console(highlight=False)
+PIPED_WIDTH = 160
+"""Columns where there is no terminal to ask."""
+
+
+def _console(*, stderr: bool) -> Console:
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if terminal or "COLUMNS" in os.environ else PIPED_WIDTH)
+
+
+console = _console(stderr=False)
 """Results. Progress and errors go to stderr, so that stdout can be piped."""
 
-errors = Console(stderr=True, highlight=False)
+errors = _console(stderr=True)
 
 
 def now() -> datetime:
