@@ -1,0 +1,429 @@
+"""What every engine must do: inherit `LakehouseConformance` and give it the engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from alerting_assets.errors import ChangesUnavailable, LakehouseError, QueryError, QueryErrorKind, TableNotFound
+from alerting_assets.lakehouse.arrow import arrow_schema
+from alerting_assets.lakehouse.port import Column, Lakehouse, MergeResult, TableName, TableSpec
+from alerting_assets.lakehouse.tables import TABLES, create_tables
+
+THINGS = TableSpec(
+    name="things",
+    comment="one column of every type that our tables have, and more",
+    key=("id", "part"),
+    columns=(
+        Column("id", "string", nullable=False, comment="the key"),
+        Column("part", "string"),
+        Column("text", "string"),
+        Column("number", "double"),
+        Column("small", "int"),
+        Column("big", "bigint"),
+        Column("flag", "boolean"),
+        Column("day", "date"),
+        Column("at", "timestamp"),
+        Column("price", "decimal(10,2)"),
+        Column("words", "array<string>"),
+        Column("tags", "map<string,string>"),
+        Column("column", "int", comment="a word of SQL"),
+        Column("Mixed", "string"),
+    ),
+)
+SCHEMA = arrow_schema(THINGS)
+AT = datetime(2026, 3, 29, 1, 30, 0, 123456, tzinfo=UTC)
+HOSTILE = (
+    "it's",
+    'say "x"',
+    "back\\slash \\' \\n",
+    "new\nline\r\ttab",
+    "ünï çödé 数 💥",
+    "'; DROP TABLE things; --",
+    "${catalog} {{x}} $1 ? :p",
+    "`tick`",
+    "nul \0 inside",
+    "",
+    " ",
+)
+
+
+def things(*rows: dict[str, Any]) -> pa.Table:
+    """Rows with the columns that the first one has."""
+    schema = pa.schema([field for field in SCHEMA if field.name in rows[0]])
+    return pa.Table.from_pylist(list(rows), schema=schema)
+
+
+FULL = {
+    "id": "a",
+    "part": "1",
+    "text": "x",
+    "number": 1.5,
+    "small": -1,
+    "big": 2**53 + 1,
+    "flag": True,
+    "day": date(2026, 2, 28),
+    "at": AT,
+    "price": Decimal("12345678.90"),
+    "words": ["b", "a", None],
+    "tags": [("k", "v"), ("l", None)],
+    "column": 7,
+    "Mixed": "m",
+}
+
+
+class LakehouseConformance(ABC):
+    @abstractmethod
+    def open(self, folder: Path) -> Lakehouse:
+        """An engine with catalog `cat` and schema `main` and no tables."""
+
+    @pytest.fixture
+    def engine(self, tmp_path: Path) -> Iterator[Lakehouse]:
+        with self.open(tmp_path) as engine:
+            engine.create_table(THINGS)
+            yield engine
+
+    @pytest.fixture(scope="class")
+    def readable(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
+        """One for all tests that only read; it holds FULL and one row of NULLs."""
+        with self.open(tmp_path_factory.mktemp("readable")) as engine:
+            engine.create_table(THINGS)
+            engine.append("things", things(FULL, {"id": "nulls"}))
+            yield engine
+
+    # -- create
+
+    def test_a_created_table_has_the_columns_nullability_and_comments_of_its_spec(self, engine: Lakehouse) -> None:
+        assert engine.table_columns("things") == THINGS.columns
+
+    def test_creating_our_tables_again_changes_nothing(self, engine: Lakehouse) -> None:
+        create_tables(engine)
+        versions = [engine.version(spec.name) for spec in TABLES]
+        create_tables(engine)
+        assert [engine.version(spec.name) for spec in TABLES] == versions
+
+    def test_a_column_that_was_added_to_the_spec_appears_and_old_rows_hold_null(self, engine: Lakehouse) -> None:
+        engine.append("things", things(FULL))
+        later = Column("later", "map<string,string>", nullable=False, comment="new")
+        engine.create_table(TableSpec("things", "", (*THINGS.columns, later), THINGS.key))
+        assert engine.table_columns("things")[-1] == Column("later", "map<string,string>", comment="new")
+        assert engine.read("things", ["later"]).to_pylist() == [{"later": None}]
+
+    def test_a_column_that_left_the_spec_stays(self, engine: Lakehouse) -> None:
+        engine.create_table(TableSpec("things", "", THINGS.columns[:2], THINGS.key))
+        assert engine.table_columns("things") == THINGS.columns
+
+    def test_a_column_of_another_type_is_refused_with_table_column_and_both_types(self, engine: Lakehouse) -> None:
+        retyped = TableSpec("things", "", (*THINGS.columns[:2], Column("text", "double")), THINGS.key)
+        with pytest.raises(LakehouseError, match=r"cat\.main\.things, column text: is string, must be double"):
+            engine.create_table(retyped)
+
+    # -- append and read
+
+    def test_every_type_survives_append_and_read(self, engine: Lakehouse) -> None:
+        engine.append("things", things(FULL))
+        assert engine.read("things").to_pylist() == [FULL]
+
+    def test_columns_left_out_are_null(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a"}))
+        assert engine.read("things").to_pylist() == [{**dict.fromkeys(FULL), "id": "a"}]
+
+    def test_an_append_is_one_commit_and_returns_its_version(self, engine: Lakehouse) -> None:
+        before = engine.version("things").version
+        assert engine.append("things", things({"id": "a"}, {"id": "b"})) == before + 1
+        assert engine.version("things").version == before + 1
+
+    def test_appending_no_rows_makes_no_commit(self, engine: Lakehouse) -> None:
+        before = engine.version("things")
+        assert engine.append("things", things({"id": "a"}).slice(0, 0)) == before.version
+        assert engine.version("things") == before
+
+    def test_times_of_other_zones_are_stored_as_the_same_instant_in_utc(self, engine: Lakehouse) -> None:
+        zone = timezone(timedelta(hours=-7))
+        rows = pa.table({"id": ["a"], "at": pa.array([AT.astimezone(zone)], pa.timestamp("ns", tz="-07:00"))})
+        engine.append("things", rows)
+        assert engine.read("things").field("at").type == pa.timestamp("us", tz="UTC")
+        assert engine.read("things").column("at").to_pylist() == [AT]
+
+    def test_null_in_a_required_column_is_refused_with_its_name(self, engine: Lakehouse) -> None:
+        with pytest.raises(LakehouseError, match=r"cat\.main\.things, column id is NOT NULL"):
+            engine.append("things", pa.table({"id": pa.array([None], pa.string())}))
+
+    def test_a_column_that_the_table_lacks_is_refused_with_its_name(self, engine: Lakehouse) -> None:
+        with pytest.raises(LakehouseError, match=r"cat\.main\.things has no column wrong"):
+            engine.append("things", pa.table({"id": ["a"], "wrong": [1]}))
+
+    def test_a_value_that_does_not_fit_the_type_is_refused_with_column_and_types(self, engine: Lakehouse) -> None:
+        with pytest.raises(LakehouseError, match=r"column small: string cannot be stored as int"):
+            engine.append("things", pa.table({"id": ["a"], "small": ["many"]}))
+
+    @pytest.mark.parametrize("action", ["read", "version", "table_columns"])
+    def test_a_table_that_does_not_exist_is_named(self, engine: Lakehouse, action: str) -> None:
+        with pytest.raises(TableNotFound, match=r"cat\.main\.nothing does not exist"):
+            getattr(engine, action)("nothing")
+
+    def test_writing_to_a_table_that_does_not_exist_does_not_create_it(self, engine: Lakehouse) -> None:
+        with pytest.raises(TableNotFound, match=r"cat\.main\.nothing"):
+            engine.append("nothing", things({"id": "a"}))
+        assert engine.tables() == (TableName("cat", "main", "things"),)
+
+    # -- merge
+
+    def test_a_merge_inserts_what_is_new_and_updates_what_differs(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "text": "old"}, {"id": "b", "text": "same"}))
+        rows = things({"id": "a", "text": "new"}, {"id": "b", "text": "same"}, {"id": "c", "text": "c"})
+        assert engine.merge("things", rows, on=["id"]) == MergeResult(inserted=1, updated=1, deleted=0)
+        assert texts(engine) == {"a": "new", "b": "same", "c": "c"}
+
+    def test_merging_the_same_rows_again_makes_no_commit(self, engine: Lakehouse) -> None:
+        rows = things(
+            FULL, {**dict.fromkeys(FULL), "id": "nulls", "part": "1"}, {**FULL, "part": "nan", "number": float("nan")}
+        )
+        engine.merge("things", rows, on=THINGS.key)
+        before = engine.version("things")
+        assert engine.merge("things", rows, on=THINGS.key) == MergeResult(0, 0, 0)
+        assert engine.version("things") == before
+
+    def test_a_merge_leaves_unchanged_rows_out_of_the_change_feed(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "text": "old"}, {"id": "b", "text": "same"}))
+        before = engine.version("things").version
+        engine.merge("things", things({"id": "a", "text": "new"}, {"id": "b", "text": "same"}), on=["id"])
+        assert set(engine.changes("things", before).rows.column("id").to_pylist()) == {"a"}
+
+    @pytest.mark.parametrize("column", [name for name in FULL if name not in ("id", "part")])
+    def test_a_difference_in_one_column_counts_in_both_directions(self, engine: Lakehouse, column: str) -> None:
+        engine.append("things", things(FULL))
+        for value in (None, FULL[column]):
+            rows = things({"id": "a", "part": "1", column: value})
+            assert engine.merge("things", rows, on=THINGS.key).updated == 1
+            assert engine.merge("things", rows, on=THINGS.key).updated == 0
+
+    def test_maps_are_compared_regardless_of_the_order_of_their_entries(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "tags": [("x", "1"), ("y", "2")]}))
+        assert engine.merge("things", things({"id": "a", "tags": [("y", "2"), ("x", "1")]}), on=["id"]).updated == 0
+        assert engine.merge("things", things({"id": "a", "tags": [("y", "2"), ("x", "3")]}), on=["id"]).updated == 1
+
+    def test_a_null_in_the_key_matches_a_null(self, engine: Lakehouse) -> None:
+        engine.append(
+            "things", things({"id": "a", "part": None, "text": "old"}, {"id": "a", "part": "1", "text": "one"})
+        )
+        result = engine.merge("things", things({"id": "a", "part": None, "text": "new"}), on=THINGS.key)
+        assert result == MergeResult(inserted=0, updated=1, deleted=0)
+        assert sorted(engine.read("things").column("text").to_pylist()) == ["new", "one"]
+
+    def test_only_the_columns_of_update_are_set_on_matched_rows(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "text": "old", "small": 1}))
+        rows = things({"id": "a", "text": "new", "small": 2}, {"id": "b", "text": "b", "small": 3})
+        assert engine.merge("things", rows, on=["id"], update=["small"]) == MergeResult(1, 1, 0)
+        found = {row["id"]: (row["text"], row["small"]) for row in engine.read("things").to_pylist()}
+        assert found == {"a": ("old", 2), "b": ("b", 3)}
+
+    def test_an_empty_update_only_inserts(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "text": "old"}))
+        rows = things({"id": "a", "text": "new"}, {"id": "b", "text": "b"})
+        assert engine.merge("things", rows, on=["id"], update=()) == MergeResult(1, 0, 0)
+        assert texts(engine) == {"a": "old", "b": "b"}
+
+    def test_without_insert_unmatched_rows_are_left_out(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "text": "old"}))
+        rows = things({"id": "a", "text": "new"}, {"id": "b", "text": "b"})
+        assert engine.merge("things", rows, on=["id"], insert=False) == MergeResult(0, 1, 0)
+        assert texts(engine) == {"a": "new"}
+
+    def test_a_condition_over_source_columns_that_the_table_lacks_decides_the_update(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "at": AT, "text": "x"}, {"id": "b", "at": AT, "text": "x"}))
+        rows = pa.table({"id": ["a", "b"], "text": ["y", "y"], "now": [AT - timedelta(1), AT + timedelta(1)]})
+        result = engine.merge("things", rows, on=["id"], insert=False, matched_if="target.at < source.now")
+        assert result == MergeResult(0, 1, 0)
+        assert texts(engine) == {"a": "x", "b": "y"}
+
+    def test_rows_of_one_owner_that_are_not_in_the_merge_are_deleted(self, engine: Lakehouse) -> None:
+        rows = [
+            {"id": name, "Mixed": owner, "text": "x"}
+            for name, owner in [("a", "o'1"), ("b", "o'1"), ("c", "2"), ("d", None)]
+        ]
+        engine.append("things", things(*rows))
+        result = engine.merge("things", things(rows[0]), on=["id"], delete_where_not_matched={"Mixed": "o'1"})
+        assert result == MergeResult(inserted=0, updated=0, deleted=1)
+        assert texts(engine).keys() == {"a", "c", "d"}
+        nothing = things(rows[0]).slice(0, 0)
+        assert (
+            engine.merge("things", nothing, on=["id"], delete_where_not_matched={"Mixed": "o'1", "text": "x"}).deleted
+            == 1
+        )
+        assert texts(engine).keys() == {"c", "d"}
+
+    def test_the_same_key_twice_in_the_rows_is_refused_with_the_key(self, engine: Lakehouse) -> None:
+        with pytest.raises(LakehouseError, match=r"the key id='a' occurs 2 times"):
+            engine.merge("things", things({"id": "a", "text": "1"}, {"id": "a", "text": "2"}), on=["id"])
+        assert engine.read("things").num_rows == 0
+
+    def test_inserting_without_a_required_column_is_refused_with_its_name(self, engine: Lakehouse) -> None:
+        with pytest.raises(LakehouseError, match="NOT NULL column id"):
+            engine.merge("things", things({"part": "1", "text": "x"}), on=["part"])
+
+    def test_hostile_text_survives_every_kind_of_write_as_it_is(self, engine: Lakehouse) -> None:
+        rows = things(*({"id": text, "text": text, "tags": [(text, text)], "words": [text]} for text in HOSTILE))
+        engine.merge("things", rows, on=["id"])
+        assert engine.merge("things", rows, on=["id"]) == MergeResult(0, 0, 0)
+        assert sorted(engine.read("things").column("text").to_pylist()) == sorted(HOSTILE)
+        assert engine.delete("things", rows.select(["id"])) == len(HOSTILE)
+
+    # -- delete
+
+    def test_delete_removes_the_rows_of_the_keys_and_says_how_many(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "part": "1"}, {"id": "a", "part": None}, {"id": "b", "part": None}))
+        assert engine.delete("things", things({"id": "a", "part": None}, {"id": "z", "part": "9"})) == 1
+        assert engine.delete("things", things({"id": "a"}, {"id": "a"})) == 1
+        assert engine.read("things").column("id").to_pylist() == ["b"]
+
+    def test_a_delete_that_matches_nothing_makes_no_commit(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a"}))
+        before = engine.version("things")
+        assert engine.delete("things", things({"id": "z"})) == 0
+        assert engine.delete("things", things({"id": "z"}).slice(0, 0)) == 0
+        assert engine.version("things") == before
+
+    # -- changes
+
+    def test_changes_hold_inserts_both_images_of_updates_and_deletes_in_order(self, engine: Lakehouse) -> None:
+        start = engine.version("things").version
+        engine.append("things", things({"id": "a", "text": "1"}, {"id": "b", "text": "1"}))
+        engine.merge("things", things({"id": "a", "text": "2"}), on=["id"])
+        engine.delete("things", things({"id": "b"}))
+        changes = engine.changes("things", start)
+        found = [
+            (row["_commit_version"] - start, row["_change_type"], row["id"], row["text"])
+            for row in changes.rows.to_pylist()
+        ]
+        assert sorted(found[:2]) == [(1, "insert", "a", "1"), (1, "insert", "b", "1")]
+        assert sorted(found[2:4]) == [(2, "update_postimage", "a", "2"), (2, "update_preimage", "a", "1")]
+        assert found[4:] == [(3, "delete", "b", "1")]
+        assert changes.head == engine.version("things")
+
+    def test_changes_since_the_head_are_empty_with_all_columns(self, engine: Lakehouse) -> None:
+        engine.append("things", things(FULL))
+        head = engine.version("things")
+        changes = engine.changes("things", head.version)
+        assert changes.rows.num_rows == 0
+        assert changes.head == head
+        assert changes.rows.schema.equals(engine.changes("things", head.version - 1).rows.schema)
+
+    def test_changes_since_a_version_beyond_the_head_are_unavailable(self, engine: Lakehouse) -> None:
+        with pytest.raises(ChangesUnavailable, match=r"cat\.main\.things is at version 0"):
+            engine.changes("things", 1)
+
+    def test_changes_reach_across_a_column_that_was_added(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a"}))
+        engine.create_table(TableSpec("things", "", (*THINGS.columns, Column("later", "string")), THINGS.key))
+        engine.append("things", things({"id": "b"}))
+        rows = engine.changes("things", 0).rows
+        assert [(row["id"], row["later"]) for row in rows.to_pylist()] == [("a", None), ("b", None)]
+
+    # -- query and describe
+
+    def test_every_type_and_null_survives_a_query(self, readable: Lakehouse) -> None:
+        rows = readable.query("SELECT * FROM cat.main.things ORDER BY id")
+        assert rows.to_pylist() == [FULL, {**dict.fromkeys(FULL), "id": "nulls"}]
+        assert rows.schema.field("at").type == pa.timestamp("us", tz="UTC")
+
+    @pytest.mark.parametrize("name", ["things", "main.things", "cat.main.things", "`cat`.`main`.`things`"])
+    def test_tables_are_found_by_short_and_full_names(self, readable: Lakehouse, name: str) -> None:
+        assert readable.query(f"SELECT COUNT(*) AS n FROM {name}").to_pylist() == [{"n": 2}]
+
+    def test_the_session_runs_in_utc(self, readable: Lakehouse) -> None:
+        row = readable.query("SELECT hour(at) AS h, CAST(at AS STRING) AS s FROM things WHERE id = 'a'").to_pylist()[0]
+        assert row == {"h": 1, "s": "2026-03-29 01:30:00.123456"}
+
+    def test_describe_gives_columns_and_types_without_running_the_query(self, readable: Lakehouse) -> None:
+        columns = readable.describe(
+            "SELECT text, CAST(SUM(big) AS DOUBLE) AS v, MAX(at) m, MAX(price) p FROM things GROUP BY text"
+        )
+        assert [(column.name, column.type) for column in columns] == [
+            ("text", "string"),
+            ("v", "double"),
+            ("m", "timestamp"),
+            ("p", "decimal(10,2)"),
+        ]
+        assert readable.describe("SELECT CAST(raise_error('ran') AS DOUBLE) AS v FROM things")[0].name == "v"
+
+    @pytest.mark.parametrize(
+        ("sql", "kind", "name", "position"),
+        [
+            ("SELECT 1 FROM cat.main.nope", QueryErrorKind.MISSING_TABLE, "cat.main.nope", (1, 15)),
+            ("SELECT 1\nFROM nope", QueryErrorKind.MISSING_TABLE, "nope", (2, 6)),
+            ("SELECT text,\n  nope FROM things", QueryErrorKind.MISSING_COLUMN, "nope", (2, 3)),
+            ("SELECT t.nope FROM things t", QueryErrorKind.MISSING_COLUMN, "t.nope", (1, 8)),
+            ("SELECT 'ü💥', a b c FROM things", QueryErrorKind.SYNTAX, None, (1, 18)),
+            ("SELECT text FROM things\nWHERE ", QueryErrorKind.SYNTAX, None, (2, 6)),
+            ("SELEC 1", QueryErrorKind.SYNTAX, None, (1, 1)),
+            ("SELECT big + at FROM things", QueryErrorKind.TYPE_MISMATCH, None, None),
+            ("SELECT AVG(flag) FROM things", QueryErrorKind.TYPE_MISMATCH, "avg", (1, 8)),
+            ("SELECT nofunction(text) FROM things", QueryErrorKind.OTHER, "nofunction", (1, 8)),
+            ("SELECT id, COUNT(*) FROM things GROUP BY text", QueryErrorKind.OTHER, None, None),
+            ("SELECT CAST('a' AS INT)", QueryErrorKind.RUNTIME, None, None),
+        ],
+    )
+    def test_describe_says_what_is_wrong_and_where(
+        self, readable: Lakehouse, sql: str, kind: QueryErrorKind, name: str | None, position: tuple[int, int] | None
+    ) -> None:
+        with pytest.raises(QueryError) as caught:
+            readable.describe(sql)
+        error = caught.value
+        assert (error.kind, error.name) == (kind, name)
+        assert (error.line, error.column) == (position or (None, None))
+        assert len(error.message) <= 300
+        assert "\n" not in error.message
+
+    def test_an_error_that_only_running_shows_is_a_runtime_error(self, readable: Lakehouse) -> None:
+        sql = "SELECT CAST(text AS INT) AS v FROM things"
+        assert readable.describe(sql) == (Column("v", "int"),)
+        with pytest.raises(QueryError) as caught:
+            readable.query(sql)
+        assert caught.value.kind is QueryErrorKind.RUNTIME
+
+    def test_a_query_sees_what_was_just_written(self, engine: Lakehouse) -> None:
+        for number in range(3):
+            assert engine.query("SELECT COUNT(*) AS n FROM things").to_pylist() == [{"n": number}]
+            engine.merge("things", things({"id": str(number)}), on=["id"])
+
+    # -- views
+
+    def test_a_view_is_queried_described_listed_and_replaced(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "text": "it's"}))
+        engine.create_view("some_view", "SELECT id, text FROM things WHERE text = 'it\\'s'")
+        engine.create_view("view_of_view", "SELECT COUNT(*) AS n FROM cat.main.some_view")
+        assert engine.query("SELECT n FROM view_of_view").to_pylist() == [{"n": 1}]
+        assert [column.name for column in engine.table_columns("some_view")] == ["id", "text"]
+        assert TableName("cat", "main", "some_view") in engine.tables()
+        engine.create_view("some_view", "SELECT id FROM things WHERE id = 'z'")
+        assert engine.query("SELECT n FROM cat.main.view_of_view").to_pylist() == [{"n": 0}]
+
+    def test_a_view_that_cannot_work_is_refused_and_the_old_one_stays(self, engine: Lakehouse) -> None:
+        engine.create_view("some_view", "SELECT 1 AS one")
+        with pytest.raises(QueryError) as caught:
+            engine.create_view("some_view", "SELECT nope FROM things")
+        assert caught.value.kind is QueryErrorKind.MISSING_COLUMN
+        assert engine.query("SELECT one FROM some_view").to_pylist() == [{"one": 1}]
+
+    def test_a_view_cannot_take_the_name_of_a_table(self, engine: Lakehouse) -> None:
+        with pytest.raises(LakehouseError, match="there is a table of this name"):
+            engine.create_view("things", "SELECT 1 AS one")
+
+    def test_views_come_back_when_the_lakehouse_is_opened_again(self, tmp_path: Path) -> None:
+        with self.open(tmp_path) as engine:
+            engine.create_view("z_first", "SELECT 1 AS one")
+            engine.create_view("a_second", "SELECT one + 1 AS two FROM z_first")
+        with self.open(tmp_path) as engine:
+            assert engine.query("SELECT two FROM a_second").to_pylist() == [{"two": 2}]
+
+
+def texts(engine: Lakehouse) -> dict[str, str]:
+    return {row["id"]: row["text"] for row in engine.read("things").to_pylist()}

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets_tests.lakehouse.conformance import LakehouseConformance
+
+pytestmark = pytest.mark.integration
+
+
+class TestEmbeddedLakehouse(LakehouseConformance):
+    def open(self, folder: Path) -> Lakehouse:
+        return EmbeddedLakehouse(folder / "a folder", "cat", "main")
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "SELECT id FROM things QUALIFY ROW_NUMBER() OVER (ORDER BY id) = 1",
+            "SELECT id, COUNT(*) FROM things GROUP BY ALL",
+            "SELECT * EXCEPT (id) FROM things",
+            "SELECT small + 1 AS y, y + 1 AS z FROM things",
+            "SELECT id FROM things WHERE id LIKE ALL ('a%', 'b%')",
+            "FROM things |> SELECT id",
+            "SELECT text:a.b FROM things",
+            "SELECT table_name FROM cat.information_schema.tables",
+            "SELECT ai_query('m', text) FROM things",
+            "SELECT id FROM THINGS",
+            "SELECT abs()",
+        ],
+    )
+    def test_what_only_this_engine_lacks_is_unsupported_and_not_invalid(self, readable: Lakehouse, sql: str) -> None:
+        with pytest.raises(QueryError) as caught:
+            readable.describe(sql)
+        assert caught.value.kind is QueryErrorKind.UNSUPPORTED
+        assert readable.query("SELECT 1 AS one").num_rows == 1
+
+    def test_a_time_in_a_string_does_not_make_a_syntax_error_unsupported(self, readable: Lakehouse) -> None:
+        with pytest.raises(QueryError) as caught:
+            readable.describe("SELECT id FORM things WHERE text = '12:30' AND small::INT = 1 -- QUALIFY")
+        assert caught.value.kind is QueryErrorKind.SYNTAX
+
+    def test_a_view_that_needs_backticks_is_refused_as_unsupported(self, engine: Lakehouse) -> None:
+        with pytest.raises(QueryError) as caught:
+            engine.create_view("odd", "SELECT id AS `odd name` FROM things")
+        assert caught.value.kind is QueryErrorKind.UNSUPPORTED
+        assert [name.table for name in engine.tables()] == ["things"]
