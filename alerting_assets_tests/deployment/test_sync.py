@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,11 @@ from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.examples import TARGET, configuration
+
+LOCAL = replace(TARGET, warehouse_id="local")
 
 pytestmark = pytest.mark.integration
 
@@ -52,7 +56,7 @@ class World:
 
     def desired(self) -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
         rows = read_rows(self.lakehouse)
-        return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, TARGET) if alert.compiled]
+        return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, LOCAL) if alert.compiled]
 
     def sync(
         self, desired: Callable[[], tuple[Sequence[Row], Sequence[DesiredAlert]]] | None = None, **options: Any
@@ -86,7 +90,7 @@ class World:
 @pytest.fixture
 def world(lakehouse: Lakehouse, tmp_path: Path) -> Iterator[World]:
     settings = Settings(home=tmp_path)
-    with LocalWorkspaceServer(settings.workspace_root, lakehouse.query, port=None) as server:
+    with LocalWorkspaceServer(settings.workspace_root, lakehouse.query, port=0) as server:
         yield World(lakehouse, server, tmp_path)
 
 
@@ -193,10 +197,18 @@ def test_an_error_of_one_alert_is_recorded_and_the_next_sync_repairs_it(world: W
     assert_settled(world, "A", "B", "C")
 
 
-def test_alerts_with_the_same_name_settle(world: World) -> None:
-    world.configure("A", "B", alert_name="Same")
-    assert counts(world.sync()) == {"CREATED": 2}
-    assert_settled(world, "A", "B")
+@pytest.mark.parametrize("refuse_taken_name", [False, True])
+def test_alerts_with_the_same_name_settle(lakehouse: Lakehouse, tmp_path: Path, refuse_taken_name: bool) -> None:
+    rules = Rules(refuse_taken_name=refuse_taken_name)
+    with LocalWorkspaceServer(Settings(home=tmp_path).workspace_root, lakehouse.query, port=0, rules=rules) as server:
+        world = World(lakehouse, server, tmp_path)
+        world.configure("A", "B", alert_name="Same")
+        assert counts(world.sync()) == {"CREATED": 2}
+        assert len({body["display_name"] for body in world.remote()}) == 2
+        assert_settled(world, "A", "B")
+        world.configure("A", "B", alert_name="Both renamed")
+        assert counts(world.sync()) == {"UPDATED": 2}
+        assert_settled(world, "A", "B")
 
 
 def test_an_empty_list_with_stored_ids_stops_the_sync_until_a_person_says_so(world: World) -> None:
@@ -305,7 +317,7 @@ from alerting_assets.deployment import DesiredAlert, Syncer
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
-from alerting_assets_tests.examples import TARGET
+from alerting_assets_tests.deployment.test_sync import LOCAL
 
 home, root, catalog, schema = sys.argv[1:]
 settings = Settings(home=Path(home), requests_per_minute=100_000, request_burst=10_000, max_concurrency=4)
@@ -313,7 +325,7 @@ tables = EmbeddedLakehouse(Path(root), catalog, schema)
 
 def read():
     rows = read_rows(tables)
-    return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, TARGET)]
+    return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, LOCAL)]
 
 print("ready", flush=True)
 Syncer(open_workspace(settings), "test", 4).sync(tables, read, lambda: datetime.now(UTC))
@@ -326,7 +338,7 @@ def test_a_sync_killed_in_the_middle_is_finished_by_the_next_one(world: World, a
     world.configure(*names)
     world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="latency", latency_ms=40, every=1)
     catalog, schema = world.lakehouse.namespace
-    arguments = [str(world.settings.home), str(world.lakehouse.root), catalog, schema]  # type: ignore[attr-defined]
+    arguments = [str(world.settings.home), str(world.settings.home / "lakehouse"), catalog, schema]
     process = subprocess.Popen([sys.executable, "-c", CRASH, *arguments], stdout=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while len(world.writes()) < after_writes and process.poll() is None and time.monotonic() < deadline:
