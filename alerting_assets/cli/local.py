@@ -16,10 +16,9 @@ import typer
 from alerting_assets.cli.context import console, lakehouse, now, print_json, progress, settings
 from alerting_assets.dagster_home import CHECKOUT, prepare_dagster_home
 from alerting_assets.demo import refresh_demo
-from alerting_assets.errors import SettingsError, WorkspaceUnavailable
+from alerting_assets.errors import SettingsError
 from alerting_assets.settings import Settings
-from alerting_assets.workspace.endpoint import Endpoint
-from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer
+from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer, running_address
 
 workspace = typer.Typer(no_args_is_help=True)
 demo = typer.Typer(no_args_is_help=True)
@@ -35,13 +34,12 @@ Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback
 def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     """Run the local workspace until Ctrl-C: a server that speaks the Databricks API, with a page for people."""
     chosen = settings()
-    with lakehouse(chosen) as tables:
-        server = LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port)
+    with lakehouse(chosen) as tables, LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port) as server:
         if as_json:
             print_json({"address": server.address})
         else:
             console.print(f"The local workspace is at [bold]{server.address}[/bold]. Ctrl-C stops it.")
-        server.run()
+        server.wait()
 
 
 @demo.command()
@@ -106,24 +104,11 @@ def running_workspace(chosen: Settings, port: int = 0) -> Iterator[str]:
     if chosen.workspace != "local":
         yield os.environ.get("DATABRICKS_HOST", "Databricks")
         return
-    if address := _running_address(chosen):
+    if address := running_address(chosen.workspace_root):
         yield address
         return
     with lakehouse(chosen) as tables, LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port) as server:
         yield server.address
-
-
-def _running_address(chosen: Settings) -> str | None:
-    try:
-        address = Endpoint.read(chosen.workspace_root).address
-    except WorkspaceUnavailable:
-        return None
-    host, _, port = address.removeprefix("http://").rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
-    except OSError:
-        return None  # left behind by a server that was killed
-    return address
 
 
 def _refuse_taken(port: int) -> None:

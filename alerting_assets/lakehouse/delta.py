@@ -116,7 +116,7 @@ class DeltaStore:
             wanted = pa.schema([field.with_nullable(True) for field in arrow_schema(spec) if field.name not in present])
             if len(wanted):
                 table.alter.add_columns(Schema.from_arrow(wanted).fields)
-            if table.metadata().configuration.get("delta.enableChangeDataFeed") != "true":
+            if not has_change_feed(table):
                 table.alter.set_table_properties(CHANGE_FEED)
 
         self.write(name, add_columns)
@@ -160,6 +160,8 @@ class DeltaStore:
         head = version_of(table)
         fields = [*(field.with_nullable(True) for field in table_schema(table)), *_CHANGE_FIELDS]
         schema = pa.schema(fields)
+        if not has_change_feed(table):
+            raise ChangesUnavailable(f"table {name} has no change feed: set delta.enableChangeDataFeed=true on it")
         if since > head.version:
             raise ChangesUnavailable(f"table {name} is at version {head.version}: there are no changes since {since}")
         if since == head.version:
@@ -188,6 +190,10 @@ def table_schema(table: DeltaTable) -> pa.Schema:
 
 def version_of(table: DeltaTable) -> TableVersion:
     return TableVersion(str(table.metadata().id), table.version())
+
+
+def has_change_feed(table: DeltaTable) -> bool:
+    return str(table.metadata().configuration.get("delta.enableChangeDataFeed")).lower() == "true"
 
 
 def make_folder(path: Path) -> None:

@@ -3,7 +3,7 @@
 1. `python -m alerting_assets.lakehouse.sail` is the child: it prints its port and folder as one line of JSON and ends when its
    standard input ends or its parent is gone, so it never outlives a parent that was killed.
 2. `Sail` hands out sessions: it starts a server at the first use, another one when the server died (a session that is lost
-   this way is replaced once, which is safe because only reads go through it) and after `MAX_CALLS` calls, since a server
+   this way is replaced once, which is safe because only reads go through it) and after `max_calls` calls, since a server
    grows by about 0.1 MB a call.
 3. Sail cannot read paths that need URL encoding. The child's folder holds a link to the lakehouse root, and tables are
    registered through it; only the link's own path has to be plain.
@@ -30,7 +30,6 @@ from alerting_assets.errors import LakehouseUnavailable
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-MAX_CALLS = 5_000
 START_SECONDS = 60.0
 SESSION_SECONDS = 365 * 24 * 3600
 RESERVED_CATALOG = "system"
@@ -40,7 +39,7 @@ Result = TypeVar("Result")
 
 
 class SailServer:
-    """One child process and the session on it. `prepare` registers tables in a new session."""
+    """One child process and the session on it. `lock` guards what is registered in the session."""
 
     def __init__(self, root: Path, catalog: str, schema: str) -> None:
         self.pid = os.getpid()
@@ -70,11 +69,14 @@ class SailServer:
 
 
 class Sail:
-    """Runs work on a living session. Thread-safe; several threads may run at once on the same session."""
+    """Runs work on a living session, which `prepare` has filled with tables. Thread-safe; several threads share a session."""
 
-    def __init__(self, root: Path, catalog: str, schema: str, prepare: Callable[[SailServer], None]) -> None:
+    def __init__(
+        self, root: Path, catalog: str, schema: str, prepare: Callable[[SailServer], None], max_calls: int
+    ) -> None:
         self._arguments = (root, catalog, schema)
         self._prepare = prepare
+        self._max_calls = max_calls
         self._lock = threading.Lock()
         self._server: SailServer | None = None
 
@@ -107,7 +109,7 @@ class Sail:
     def _acquire(self) -> SailServer:
         with self._lock:
             server = self._server
-            if server is None or server.retired or server.calls >= MAX_CALLS or server.pid != os.getpid():
+            if server is None or server.retired or server.calls >= self._max_calls or server.pid != os.getpid():
                 if server is not None:
                     self._retire(server)
                 server = SailServer(*self._arguments)

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from alerting_assets.lakehouse import sail
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 
 pytestmark = pytest.mark.integration
@@ -123,17 +122,15 @@ def test_many_threads_share_one_child_while_it_is_killed(lakehouse: EmbeddedLake
         assert list(pool.map(ask, range(60))) == list(range(60))
 
 
-def test_a_child_is_replaced_after_its_number_of_calls(
-    lakehouse: EmbeddedLakehouse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sail, "MAX_CALLS", 3)
-    seen = []
-    for _ in range(7):
-        lakehouse.query("SELECT 1 AS one")
-        seen.append(child_id(lakehouse))
-    assert len(set(seen)) == 3
-    assert ends(seen[0])
-    assert alive(seen[-1])
+def test_a_child_is_replaced_after_its_number_of_calls(tmp_path: Path) -> None:
+    with EmbeddedLakehouse(tmp_path, "cat", "main", max_calls=3) as engine:
+        seen = []
+        for _ in range(7):
+            engine.query("SELECT 1 AS one")
+            seen.append(child_id(engine))
+        assert len(set(seen)) == 3
+        assert ends(seen[0])
+        assert alive(seen[-1])
 
 
 def test_a_forked_process_asks_a_child_of_its_own_and_leaves_the_parents_alone(tmp_path: Path) -> None:
