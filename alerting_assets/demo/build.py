@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.demo.incidents import Incident, Kind, incidents_for
+from alerting_assets.demo.incidents import Incident, Kind, incidents_for, under_way
 from alerting_assets.demo.simulate import SIMULATIONS, Simulation
 from alerting_assets.demo.tables import DEMO_INCIDENTS, DEMO_TABLES
 from alerting_assets.lakehouse.arrow import arrow_schema
@@ -22,36 +22,43 @@ Progress = Callable[[int, int], None]
 
 
 def build_demo(
-    lakehouse: Lakehouse, *, now: datetime, seed: int = SEED, on_progress: Progress = lambda _done, _all: None
+    lakehouse: Lakehouse,
+    *,
+    now: datetime,
+    seed: int = SEED,
+    days: int = DAYS,
+    on_progress: Progress = lambda _done, _all: None,
 ) -> dict[str, int]:
-    """Fill the tables that are empty with the 90 days up to now; rows appended, by table. A build that was killed is completed."""
-    return _fill(lakehouse, now, seed, on_progress, refresh=False)
+    """Fill the tables that are empty with the days up to now; rows appended, by table. A build that was killed is completed."""
+    return _fill(lakehouse, now, seed, now - timedelta(days=days), on_progress, refresh=False)
 
 
 def refresh_demo(
     lakehouse: Lakehouse, *, now: datetime, seed: int = SEED, on_progress: Progress = lambda _done, _all: None
 ) -> dict[str, int]:
     """Append what lies between the newest row of each table and now; rows that are there never change."""
-    return _fill(lakehouse, now, seed, on_progress, refresh=True)
+    return _fill(lakehouse, now, seed, now - timedelta(days=DAYS), on_progress, refresh=True)
 
 
-def _fill(lakehouse: Lakehouse, now: datetime, seed: int, on_progress: Progress, *, refresh: bool) -> dict[str, int]:
+def _fill(
+    lakehouse: Lakehouse, now: datetime, seed: int, begin: datetime, on_progress: Progress, *, refresh: bool
+) -> dict[str, int]:
     for spec in DEMO_TABLES:
         lakehouse.create_table(spec)
     incidents = _read_incidents(lakehouse)
     newest = {simulation: _newest(lakehouse, simulation) for simulation in SIMULATIONS}
-    begin = now - timedelta(days=DAYS)
     due = {simulation: last or begin for simulation, last in newest.items() if last is None or (refresh and last < now)}
     appended: dict[str, int] = {}
     if not due:
         return appended
     if not incidents or all(newest.values()):
         # Stored before the rows that they shape, so that a build which was killed is completed with the same ones.
-        new = incidents_for(now, since=max(due.values()) if incidents else begin)
-        appended[DEMO_INCIDENTS.name] = len(new)
-        lakehouse.append(
-            DEMO_INCIDENTS.name, pa.Table.from_pylist([asdict(one) for one in new], schema=arrow_schema(DEMO_INCIDENTS))
-        )
+        recipe = incidents_for(now, since=max(due.values()) if incidents else begin)
+        new = [one for one in recipe if under_way(incidents, one.kind, one.starts_at) is None]
+        if new:
+            rows = pa.Table.from_pylist([asdict(one) for one in new], schema=arrow_schema(DEMO_INCIDENTS))
+            lakehouse.append(DEMO_INCIDENTS.name, rows)
+            appended[DEMO_INCIDENTS.name] = len(new)
         incidents += new
     for done, (simulation, after) in enumerate(due.items()):
         on_progress(done, len(due))
