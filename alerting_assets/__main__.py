@@ -88,10 +88,11 @@ def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> No
         "unchanged": deployment["unchanged"],
         "deleted": deployment["deleted"],
         "failed": deployment["error"],
+        "write requests to the workspace": deployment["requests_that_write"],
         "evaluated": history["evaluated"],
         "triggered": history["triggered"],
     }
-    print_table(f"Summary ({address})", ("alerts", "count"), list(figures.items()))
+    print_table("Summary", ("", f"workspace {address}"), list(figures.items()))
 
 
 def _print_records(title: str, value: Any, columns: tuple[str, ...]) -> None:

@@ -118,6 +118,8 @@ def _report(result: SyncResult, workspace: Workspace) -> Mapping[str, Any]:
         **{status.value.lower(): result.count(status) for status in Status},
         "adopted": sum(outcome.planned.action is Action.ADOPT for outcome in result.outcomes),
         "workspace": workspace.host,
+        "requests_that_read": workspace.reads,
+        "requests_that_write": workspace.writes,
         "environment": result.plan.environment,
         "alerts": table(
             [

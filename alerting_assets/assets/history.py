@@ -4,7 +4,7 @@ from collections import Counter
 
 import dagster as dg
 
-from alerting_assets.alerts.operators import OPERATORS, State
+from alerting_assets.alerts.operators import State
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
 from alerting_assets.assets.resource import AlertingResource
@@ -73,14 +73,12 @@ def _urgency(evaluation: Evaluation) -> tuple[int, str]:
 
 
 def _shown(evaluation: Evaluation) -> dict[str, str | float | None]:
-    alert, decision = evaluation.alert, evaluation.decision
-    condition = f"{alert.value_column} {OPERATORS[alert.operator].reads_as}"
     return {
-        "state": decision.state.value,
-        "alert": alert.display_name,
-        "value": decision.text if decision.number is None else f"{decision.number:,.6g}",
-        "condition": condition if alert.threshold is None else f"{condition} {alert.threshold}",
+        "state": evaluation.decision.state.value,
+        "alert": evaluation.alert.display_name,
+        "value": evaluation.value_text,
+        "condition": evaluation.condition_text,
         "before": evaluation.previous_status,
         "ms": round(evaluation.query_duration_ms, 1),
-        "error": decision.error,
+        "error": evaluation.decision.error,
     }

@@ -47,7 +47,9 @@ class AlertingResource(dg.ConfigurableResource[Any]):
         """Raises SettingsError; the code location then does not load, and shows why."""
         values: dict[str, Any] = asdict(Settings.from_environment())
         values["schema_name"] = values.pop("schema")  # `schema` is a method of every pydantic model
-        fields: dict[str, Any] = {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+        fields: dict[str, Any] = {
+            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
+        }
         return cls(**fields)
 
     @property

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
+from ruamel.yaml.scalarstring import LiteralScalarString
 
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.cli.context import console, lakehouse, now, print_json, print_table, settings
@@ -56,7 +57,8 @@ def show(alert_id: AlertId, as_json: Json = False) -> None:
     text = StringIO()
     writer = YAML()
     writer.default_flow_style = False
-    writer.dump({name: value for name, value in row.items() if value is not None}, text)
+    writer.width = 10_000
+    writer.dump({name: _block(value) for name, value in row.items() if value is not None}, text)
     console.print(text.getvalue(), markup=False, end="")
 
 
@@ -90,3 +92,8 @@ def delete(alert_id: AlertId, as_json: Json = False) -> None:
         print_json({"deleted": alert_id})
     else:
         console.print(f"{alert_id} is deleted. `alerting apply` removes it from the workspace.")
+
+
+def _block(value: Any) -> Any:
+    """Text of several lines as a YAML block, so that a query is read as a query."""
+    return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value

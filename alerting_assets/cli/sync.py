@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from alerting_assets.alerts.configuration import did_you_mean
-from alerting_assets.alerts.operators import OPERATORS, State
+from alerting_assets.alerts.operators import State
 from alerting_assets.cli.context import (
     FINDINGS,
     console,
@@ -257,19 +257,15 @@ def _print_report(report: ValidationReport, alerts: Sequence[ConfiguredAlert]) -
 
 
 def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
-    alert, decision = item.alert, item.decision
-    condition = f"{alert.value_column} {OPERATORS[alert.operator].reads_as}"
-    value = decision.text if decision.number is None else f"{decision.number:,.6g}"
-    threshold = "" if alert.threshold is None else f" {alert.threshold}"
     return (
-        decision.state.value,
-        alert.alert_id,
-        alert.display_name,
-        value,
-        condition + threshold,
+        item.decision.state.value,
+        item.alert.alert_id,
+        item.alert.display_name,
+        item.value_text,
+        item.condition_text,
         item.previous_status,
         f"{item.query_duration_ms:.0f}",
-        decision.error,
+        item.decision.error,
     )
 
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
-from alerting_assets.alerts.operators import State
+from alerting_assets.alerts.operators import OPERATORS, State
 from alerting_assets.errors import AlertingError, LakehouseUnavailable
 from alerting_assets.evaluation.decide import Decision, decide
 from alerting_assets.evaluation.history import Previous, append_rows, previous_evaluations
@@ -33,6 +33,27 @@ class Evaluation:
     previous_status: str | None
     resolution_time_seconds: float | None
     query_duration_ms: float
+
+    @property
+    def value_text(self) -> str | None:
+        """The measured value as people read it; None for NULL, and where there is none."""
+        decision = self.decision
+        return decision.text if decision.text is not None or decision.number is None else f"{decision.number:,.6g}"
+
+    @property
+    def condition_text(self) -> str:
+        """`cost is greater than 100`."""
+        alert = self.alert
+        words = f"{alert.value_column} {OPERATORS[alert.operator].reads_as}"
+        match alert.threshold:
+            case None:
+                return words
+            case bool():
+                return f"{words} {str(alert.threshold).lower()}"
+            case float():
+                return f"{words} {alert.threshold:,.6g}"
+            case _:
+                return f"{words} {alert.threshold!r}"
 
     def row(self) -> dict[str, Any]:
         return {
