@@ -30,7 +30,7 @@ from alerting_assets.lakehouse.port import Changes, Column, TableName, TableSpec
 RETRY_SECONDS = 120.0
 """How long a writer goes on against others before it gives up."""
 CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
-FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+FOLDER_NAME = re.compile(r"(?!_views$|_delta_log$)[A-Za-z0-9_][A-Za-z0-9_-]*")
 """Folders with other names are not tables: Sail cannot read paths that need URL encoding, and `_views` is ours."""
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,10 @@ class DeltaStore:
         self.root = root
 
     def path(self, name: TableName) -> Path:
+        """Raises TableNotFound for names that no folder can have, so none leads out of the root."""
+        for part in (name.catalog, name.schema, name.table):
+            if not FOLDER_NAME.fullmatch(part):
+                raise TableNotFound(f"table {name}: {part!r} cannot be part of a name; use letters, digits, _ and -")
         return self.root / name.catalog / name.schema / name.table
 
     def tables(self) -> list[TableName]:
@@ -171,7 +175,7 @@ class DeltaStore:
             rows = pa.table(feed).select(schema.names).cast(schema)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise ChangesUnavailable(
-                f"table {name}: the change feed does not reach back to version {since}: {first_line(error)}"
+                f"table {name}: the change feed does not reach back to version {since}: {reason(error)}"
             ) from error
         return Changes(rows.sort_by("_commit_version"), head)
 
@@ -206,17 +210,19 @@ def make_folder(path: Path) -> None:
 
 
 def failure(name: TableName, path: Path, what: str, error: Exception) -> LakehouseError:
-    text = first_line(error)
+    text = f"table {name} {what}: {reason(error)} ({path})"
     if isinstance(error, OSError) or re.search(
         r"permission denied|read-only file system|no space left", str(error), re.I
     ):
-        return LakehouseUnavailable(f"table {name} {what}: {text} ({path})")
-    return LakehouseError(f"table {name} {what}: {text} ({path})")
+        return LakehouseUnavailable(text)
+    return LakehouseError(text)
 
 
-def first_line(error: Exception) -> str:
-    """delta-rs appends stack traces and previews of data to its messages."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def reason(error: Exception) -> str:
+    """One line of a message, without the colours, stack traces and previews of data that delta-rs adds."""
+    text = re.split(r"\n\s*0: |\nPreview of|\nstack backtrace|\nDebug source", str(error), maxsplit=1)[0]
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[↳╰├─▶]", "", text).split())
+    return text[:300] or type(error).__name__
 
 
 def conform(name: TableName, rows: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -240,7 +246,7 @@ def _conform_column(name: TableName, rows: pa.Table, field: pa.Field) -> pa.Chun
         except pa.ArrowException as error:
             source = spark_type(rows.schema.field(field.name).type)
             raise LakehouseError(
-                f"table {name}, column {field.name}: {source} cannot be stored as {spark_type(field.type)}: {first_line(error)}"
+                f"table {name}, column {field.name}: {source} cannot be stored as {spark_type(field.type)}: {reason(error)}"
             ) from error
     if not field.nullable and values.null_count:
         raise LakehouseError(

@@ -103,6 +103,7 @@ class EmbeddedLakehouse(Lakehouse):
 
     def create_view(self, name: str, sql: str) -> None:
         view = self._name(name)
+        self._store.path(view)  # refuses names that no file can have
         if view in self._store.tables():
             raise LakehouseError(f"view {view} cannot be created: there is a table of this name")
 

@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ class SailServer:
         started = _read_start(self._process)
         self.folder = Path(started["folder"])
         self.session = _connect(started["port"])
-        self._finalizer = weakref.finalize(self, _stop, self.session, self._process, self.pid)
+        self._finalizer = weakref.finalize(self, _stop, self.session, self._process, self.folder.parent, self.pid)
 
     @property
     def process_id(self) -> int:
@@ -167,9 +168,10 @@ def _read_start(process: subprocess.Popen[str]) -> dict[str, Any]:
     line = process.stdout.readline() if ready else ""
     if not line:
         process.kill()
+        process.wait()
         reason = (process.stderr.read().strip().splitlines() or ["it said nothing"])[-1]
         raise LakehouseUnavailable(f"the SQL engine (Sail) did not start within {START_SECONDS:.0f} seconds: {reason}")
-    process.stderr.close()  # a panic's stack trace goes nowhere; the query's own error says what is wrong
+    process.stderr.close()
     process.stdout.close()
     return dict(json.loads(line))
 
@@ -183,7 +185,7 @@ def _connect(port: int) -> SparkSession:
     return session
 
 
-def _stop(session: SparkSession, process: subprocess.Popen[str], owner: int) -> None:
+def _stop(session: SparkSession, process: subprocess.Popen[str], folder: Path, owner: int) -> None:
     if os.getpid() != owner:
         return
     if process.poll() is None:
@@ -195,6 +197,7 @@ def _stop(session: SparkSession, process: subprocess.Popen[str], owner: int) -> 
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    shutil.rmtree(folder, ignore_errors=True)  # the child removes it itself unless it was killed
 
 
 def _serve(parent: int, root: str) -> None:
@@ -208,7 +211,9 @@ def _serve(parent: int, root: str) -> None:
         address = server.listening_address
         assert address is not None
         print(json.dumps({"port": address[1], "folder": os.path.join(folder, "root")}), flush=True)
-        os.close(1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (1, 2):  # the parent reads no further; a panic's stack trace must not meet a closed pipe
+            os.dup2(nowhere, stream)
         # The pipe may be held open by a process that the parent forked: watch the parent too.
         while os.getppid() == parent and not select.select([sys.stdin], [], [], 2.0)[0]:
             pass

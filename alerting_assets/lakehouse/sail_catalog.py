@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.delta import FOLDER_NAME, DeltaStore, make_folder
 from alerting_assets.lakehouse.port import TableName
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG
@@ -55,7 +54,7 @@ class ViewStore:
         os.replace(temporary, path)
 
     def _path(self, name: TableName) -> Path:
-        return self._store.root / name.catalog / name.schema / "_views" / f"{name.table}.sql"
+        return self._store.path(name).parent / "_views" / f"{name.table}.sql"
 
 
 class SessionCatalog:
@@ -149,7 +148,5 @@ class SessionCatalog:
 
 
 def quoted(name: TableName) -> str:
-    for part in (name.catalog, name.schema, name.table):
-        if not FOLDER_NAME.fullmatch(part):
-            raise LakehouseError(f"{part!r} is not usable in a table name; use letters, digits, _ and -")
+    """For names that passed `FOLDER_NAME`, which has no backtick."""
     return f"`{name.catalog}`.`{name.schema}`.`{name.table}`"

@@ -32,6 +32,13 @@ def drop_in(folder: Path, **columns: list[object]) -> None:
     write_deltalake(folder, pa.table(columns))
 
 
+def make_read_only(folder: Path) -> None:
+    folder.chmod(0o555)
+    if os.access(folder, os.W_OK):
+        folder.chmod(0o755)
+        pytest.skip("this user may write everywhere")
+
+
 @pytest.fixture
 def root(lakehouse: EmbeddedLakehouse, tmp_path: Path) -> Path:
     lakehouse.query("SELECT 1 AS one")  # what follows happens while the engine runs
@@ -136,33 +143,39 @@ def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
         open_lakehouse(Settings(home=tmp_path / "file"))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_is_not_writable_is_named(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
+    make_read_only(tmp_path)
     with pytest.raises(LakehouseUnavailable, match=r"lakehouse cannot be written \(Permission denied\)"):
         open_lakehouse(Settings(home=tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_table_that_is_not_writable_is_named_and_can_still_be_read(
     lakehouse: EmbeddedLakehouse, tmp_path: Path
 ) -> None:
     folder = tmp_path / "lakehouse" / "health_monitor" / "gold" / "sync_leases"
     rows = pa.table({"environment": ["a"], "holder": ["x"], "expires_at": pa.array([0], pa.timestamp("us", "UTC"))})
-    for path in (folder, folder / "_delta_log"):
-        path.chmod(0o555)
-    try:
-        with pytest.raises(LakehouseUnavailable, match=r"sync_leases cannot be written: .*sync_leases\)"):
-            lakehouse.append("sync_leases", rows)
-        assert lakehouse.read("sync_leases").num_rows == 0
-    finally:
-        for path in (folder, folder / "_delta_log"):
+    for path in (folder / "_delta_log", folder):
+        make_read_only(path)
+        try:
+            with pytest.raises(
+                LakehouseUnavailable, match=r"sync_leases cannot be written: .*Permission denied.*sync_leases\)"
+            ):
+                lakehouse.append("sync_leases", rows)
+            assert lakehouse.read("sync_leases").num_rows == 0
+        finally:
             path.chmod(0o755)
 
 
 def test_a_path_that_delta_cannot_use_is_named(tmp_path: Path) -> None:
     with pytest.raises(LakehouseUnavailable, match="percent sign"):
         EmbeddedLakehouse(tmp_path / "100%", "cat", "main")
+
+
+@pytest.mark.parametrize("name", ["../gold.things", "a b", "_delta_log", "x/y", "", "a.b.c.d", "..", "`a``b`"])
+def test_a_name_that_no_table_can_have_leads_nowhere(lakehouse: EmbeddedLakehouse, name: str) -> None:
+    for action in (lakehouse.table_columns, lakehouse.read, lakehouse.version):
+        with pytest.raises(TableNotFound, match="name"):
+            action(name)
 
 
 def test_settings_open_the_embedded_engine_in_its_namespace(tmp_path: Path) -> None:
