@@ -27,15 +27,18 @@ class EmbeddedLakehouse(Lakehouse):
     """Tables lie at `<root>/<catalog>/<schema>/<table>/`; every Delta table found there can be queried.
 
     max_calls: queries after which the SQL engine's process, which grows by about 0.1 MB a call, is replaced.
+    query_seconds: how long one query may run.
     """
 
-    def __init__(self, root: Path, catalog: str, schema: str, *, max_calls: int = 5_000) -> None:
+    def __init__(
+        self, root: Path, catalog: str, schema: str, *, max_calls: int = 5_000, query_seconds: float = 600.0
+    ) -> None:
         self._namespace = (catalog, schema)
         self._store = DeltaStore(root.absolute())
         make_folder(self._store.root)
         self._views = ViewStore(self._store)
         self._catalogs: weakref.WeakKeyDictionary[SailServer, SessionCatalog] = weakref.WeakKeyDictionary()
-        self._sail = Sail(self._store.root, catalog, schema, self._prepare, max_calls)
+        self._sail = Sail(self._store.root, catalog, schema, self._prepare, max_calls, query_seconds)
 
     @property
     def namespace(self) -> tuple[str, str]:

@@ -26,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from alerting_assets.errors import LakehouseUnavailable
+from alerting_assets.errors import LakehouseUnavailable, QueryError, QueryErrorKind
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -65,6 +65,10 @@ class SailServer:
                 self._process.wait(timeout=1.0)
         return self._process.poll() is not None or ("session" in str(error) and "is not running" in str(error))
 
+    def stop_overdue(self, overdue: threading.Event) -> None:
+        overdue.set()
+        self._process.kill()
+
     def close(self) -> None:
         self._finalizer()
 
@@ -73,27 +77,46 @@ class Sail:
     """Runs work on a living session, which `prepare` has filled with tables. Thread-safe; several threads share a session."""
 
     def __init__(
-        self, root: Path, catalog: str, schema: str, prepare: Callable[[SailServer], None], max_calls: int
+        self,
+        root: Path,
+        catalog: str,
+        schema: str,
+        prepare: Callable[[SailServer], None],
+        max_calls: int,
+        query_seconds: float,
     ) -> None:
         self._arguments = (root, catalog, schema)
         self._prepare = prepare
-        self._max_calls = max_calls
+        self._max_calls, self._query_seconds = max_calls, query_seconds
         self._lock = threading.Lock()
         self._server: SailServer | None = None
 
     def run(self, work: Callable[[SailServer], Result]) -> Result:
-        """`work` must be safe to repeat: it is run again, once, when the server is lost under it."""
+        """`work` must be safe to repeat: it is run again, once, when the server is lost under it.
+
+        Work that takes longer than `query_seconds` ends in a QueryError. Sail cannot be told to stop a query, so the
+        server is stopped; the work of other threads on it is run again.
+        """
         from pyspark.errors import PySparkException
 
         for last_attempt in (False, True):
             server = self._acquire()
+            overdue = threading.Event()
+            timer = threading.Timer(self._query_seconds, server.stop_overdue, [overdue])
+            timer.daemon = True
+            timer.start()
             try:
                 return work(server)
             except PySparkException as error:
-                if last_attempt or not server.is_lost(error):
+                lost = server.is_lost(error)
+                server.retired = server.retired or lost
+                if overdue.is_set():
+                    message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
+                    raise QueryError(QueryErrorKind.RUNTIME, message) from error
+                if last_attempt or not lost:
                     raise
-                server.retired = True
             finally:
+                timer.cancel()
                 self._release(server)
         raise AssertionError("unreachable")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 
 pytestmark = pytest.mark.integration
@@ -120,6 +121,20 @@ def test_many_threads_share_one_child_while_it_is_killed(lakehouse: EmbeddedLake
     lakehouse.query("SELECT 1 AS one")
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(60))) == list(range(60))
+
+
+def test_a_query_that_runs_too_long_is_stopped_and_harms_no_other(tmp_path: Path) -> None:
+    endless = "SELECT COUNT(DISTINCT id % 7919) AS n FROM range(2000000000000)"
+    with EmbeddedLakehouse(tmp_path, "cat", "main", query_seconds=2.0) as engine, ThreadPoolExecutor(1) as pool:
+        engine.query("SELECT 1 AS one")
+        slow = pool.submit(engine.query, endless)
+        while not slow.done():
+            assert engine.query("SELECT 1 AS one").num_rows == 1
+        error = slow.exception()
+        assert isinstance(error, QueryError)
+        assert error.kind is QueryErrorKind.RUNTIME
+        assert error.message == "the query ran longer than 2 seconds and was stopped"
+        assert engine.query("SELECT 1 AS one").num_rows == 1
 
 
 def test_a_child_is_replaced_after_its_number_of_calls(tmp_path: Path) -> None:
