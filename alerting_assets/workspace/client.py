@@ -42,7 +42,6 @@ class DatabricksWorkspace:
         requests_per_minute: int = 600,
         burst: int = 100,
         deadline_seconds: float = 60.0,
-        connect_deadline_seconds: float = 5.0,
     ) -> None:
         self._address = str(client.config.host).rstrip("/")
         self._identity, self._alert_page = identity, alert_page
@@ -52,7 +51,8 @@ class DatabricksWorkspace:
             requests_per_minute=requests_per_minute,
             burst=burst,
             deadline_seconds=deadline_seconds,
-            connect_deadline_seconds=connect_deadline_seconds,
+            # Plain http is this machine, where a refused connection hardly mends itself: waiting would only delay the message.
+            connect_deadline_seconds=1.0 if self._address.startswith("http://") else 5.0,
         )
 
     @property
@@ -146,13 +146,10 @@ def connect(settings: Settings) -> DatabricksWorkspace:
     client = _client(settings, host=endpoint.address, token=endpoint.token, auth_type="pat")
     hints = Hints(
         host=f"the local workspace ({endpoint.address})",
-        away=f"{file} names a server that does not answer: run `alerting workspace serve`",
+        away=f"is the server that {file} names still running? if not, run `alerting workspace serve`",
         denied=f"{file} holds another token than the server at that address: stop the server and run `alerting workspace serve`",
     )
-    # A refused connection on this machine is final: waiting for it would only hide the message.
-    return DatabricksWorkspace(
-        client, hints, identity=LOCAL_HOST, alert_page="/alerts/{id}", connect_deadline_seconds=1.0, **limits
-    )
+    return DatabricksWorkspace(client, hints, identity=LOCAL_HOST, alert_page="/alerts/{id}", **limits)
 
 
 def _connect_databricks(settings: Settings, limits: Mapping[str, Any]) -> DatabricksWorkspace:

@@ -20,7 +20,7 @@ from databricks.sdk.errors.base import DatabricksError
 from pyrate_limiter import Duration, Limiter, Rate, SingleBucketFactory, StateBucket, TokenBucket
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
-from alerting_assets.errors import WorkspaceError, WorkspaceThrottled
+from alerting_assets.errors import WorkspaceThrottled
 from alerting_assets.workspace.failures import Answer, Failed, Hints, Repeat, translate
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Transport:
         self._lock = threading.Lock()
         self._paused_until = 0.0
         self._requests: deque[Request] = deque(maxlen=_STATISTICS_KEPT)
-        self._reads = self._writes = self._calls = 0
+        self._reads = self._writes = self._retries = 0
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -98,7 +98,7 @@ class Transport:
 
     @property
     def retries(self) -> int:
-        return self._reads + self._writes - self._calls
+        return self._retries
 
     def call(
         self,
@@ -119,8 +119,6 @@ class Transport:
             reraise=True,
         )
         self._wait_for_turn()
-        with self._lock:
-            self._calls += 1
         try:
             return retrying(self._send, method, path, kind, query, body)
         except Failed as failed:
@@ -136,7 +134,12 @@ class Transport:
                 answer = self._client.api_client.do(
                     method, path, query=query, body=body, headers={"Accept": "application/json"}, auth=exchange
                 )
-        except (DatabricksError, requests.RequestException, TimeoutError, ValueError) as error:
+            if not isinstance(answer, dict):
+                raise ValueError("a JSON list")
+            return answer
+        except (DatabricksError, requests.RequestException, TimeoutError, ValueError, TypeError) as error:
+            if isinstance(error, TypeError) and exchange.answer.status is None:
+                raise  # a mistake of ours; after an answer it is the SDK's way to say that the JSON is no object
             failed = translate(
                 error,
                 exchange.answer,
@@ -149,11 +152,6 @@ class Transport:
             raise failed from error
         finally:
             self._record(Request(method, kind, exchange.answer.status, (time.perf_counter() - started) * 1000))
-        if not isinstance(answer, dict):
-            raise Failed(
-                WorkspaceError(f"{method} {path} at {self._hints.host}: the answer is not a JSON object"), Repeat.NEVER
-            )
-        return answer
 
     def _record(self, request: Request) -> None:
         with self._lock:
@@ -181,6 +179,8 @@ class Transport:
     def _sleep(self, seconds: float) -> None:
         time.sleep(seconds)
         self._wait_for_turn()
+        with self._lock:
+            self._retries += 1
 
     def _give_up(self, state: RetryCallState) -> bool:
         failed = state.outcome.exception() if state.outcome else None

@@ -182,11 +182,11 @@ def check_complete(body: Body, *, warehouse_ids: Collection[str], destination_id
 
 def apply_mask(stored: Body, changes: Body, update_mask: str) -> Body:
     """stored with the fields that the mask names taken from changes; a field that changes lacks is cleared. Raises ApiError."""
-    if update_mask.strip() == "*":
-        kept = {name: stored[name] for name in stored if name in ALERT.output_only or name == "parent_path"}
-        return {**kept, **{name: value for name, value in changes.items() if name != "parent_path"}}
     updated = copy.deepcopy(stored)
-    for path in update_mask.split(","):
+    paths = update_mask.split(",")
+    if paths == ["*"]:
+        paths = [name for name in ALERT.fields if name not in ALERT.output_only and name != "parent_path"]
+    for path in paths:
         _check_path(path)
         _assign(updated, changes, path.split("."), ALERT)
     return updated

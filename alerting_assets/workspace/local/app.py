@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -32,16 +33,23 @@ def create_app(
     To be served by `server.py`: its HTTP protocol is what lets a response get lost."""
     rules = rules or Rules()
     faults, journal = Faults(), Journal(store)
+    sql = SqlApi(sql_runner, rules)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        sql.close()
+
     routes = [
         *AlertsApi(store, rules, clock).routes(),
-        *SqlApi(sql_runner, rules).routes(),
+        *sql.routes(),
         *LocalApi(store, sql_runner, faults, journal, clock).routes(),
         *Pages(store, faults, journal).routes(),
         Route("/.well-known/databricks-config", _databricks_config, methods=["GET"]),
         Route("/api/2.0/preview/scim/v2/Me", _me(rules.user_name), methods=["GET"]),
         Route("/api/{rest:path}", _no_such_api, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={ApiError: answer_api_error})
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={ApiError: answer_api_error})
     return Gate(app, token=token, faults=faults, journal=journal, clock=clock)
 
 

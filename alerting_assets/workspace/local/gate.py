@@ -35,7 +35,8 @@ class Gate:
         self._faults, self._journal, self._clock = faults, journal, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
         if not is_loopback_name(headers.get("host", "")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import os
 import secrets
@@ -62,7 +63,7 @@ class LocalWorkspaceServer:
             create_app(self._store, sql_runner, self._endpoint.token, rules=rules, clock=clock),
             http=_Protocol,
             ws="none",
-            lifespan="off",
+            lifespan="on",
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=3,
@@ -119,12 +120,15 @@ class LocalWorkspaceServer:
 
 
 def running_address(workspace_root: Path) -> str | None:
-    """Of the server that answers at the address in endpoint.json; None when none does."""
+    """Of the server that endpoint.json names, if it runs and takes the token that stands there; None otherwise."""
     try:
-        address = Endpoint.read(workspace_root).address
-        with urllib.request.urlopen(f"{address}/.well-known/databricks-config", timeout=2):
-            return address
-    except (WorkspaceUnavailable, OSError):
+        endpoint = Endpoint.read(workspace_root)
+        request = urllib.request.Request(
+            f"{endpoint.address}/api/2.0/preview/scim/v2/Me", headers={"Authorization": f"Bearer {endpoint.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=2):
+            return endpoint.address
+    except (WorkspaceUnavailable, OSError, http.client.HTTPException):
         return None
 
 

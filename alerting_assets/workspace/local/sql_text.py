@@ -14,7 +14,7 @@ DIALECT = "databricks"
 # It warns on stderr about statements that it reads as plain commands; here they are refused anyway.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
-_WRITES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Drop, exp.Alter, exp.Set, exp.Use, exp.Grant, exp.TruncateTable)
+_WRITES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Drop, exp.Alter)
 
 
 class StatementError(ValueError):
@@ -55,10 +55,7 @@ def read_only_query(text: str) -> exp.Query:
     if len(statements) != 1:
         raise StatementError(f"expected exactly one statement, found {len(statements)}")
     statement = statements[0]
-    # Every Query is a DDL in sqlglot's class tree (CREATE TABLE AS holds one), so queries are let through first.
-    if not isinstance(statement, exp.Query) or any(
-        isinstance(node, _WRITES) and not isinstance(node, exp.Query) for node in statement.walk()
-    ):
+    if not isinstance(statement, exp.Query) or any(isinstance(node, _WRITES) for node in statement.walk()):
         raise StatementError("only queries that read are allowed here")
     return statement
 
