@@ -26,7 +26,7 @@ _FUNCTION = re.compile(r"^(?:unknown (?:table )?function|function): (\w+)", re.M
 _SIGNATURE = re.compile(r"[Ff]unction '(\w+)' failed to match any signature.*?but received (\w+)", re.S)
 _COERCION = re.compile(r"satisfy a call to '(\w+)' function: coercion from (.*?) to the signature", re.S)
 _REGEX = re.compile(r"Regular expression did not compile.*?error: ([^\n~]+)", re.S)
-_PLAN = re.compile(r"^(?:Physical plan error|Error occurred during query planning): (.*)", re.M | re.S)
+_PLAN = re.compile(r"\A== Physical Plan ==\nPhysical plan error: (.*)", re.S)
 _INTERNAL = re.compile(
     r"\s*(?:invalid argument|error in DataFusion|Error during planning|Execution error|Internal error|Cast error|"
     r"This feature is not implemented|type_coercion\ncaused by)(?::\s*|\s+)"
@@ -277,7 +277,7 @@ def _parts(identifiers: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """One line without the words that only say which library spoke, in SQL's names of types."""
-    text = text.replace("[CAST_INVALID_INPUT]", "").replace("[INVALID_ARRAY_INDEX]", "")
+    text = re.sub(r"^\[[A-Z_.]+\]\s*", "", text)
     while match := _INTERNAL.match(text):
         text = text[match.end() :]
     text = re.split(r"\n|\. No function matches|This issue was likely caused", text.strip(), maxsplit=1)[0]

@@ -43,6 +43,31 @@ class TestEmbeddedLakehouse(LakehouseConformance):
             readable.describe("SELECT id FORM things WHERE text = '12:30' AND small::INT = 1 -- QUALIFY")
         assert caught.value.kind is QueryErrorKind.SYNTAX
 
+    def test_a_plan_error_in_a_string_is_no_error(self, readable: Lakehouse) -> None:
+        assert readable.describe("SELECT '\nPhysical plan error: x' AS v")[0].type == "string"
+
+    @pytest.mark.parametrize(
+        ("sql", "message"),
+        [
+            ("SELECT CAST(tags AS INT) AS v FROM things", "there is no cast from MAP to INT"),
+            ("SELECT id FROM things WHERE big", "a condition must be BOOLEAN, not BIGINT"),
+            ("SELECT big + at FROM things", "Cannot coerce arithmetic expression BIGINT + TIMESTAMP to valid types"),
+            ("SELECT AVG(flag) FROM things", "function avg does not take BOOLEAN"),
+            ("SELECT DATE '2026-02-31' AS d", "there is no date 2026-2-31"),
+            ("SELECT id FROM things LIMIT id", "a column is used where only a constant can stand"),
+            (
+                "SELECT SUM(big) FROM things WHERE SUM(big) > 1",
+                "an aggregate or window function stands where there can be none",
+            ),
+            ("SELECT id FROM a.b.c.d", "table a.b.c.d: a table name has at most three parts"),
+            ("SELECT id FROM things GROUP BY text", "a selected column is neither in GROUP BY nor inside an aggregate"),
+        ],
+    )
+    def test_messages_are_for_people(self, readable: Lakehouse, sql: str, message: str) -> None:
+        with pytest.raises(QueryError) as caught:
+            readable.describe(sql)
+        assert caught.value.message.startswith(message)
+
     def test_a_view_that_needs_backticks_is_refused_as_unsupported(self, engine: Lakehouse) -> None:
         with pytest.raises(QueryError) as caught:
             engine.create_view("odd", "SELECT id AS `odd name` FROM things")
