@@ -1,0 +1,386 @@
+"""The `alerting` command as people and scripts use it: a process, its exit code, stdout and stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import requests
+
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.settings import Settings
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.examples import values
+
+pytestmark = pytest.mark.integration
+
+COMMAND = [sys.executable, "-c", "from alerting_assets.cli import main; main()"]
+
+
+class Home:
+    """A folder with definitions and a lakehouse, and the command run in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.settings = Settings(home=path / "home")
+        (path / "alerts").mkdir()
+        self.environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("ALERTING_", "DATABRICKS_", "DAGSTER_"))
+            },
+            "ALERTING_HOME": str(self.settings.home),
+            "COLUMNS": "200",
+        }
+
+    def define(self, *alerts: dict[str, Any], file: str = "alerts.yml") -> None:
+        entries = [
+            values(**{"aggregation_type": None, "alert_query_template": "SELECT 150.0 AS cost", **alert})
+            for alert in alerts
+        ]
+        (self.path / "alerts" / file).write_text(json.dumps({"alerts": entries}))
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=self.path,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def json(self, *arguments: str, expect: int = 0, **environment: str) -> Any:
+        done = self.run(*arguments, "--json", **environment)
+        assert done.returncode == expect, done.stderr
+        return json.loads(done.stdout)
+
+    def tables(self) -> EmbeddedLakehouse:
+        return EmbeddedLakehouse(self.settings.lakehouse_root, self.settings.catalog, self.settings.schema)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def server(home: Home) -> Iterator[LocalWorkspaceServer]:
+    with home.tables() as tables, LocalWorkspaceServer(home.settings.workspace_root, tables.query, port=0) as running:
+        yield running
+
+
+def writes(server: LocalWorkspaceServer) -> int:
+    headers = {"Authorization": f"Bearer {server.token}"}
+    return len(
+        requests.get(f"{server.address}/api/local/journal?writes=true", headers=headers, timeout=5).json()["requests"]
+    )
+
+
+def test_an_alert_goes_from_its_file_to_the_workspace_and_away_again(home: Home, server: LocalWorkspaceServer) -> None:
+    home.define({"alert_id": "A"}, {"alert_id": "B", "threshold_value_double": 200.0})
+    planned = home.json("plan", expect=1)
+    assert [(action["alert_id"], action["action"]) for action in planned["actions"]] == [
+        ("A", "CREATE"),
+        ("B", "CREATE"),
+    ]
+    with home.tables() as tables:
+        assert tables.read(ALERT_CONFIGURATIONS.name).num_rows == 0, "a plan writes no configuration"
+    assert writes(server) == 0
+
+    assert home.json("apply")["summary"]["created"] == 2
+    assert home.json("plan")["summary"]["unchanged"] == 2
+    again = home.json("apply")
+    assert (again["summary"]["unchanged"], again["requests"]["writes"], writes(server)) == (2, 0, 2)
+
+    evaluated = home.json("evaluate")["evaluations"]
+    assert {item["alert_id"]: item["evaluation_status"] for item in evaluated} == {"A": "TRIGGERED", "B": "OK"}
+    assert home.run("evaluate", "B", "--fail-on", "triggered").returncode == 0
+    assert home.run("evaluate", "--fail-on", "triggered").returncode == 1
+    status = {item["alert_id"]: item for item in home.json("status")["alerts"]}
+    assert (status["A"]["verdict"], status["A"]["last_sync_status"], status["A"]["state"]) == (
+        "VALID",
+        "CREATED",
+        "TRIGGERED",
+    )
+    assert status["A"]["firing_since"]
+
+    home.define({"alert_id": "A"})
+    assert home.json("apply")["summary"]["deleted"] == 1
+    assert [item["alert_id"] for item in home.json("status")["alerts"]] == ["A"]
+
+
+@pytest.mark.usefixtures("server")
+def test_findings_exit_with_1_and_name_rule_and_line(home: Home) -> None:
+    home.define({"alert_id": "GOOD"}, {"alert_id": "BAD", "alert_query_template": "SELECT cost\nFROM nowhere"})
+    (bad, good) = home.json("validate", expect=1)["alerts"]
+    assert (bad["verdict"], bad["rule"], bad["line"], good["verdict"]) == (
+        "INVALID",
+        "accepted_by_the_engine",
+        2,
+        "VALID",
+    )
+    applied = home.json("apply", expect=1)
+    assert (applied["summary"]["created"], applied["summary"]["invalid"]) == (1, 1)
+    shown = home.run("validate")
+    assert shown.returncode == 1
+    assert "nowhere" in shown.stdout
+    assert "1 valid  1 quarantined" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a YAML syntax error", "alerts:\n  - alert_id: [", "alerts.yml:2: YAML"),
+        ("an unknown field", {"ownr": "x"}, "ownr: is no field of an alert; did you mean 'owner'"),
+        (
+            "an invalid Quartz cron",
+            {"schedule_cron": "0 0 8 * * 1"},
+            "schedule_cron: '0 0 8 * * 1' is no Quartz cron expression",
+        ),
+        ("an unknown time zone", {"schedule_timezone": "Europe/Berln"}, "did you mean 'Europe/Berlin'"),
+        ("an unknown operator", {"operator": "GREATER"}, "did you mean 'GREATER_THAN'"),
+        (
+            "NaN as a threshold",
+            {"threshold_value_double": float("nan")},
+            "threshold_value_double: nan is not allowed; use a finite number",
+        ),
+        ("a missing aggregation column", {"aggregation_column": None}, "aggregation_column"),
+        ("an empty folder", None, "holds no alert definitions"),
+    ],
+)
+def test_bad_definitions_exit_with_an_error_and_nothing_is_written(
+    home: Home, server: LocalWorkspaceServer, name: str, content: Any, says: str
+) -> None:
+    home.define({"alert_id": "A"})
+    home.json("apply")
+    with home.tables() as tables:
+        before = tables.version(ALERT_CONFIGURATIONS.name)
+    if content is None:
+        (home.path / "alerts" / "alerts.yml").unlink()
+    elif isinstance(content, str):
+        (home.path / "alerts" / "alerts.yml").write_text(content)
+    else:
+        text = json.dumps({"alerts": [values(alert_id="A", severity="CRITICAL", **content)]}).replace("NaN", ".nan")
+        (home.path / "alerts" / "alerts.yml").write_text(text)
+    done = home.run("apply")
+    assert done.returncode == 1, name
+    assert "error:" in done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    with home.tables() as tables:
+        assert tables.version(ALERT_CONFIGURATIONS.name) == before
+    assert writes(server) == 1
+
+
+def test_a_duplicate_alert_id_names_both_files(home: Home) -> None:
+    home.define({"alert_id": "A"})
+    home.define({"alert_id": "A"}, file="more.yml")
+    done = home.run("validate")
+    assert done.returncode == 1
+    assert "more.yml:1: alert A alert_id: is already used at alerts.yml:1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "says"),
+    [
+        (
+            {"ALERTING_WORKSPACE": "datbricks"},
+            ("plan",),
+            "ALERTING_WORKSPACE='datbricks' is not allowed; use one of: local, databricks",
+        ),
+        ({"ALERTING_WORKSPACE": "databricks"}, ("plan",), "DATABRICKS_WAREHOUSE_ID is not set"),
+        ({"ALERTING_MAX_CONCURRENCY": "many"}, ("plan",), "ALERTING_MAX_CONCURRENCY='many'"),
+        ({"ALERTING_CATALOG": "a b"}, ("status",), "ALERTING_CATALOG='a b'"),
+        ({}, ("plan",), "alerting workspace serve"),
+        ({}, ("evaluate", "NOPE"), "there is no alert 'NOPE'"),
+        ({}, ("config", "show", "NOPE"), "there is no alert 'NOPE'"),
+        ({}, ("config", "set", "A", "severity"), "'severity' is not FIELD=VALUE"),
+        ({}, ("frobnicate",), "No such command"),
+    ],
+)
+def test_a_wrong_call_or_setting_exits_with_2_and_says_what_is_allowed(
+    home: Home, environment: dict[str, str], arguments: tuple[str, ...], says: str
+) -> None:
+    home.define({"alert_id": "A"})
+    done = home.run(*arguments, **environment)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_workspace_that_is_away_and_a_wrong_token_say_so(home: Home, server: LocalWorkspaceServer) -> None:
+    home.define({"alert_id": "A"})
+    databricks = {
+        "ALERTING_WORKSPACE": "databricks",
+        "DATABRICKS_WAREHOUSE_ID": "local",
+        "DATABRICKS_HOST": server.address,
+    }
+    wrong = home.run("apply", **databricks, DATABRICKS_TOKEN="dapi-wrong-secret")
+    assert wrong.returncode == 2
+    assert "DATABRICKS_TOKEN" in wrong.stderr
+    assert "dapi-wrong-secret" not in wrong.stderr + wrong.stdout
+    assert home.run("apply", **databricks, DATABRICKS_TOKEN=server.token).returncode == 0
+    server.stop()
+    away = home.run("apply", **databricks, DATABRICKS_TOKEN=server.token)
+    assert away.returncode == 2
+    assert server.address in away.stderr
+
+
+def test_a_lakehouse_that_is_not_writable_is_named(home: Home) -> None:
+    home.define({"alert_id": "A"})
+    home.settings.home.write_text("a file where a folder should be")
+    done = home.run("validate")
+    assert done.returncode == 2
+    assert str(home.settings.home) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_no_duplicate_and_no_foreign_alert_touched_when_every_third_response_is_lost(
+    home: Home, server: LocalWorkspaceServer
+) -> None:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {server.token}"
+    body = {
+        "display_name": "[WARNING] Daily cost",
+        "query_text": "SELECT 1 AS cost",
+        "warehouse_id": "local",
+        "evaluation": {"source": {"name": "cost"}, "comparison_operator": "IS_NULL", "empty_result_state": "OK"},
+        "schedule": {"quartz_cron_schedule": "0 0 8 * * ?", "timezone_id": "UTC"},
+    }
+    foreign = session.post(f"{server.address}/api/2.0/alerts", json=body, timeout=5).json()
+    names = [f"A-{number:02}" for number in range(12)]
+    home.define(*({"alert_id": name, "alert_name": name} for name in names))
+    databricks = {
+        "ALERTING_WORKSPACE": "databricks",
+        "DATABRICKS_WAREHOUSE_ID": "local",
+        "DATABRICKS_HOST": server.address,
+        "DATABRICKS_TOKEN": server.token,
+    }
+    rule = {"match": {"path": "/api/2.0/*"}, "fault": "lose_response", "every": 3}
+    session.post(f"{server.address}/api/local/faults", json=rule, timeout=5).raise_for_status()
+    assert home.json("apply", **databricks)["summary"]["created"] == 12
+    before = writes(server)
+    assert home.json("apply", **databricks)["requests"]["writes"] == 0
+    assert writes(server) == before
+    session.delete(f"{server.address}/api/local/faults", timeout=5).raise_for_status()
+    alerts = session.get(f"{server.address}/api/2.0/alerts", params={"page_size": 100}, timeout=5).json()["alerts"]
+    assert sorted(alert["display_name"] for alert in alerts) == sorted(
+        [body["display_name"], *(f"[WARNING] {name}" for name in names)]
+    )
+    assert next(alert for alert in alerts if alert["id"] == foreign["id"]) == foreign
+
+
+def test_rows_are_listed_shown_set_and_deleted(home: Home) -> None:
+    fields = [
+        "alert_name=Mine",
+        "agent_domain=COST",
+        "severity=INFO",
+        "alert_query_template=SELECT 1.0 AS cost",
+        "aggregation_column=cost",
+        "operator=GREATER_THAN",
+        "threshold_value_double=5",
+        "schedule_cron=0 0 8 * * ?",
+        "owner=me@example.com",
+    ]
+    assert home.json("config", "set", "MINE", *fields)["managed_by"] == "sql"
+    home.json("config", "set", "MINE", "threshold_value_double=7", "tags={team: core}")
+    row = home.json("config", "show", "MINE")
+    assert (row["threshold_value_double"], row["tags"]) == (7.0, {"team": "core"})
+    assert "alert_query_template: SELECT 1.0 AS cost" in home.run("config", "show", "MINE").stdout
+    assert [item["alert_id"] for item in home.json("config", "list")] == ["MINE"]
+    assert home.json("config", "delete", "MINE") == {"deleted": "MINE"}
+    assert home.json("config", "list") == []
+
+
+def test_the_documented_snippet_edits_a_row(home: Home) -> None:
+    from deltalake import DeltaTable
+
+    fields = [f"{name}={value}" for name, value in values().items() if name != "alert_id"]
+    home.json("config", "set", "COST-200", *fields)
+    table = DeltaTable(str(home.settings.lakehouse_root / "health_monitor" / "gold" / "alert_configurations"))
+    table.update(predicate="alert_id = 'COST-200'", new_values={"threshold_value_double": 10.0})
+    assert home.json("config", "show", "COST-200")["threshold_value_double"] == 10.0
+
+
+def test_a_table_that_people_drop_in_is_known(home: Home) -> None:
+    from deltalake import write_deltalake
+
+    write_deltalake(str(home.settings.lakehouse_root / "health_monitor" / "gold" / "mine"), pa.table({"cost": [150.0]}))
+    home.define({"alert_id": "A", "alert_query_template": "SELECT cost FROM ${catalog}.${gold_schema}.mine"})
+    assert home.json("validate")["summary"] == {"valid": 1, "quarantined": 0}
+
+
+def test_the_workspace_serves_until_it_is_stopped_and_refuses_a_port_in_use(home: Home) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        for command in (("workspace", "serve", "--port", port), ("dev", "--port", port)):
+            done = home.run(*command)
+            assert done.returncode == 2
+            assert port in done.stderr
+            assert "--port" in done.stderr
+            assert "Traceback" not in done.stderr
+    process = subprocess.Popen(
+        [*COMMAND, "workspace", "serve", "--port", port, "--json"],
+        cwd=home.path,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        address = json.loads("".join(process.stdout.readline() for _ in range(3)))["address"]
+        assert requests.get(address, timeout=5).status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+    assert process.wait(15) == 0
+    assert not (home.settings.workspace_root / "endpoint.json").exists()
+
+
+def test_dev_starts_everything_and_stops_it_on_ctrl_c(home: Home) -> None:
+    home.define({"alert_id": "A"})
+    with socket.socket() as probe, socket.socket() as other:
+        probe.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        port, workspace_port = (str(one.getsockname()[1]) for one in (probe, other))
+    process = subprocess.Popen(
+        [*COMMAND, "dev", "--port", port, "--workspace-port", workspace_port],
+        cwd=home.path,
+        env=home.environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                query = "{ repositoriesOrError { ... on RepositoryConnection { nodes { location { name } } } } }"
+                answer = requests.post(f"http://127.0.0.1:{port}/graphql", json={"query": query}, timeout=5).json()
+                if nodes := answer["data"]["repositoriesOrError"]["nodes"]:
+                    break
+            except requests.ConnectionError:
+                pass
+            assert process.poll() is None, "alerting dev ended"
+            assert time.monotonic() < deadline, "the Dagster UI did not come up"
+            time.sleep(0.5)
+        assert nodes == [{"location": {"name": "alerting_assets"}}]
+        assert requests.get(f"http://127.0.0.1:{workspace_port}/", timeout=5).status_code == 200
+    finally:
+        process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    for gone in (port, workspace_port):
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{gone}/", timeout=2)

@@ -1,0 +1,283 @@
+"""The whole graph through a real Dagster instance: real tables, real engine, real HTTP."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+import requests
+
+from alerting_assets.assets.configurations import alert_configurations
+from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT, deployed_alerts
+from alerting_assets.assets.history import ALERT_HISTORY_KEY, alert_history
+from alerting_assets.assets.resource import AlertingResource
+from alerting_assets.assets.validation import QUERY_IS_VALID, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
+from alerting_assets.automation.schedules import evaluate, everything, sync
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.port import Column, TableSpec
+from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.examples import values
+
+pytestmark = pytest.mark.integration
+
+COSTS = TableSpec("costs", "", (Column("cost", "double"),), key=())
+
+
+class Platform:
+    """A code location in a folder of its own, as `make run` has it."""
+
+    def __init__(self, home: Path, server: LocalWorkspaceServer, instance: dg.DagsterInstance) -> None:
+        self.settings = Settings(
+            home=home, definitions=home / "alerts", requests_per_minute=100_000, request_burst=10_000
+        )
+        self.server = server
+        self.instance = instance
+        self.settings.definitions.mkdir()
+        fields = {name: getattr(self.settings, name) for name in AlertingResource.model_fields if name != "schema_name"}
+        resource = AlertingResource(
+            **{
+                **fields,
+                "home": str(home),
+                "definitions": str(self.settings.definitions),
+                "schema_name": self.settings.schema,
+            }
+        )
+        self.definitions = dg.Definitions(
+            assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
+            jobs=[sync, evaluate, everything],
+            resources={"alerting": resource},
+            executor=dg.in_process_executor,
+        )
+        with self.tables() as tables:
+            tables.create_table(COSTS)
+            tables.append("costs", pa.table({"cost": [150.0]}))
+
+    def tables(self) -> EmbeddedLakehouse:
+        return EmbeddedLakehouse(self.settings.lakehouse_root, self.settings.catalog, self.settings.schema)
+
+    def define(self, **queries: str) -> None:
+        alerts = [
+            values(alert_id=name, alert_name=name, alert_query_template=query, aggregation_type=None)
+            for name, query in queries.items()
+        ]
+        (self.settings.definitions / "alerts.yml").write_text(json.dumps({"alerts": alerts}))
+
+    def run(
+        self, job: str = "everything", *, config: Mapping[str, Any] | None = None, partition: str | None = None
+    ) -> Any:
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        return self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            run_config={**quiet, **(config or {})},
+            partition_key=partition,
+            raise_on_error=False,
+        )
+
+    def metadata(self, asset: dg.AssetKey) -> dict[str, Any]:
+        event = self.instance.get_latest_materialization_event(asset)
+        assert event is not None
+        assert event.asset_materialization is not None
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+    def checks(self) -> dict[str, str]:
+        """Latest result of query_is_valid, by partition."""
+        found = self.instance.event_log_storage.get_asset_check_partition_info([QUERY_IS_VALID])
+        return {item.partition_key: str(item.latest_execution_status.value) for item in found if item.partition_key}
+
+    def materialized(self, asset: dg.AssetKey) -> set[str]:
+        return self.instance.get_materialized_partitions(asset)
+
+    def writes(self) -> int:
+        headers = {"Authorization": f"Bearer {self.server.token}"}
+        answer = requests.get(f"{self.server.address}/api/local/journal?writes=true", headers=headers, timeout=5).json()
+        return len(answer["requests"])
+
+    def remote(self) -> list[str]:
+        return sorted(alert.body["display_name"] for alert in open_workspace(self.settings).list_alerts())
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    settings = Settings(home=tmp_path)
+    with (
+        EmbeddedLakehouse(settings.lakehouse_root, settings.catalog, settings.schema) as tables,
+        LocalWorkspaceServer(settings.workspace_root, tables.query, port=0) as server,
+        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
+    ):
+        yield Platform(tmp_path, server, instance)
+
+
+GOOD, BAD = "SELECT cost FROM costs", "SELECT nope AS cost FROM costs"
+
+
+def test_from_files_to_history_in_one_run_and_a_second_run_changes_nothing(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD, BROKEN=BAD)
+    assert platform.run().success
+    assert set(platform.instance.get_dynamic_partitions("alert_id")) == {"A", "B", "BROKEN"}
+    assert platform.checks() == {"A": "SUCCEEDED", "B": "SUCCEEDED", "BROKEN": "FAILED"}
+    assert platform.materialized(VALIDATED_QUERIES) == {"A", "B", "BROKEN"}
+    assert platform.materialized(DEPLOYED_ALERTS) == {"A", "B"}
+    report = platform.metadata(DEPLOYMENT_REPORT)
+    assert (report["created"], report["invalid"], report["requests_that_write"]) == (2, 1, 2)
+    assert (platform.metadata(ALERT_HISTORY_KEY)["evaluated"], platform.metadata(ALERT_HISTORY_KEY)["triggered"]) == (
+        2,
+        2,
+    )
+
+    writes = platform.writes()
+    assert platform.run().success
+    report = platform.metadata(DEPLOYMENT_REPORT)
+    assert (report["created"], report["unchanged"], report["requests_that_write"], platform.writes()) == (
+        0,
+        2,
+        0,
+        writes,
+    )
+    with platform.tables() as tables:
+        assert tables.read(ALERT_HISTORY.name).num_rows == 4
+
+
+def test_a_partition_shows_the_link_to_its_alert_and_the_text_that_is_deployed(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    platform.run()
+    (record,) = platform.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=DEPLOYED_ALERTS, asset_partitions=["A"]), limit=5
+    ).records
+    assert record.asset_materialization is not None
+    link = record.asset_materialization.metadata["alert"].value
+    page = requests.get(str(link), timeout=5)
+    assert page.status_code == 200
+    assert "A" in page.text
+    (record,) = platform.instance.fetch_materializations(
+        dg.AssetRecordsFilter(asset_key=VALIDATED_QUERIES, asset_partitions=["A"]), limit=5
+    ).records
+    assert record.asset_materialization is not None
+    assert "LIMIT 1" in str(record.asset_materialization.metadata["deployed_query"].value)
+
+
+def test_a_fixed_query_leaves_quarantine_and_a_broken_one_keeps_what_was_deployed(platform: Platform) -> None:
+    platform.define(A=GOOD, B=BAD)
+    platform.run()
+    platform.define(A=BAD, B=GOOD)
+    assert platform.run().success
+    assert platform.checks() == {"A": "FAILED", "B": "SUCCEEDED"}
+    assert platform.remote() == ["[WARNING] A", "[WARNING] B"]
+
+
+def test_a_removed_definition_is_trashed_and_its_partition_goes(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD)
+    platform.run()
+    platform.define(A=GOOD)
+    assert platform.run().success
+    assert platform.remote() == ["[WARNING] A"]
+    assert platform.instance.get_dynamic_partitions("alert_id") == ["A"]
+    assert platform.metadata(DEPLOYMENT_REPORT)["deleted"] == 1
+
+
+def test_when_most_queries_fail_nothing_is_deployed(platform: Platform) -> None:
+    platform.define(GOOD=GOOD, **{f"BAD{number}": BAD for number in range(4)})
+    result = platform.run()
+    assert not result.success
+    assert platform.materialized(DEPLOYED_ALERTS) == set()
+    assert platform.remote() == []
+    assert platform.metadata(VALIDATION_REPORT)["quarantined_count"] == 4
+
+
+def test_a_batch_of_some_alerts_deploys_those_only(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD, C=GOOD)
+    ids = {"config": {"alert_ids": ["A", "C"]}}
+    assert platform.run("sync", config={"ops": {"validate": ids, "deploy": ids}}).success
+    assert platform.materialized(DEPLOYED_ALERTS) == {"A", "C"}
+    assert platform.remote() == ["[WARNING] A", "[WARNING] C"]
+    assert platform.run("sync").success
+    assert platform.remote() == ["[WARNING] A", "[WARNING] B", "[WARNING] C"]
+
+
+def test_a_person_materializes_one_partition(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD)
+    platform.instance.add_dynamic_partitions("alert_id", ["A", "B"])
+    assert platform.run("sync", partition="A").success
+    assert platform.materialized(DEPLOYED_ALERTS) == {"A"}
+    assert platform.checks() == {"A": "SUCCEEDED"}
+
+
+def test_a_broken_file_stops_the_run_before_anything_is_written(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    platform.run()
+    (platform.settings.definitions / "more.yml").write_text("alerts: [")
+    result = platform.run()
+    assert not result.success
+    failure = next(event.step_failure_data.error for event in result.all_events if event.is_step_failure)
+    assert "more.yml:1: YAML" in str(failure)
+    assert platform.remote() == ["[WARNING] A"]
+
+
+def test_a_workspace_that_is_away_fails_the_deploy_step_with_a_way_out(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    platform.server.stop()
+    result = platform.run()
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_key == "deploy"
+    assert "alerting workspace serve" in str(failure.step_failure_data.error)
+
+
+def test_own_evaluation_decides_as_the_deployed_alert_does(platform: Platform) -> None:
+    queries = {
+        "FIRES": GOOD,
+        "QUIET": "SELECT 1.0 AS cost",
+        "EMPTY": "SELECT cost FROM costs WHERE cost < 0",
+        "NULL": "SELECT CAST(NULL AS DOUBLE) AS cost",
+        "FAILS": "SELECT CAST(raise_error('boom') AS DOUBLE) AS cost",
+    }
+    platform.define(**queries)
+    assert platform.run().success
+    with platform.tables() as tables:
+        own = {row["alert_id"]: row["evaluation_status"] for row in tables.read(ALERT_HISTORY.name).to_pylist()}
+    headers = {"Authorization": f"Bearer {platform.server.token}"}
+    requests.post(f"{platform.server.address}/api/local/evaluate", headers=headers, timeout=30).raise_for_status()
+    theirs = {
+        alert.body["display_name"].removeprefix("[WARNING] "): alert.body["evaluation"]["state"]
+        for alert in open_workspace(platform.settings).list_alerts()
+    }
+    assert own == {"FIRES": "TRIGGERED", "QUIET": "OK", "EMPTY": "OK", "NULL": "OK", "FAILS": "ERROR"}
+    assert theirs == own
+
+
+def test_the_code_location_is_what_the_docs_say() -> None:
+    code = (
+        "import time, sys; t = time.perf_counter()\n"
+        "from alerting_assets.definitions import defs\n"
+        "print(time.perf_counter() - t, *(name for name in ('pyspark', 'mlflow', 'sklearn', 'deltalake') if name in sys.modules))\n"
+        "graph = defs.resolve_asset_graph()\n"
+        "print(sorted(key.to_user_string() for key in graph.get_all_asset_keys()))\n"
+        "print(sorted(job.name for job in defs.resolve_all_job_defs() if not job.name.startswith('__')))\n"
+        "nodes = [graph.get(key) for key in graph.get_all_asset_keys()]\n"
+        "print(all(node.group_name and node.description and node.owners for node in nodes))\n"
+    )
+    seconds, keys, jobs, described = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert seconds.split()[1:] == [], "heavy libraries are imported where they are used"
+    assert keys == str(
+        [
+            "alert_configurations",
+            "alert_history",
+            "deployed_alerts",
+            "deployment_report",
+            "validated_queries",
+            "validation_report",
+        ]
+    )
+    assert jobs == str(["evaluate", "everything", "sync"])
+    assert described == "True"
