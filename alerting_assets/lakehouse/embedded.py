@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
-from alerting_assets.errors import LakehouseError, QueryError, QueryErrorKind, TableNotFound
+from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind, TableNotFound
 from alerting_assets.lakehouse import delta_writes
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
-from alerting_assets.lakehouse.sail import Sail, SailServer
+from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
 from alerting_assets.lakehouse.sail_catalog import SessionCatalog, ViewStore, quoted
 from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error
 
@@ -33,6 +33,10 @@ class EmbeddedLakehouse(Lakehouse):
     def __init__(
         self, root: Path, catalog: str, schema: str, *, max_calls: int = 5_000, query_seconds: float = 600.0
     ) -> None:
+        if catalog == RESERVED_CATALOG:
+            raise LakehouseUnavailable(
+                f"ALERTING_CATALOG={catalog}: the embedded engine keeps this name for itself; choose another"
+            )
         self._namespace = (catalog, schema)
         self._store = DeltaStore(root.absolute())
         make_folder(self._store.root)
@@ -153,16 +157,18 @@ class EmbeddedLakehouse(Lakehouse):
         def attempt(server: SailServer) -> Result:
             from pyspark.errors import PySparkException
 
+            catalog = self._catalogs[server]
             with server.lock:
-                self._catalogs[server].refresh_views()
+                catalog.refresh_views()
+                generation = catalog.generation
             try:
                 return work(server.session)
             except PySparkException as error:
                 if not is_missing_table(error):
                     raise
                 with server.lock:
-                    found = self._catalogs[server].refresh()
-                if not found:
+                    catalog.refresh()
+                if catalog.generation == generation:
                     raise
             return work(server.session)
 

@@ -65,43 +65,45 @@ class SessionCatalog:
         self._schemas: set[tuple[str, str]] = set()
         self._tables: set[TableName] = set()
         self._failed: set[TableName] = set()
-        self._registered_views: ViewFiles = {}
+        self._view_files: ViewFiles = {}
+        self._unusable_views: ViewFiles = {}
+        self.generation = 0
+        """Grows with everything that is registered, so that threads can tell whether another try is worth it."""
 
-    def refresh(self) -> bool:
-        """Register what is new on disk; says whether anything was."""
-        before = len(self._tables)
+    def refresh(self) -> None:
+        """Register what is new on disk, and try views again that could not work before."""
         for name in self._store.tables():
             if name not in self._tables:
                 self._register(name)
-        return self.refresh_views() or len(self._tables) > before
+        self._unusable_views.clear()
+        self.refresh_views()
 
-    def refresh_views(self) -> bool:
+    def refresh_views(self) -> None:
         """Create views again whose files changed, in any order that works: one view may read another."""
         files = self._views.files()
-        for name in self._registered_views.keys() - files.keys():
+        for name in self._view_files.keys() - files.keys():
             self._session.sql(f"DROP VIEW IF EXISTS {quoted(name)}")
-            del self._registered_views[name]
-        waiting = [name for name, state in files.items() if self._registered_views.get(name) != state]
-        progress = bool(waiting)
-        changed = False
-        while waiting and progress:
-            failed = [name for name in waiting if not self._try_view(name)]
-            for name in set(waiting) - set(failed):
-                self._registered_views[name] = files[name]
-                changed = True
-            progress = len(failed) < len(waiting)
-            waiting = failed
-        return changed
+            del self._view_files[name]
+        known = self._view_files | self._unusable_views
+        waiting = [name for name, state in files.items() if known.get(name) != state]
+        while waiting:
+            created = [name for name in waiting if self._try_view(name)]
+            self._view_files.update((name, files[name]) for name in created)
+            self.generation += len(created)
+            waiting = [name for name in waiting if name not in created]
+            if not created:
+                self._unusable_views.update((name, files[name]) for name in waiting)
+                return
 
     def define_view(self, name: TableName, sql: str) -> None:
-        """Raises what Spark raises. Leaves the old definition registered when the new one does not work."""
+        """Raises what Spark raises; then the old definition stays."""
         self._ensure_schema(name)
         self._session.sql(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}")
 
     def forget_view(self, name: TableName) -> None:
         """Take away a definition that is not on disk, and bring back the one that is."""
         self._session.sql(f"DROP VIEW IF EXISTS {quoted(name)}")
-        self._registered_views.pop(name, None)
+        self._view_files.pop(name, None)
         self.refresh_views()
 
     def _register(self, name: TableName) -> None:
@@ -120,6 +122,7 @@ class SessionCatalog:
             self._report(name, str(error).splitlines()[0])
             return
         self._tables.add(name)
+        self.generation += 1
         self._failed.discard(name)
 
     def _report(self, name: TableName, reason: str) -> None:

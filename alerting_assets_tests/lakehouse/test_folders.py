@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -53,6 +54,14 @@ def test_tables_dropped_in_later_are_found_in_any_catalog_and_schema(lakehouse: 
     assert lakehouse.query(sql).to_pylist() == [{"x": 6}]
     assert TableName("main", "default", "fact-table") in lakehouse.tables()
     assert [column.type for column in lakehouse.table_columns("main.default.fact-table")] == ["bigint"]
+
+
+def test_threads_that_meet_a_new_table_at_once_all_find_it(lakehouse: EmbeddedLakehouse, root: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(5):
+            drop_in(root / "health_monitor" / "gold" / f"new_{number}", x=[number])
+            results = pool.map(lakehouse.query, [f"SELECT x FROM new_{number}"] * 4)
+            assert [rows.to_pylist() for rows in results] == [[{"x": number}]] * 4
 
 
 def test_a_table_replaced_by_one_of_another_shape_is_read_as_it_is_now(
@@ -176,6 +185,11 @@ def test_a_name_that_no_table_can_have_leads_nowhere(lakehouse: EmbeddedLakehous
     for action in (lakehouse.table_columns, lakehouse.read, lakehouse.version):
         with pytest.raises(TableNotFound, match="name"):
             action(name)
+
+
+def test_a_catalog_name_that_the_engine_keeps_for_itself_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(LakehouseUnavailable, match="ALERTING_CATALOG=system"):
+        open_lakehouse(Settings(home=tmp_path, catalog="system"))
 
 
 def test_settings_open_the_embedded_engine_in_its_namespace(tmp_path: Path) -> None:
