@@ -213,7 +213,7 @@ def _may_repeat(failed: Failed, idempotent: bool) -> bool:
 
 
 def _wait(state: RetryCallState) -> float:
+    """As long as the server asks for, and longer when it asks again and again."""
     failed = state.outcome.exception() if state.outcome else None
-    if isinstance(failed, Failed) and failed.retry_after is not None:
-        return failed.retry_after + random.uniform(0, 0.1)
-    return _BACKOFF(state)
+    asked = failed.retry_after if isinstance(failed, Failed) else None
+    return max(asked or 0.0, _BACKOFF(state))

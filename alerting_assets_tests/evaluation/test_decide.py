@@ -47,8 +47,15 @@ def test_null_meets_is_null_and_a_value_meets_is_not_null() -> None:
 @pytest.mark.parametrize("operator", ["GREATER_THAN", "IS_NULL"])
 def test_an_empty_result_is_what_the_alert_says(state: str, operator: str) -> None:
     threshold = None if operator == "IS_NULL" else 1.0
-    decision = decide(compiled(operator=operator, threshold_value_double=threshold, empty_result_state=state), result(0).slice(1))
-    assert (decision.state, decision.value, decision.row_count, bool(decision.error)) == (state, None, 0, state == "ERROR")
+    decision = decide(
+        compiled(operator=operator, threshold_value_double=threshold, empty_result_state=state), result(0).slice(1)
+    )
+    assert (decision.state, decision.value, decision.row_count, bool(decision.error)) == (
+        state,
+        None,
+        0,
+        state == "ERROR",
+    )
 
 
 def test_strings_and_booleans_compare_by_equality() -> None:
@@ -71,7 +78,8 @@ def test_a_result_without_the_column_is_an_error_that_names_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number", "text"), [(1.5, 1.5, None), (Decimal("2.5"), 2.5, None), (True, 1.0, "true"), ("x", None, "x"), (None, None, None)]
+    ("value", "number", "text"),
+    [(1.5, 1.5, None), (Decimal("2.5"), 2.5, None), (True, 1.0, "true"), ("x", None, "x"), (None, None, None)],
 )
 def test_the_value_is_recorded_as_a_number_where_it_is_one(value: Any, number: float | None, text: str | None) -> None:
     decision = decide(compiled(operator="IS_NOT_NULL", threshold_value_double=None), result(value))

@@ -13,7 +13,12 @@ from alerting_assets_tests.examples import compiled
 pytestmark = pytest.mark.integration
 
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)
-READINGS = TableSpec("readings", "A value that tests change.", (Column("id", "int", nullable=False), Column("cost", "double")), key=("id",))
+READINGS = TableSpec(
+    "readings",
+    "A value that tests change.",
+    (Column("id", "int", nullable=False), Column("cost", "double")),
+    key=("id",),
+)
 
 
 @pytest.fixture
@@ -23,7 +28,9 @@ def readings(lakehouse: Lakehouse) -> Lakehouse:
 
 
 def read(lakehouse: Lakehouse, cost: float | None) -> None:
-    lakehouse.merge("readings", pa.table({"id": pa.array([1], pa.int32()), "cost": pa.array([cost], pa.float64())}), on=["id"])
+    lakehouse.merge(
+        "readings", pa.table({"id": pa.array([1], pa.int32()), "cost": pa.array([cost], pa.float64())}), on=["id"]
+    )
 
 
 def alert(lakehouse: Lakehouse, **changes: Any) -> CompiledAlert:
@@ -35,7 +42,9 @@ def alert(lakehouse: Lakehouse, **changes: Any) -> CompiledAlert:
 
 
 def history(lakehouse: Lakehouse) -> list[dict[str, Any]]:
-    return sorted(lakehouse.read(ALERT_HISTORY.name).to_pylist(), key=lambda row: (row["evaluated_at"], row["alert_id"]))
+    return sorted(
+        lakehouse.read(ALERT_HISTORY.name).to_pylist(), key=lambda row: (row["evaluated_at"], row["alert_id"])
+    )
 
 
 def test_a_run_is_one_commit_and_an_error_stops_nobody_else(readings: Lakehouse) -> None:
@@ -51,7 +60,11 @@ def test_a_run_is_one_commit_and_an_error_stops_nobody_else(readings: Lakehouse)
     assert [item.decision.state for item in evaluations] == ["TRIGGERED", "OK", "ERROR", "ERROR"]
     assert readings.version(ALERT_HISTORY.name).version == before + 1
     rows = {row["alert_id"]: row for row in history(readings)}
-    assert (rows["FIRES"]["query_result_value"], rows["FIRES"]["threshold_met"], rows["FIRES"]["previous_status"]) == (150.0, True, None)
+    assert (rows["FIRES"]["query_result_value"], rows["FIRES"]["threshold_met"], rows["FIRES"]["previous_status"]) == (
+        150.0,
+        True,
+        None,
+    )
     assert rows["FIRES"]["config_hash"] == alerts[0].config_hash
     assert "no_such_table" in rows["GONE"]["error_message"]
     assert rows["FAILS"]["error_message"]

@@ -58,8 +58,14 @@ def verdict(lakehouse: Lakehouse, query: str, **changes: Any) -> AlertVerdict:
         ("WITH a AS (SELECT cost FROM costs) SELECT cost FROM a -- all of it", {"aggregation_type": "MAX"}),
         ("SELECT cost FROM costs WHERE sku LIKE '%TRUNCATE; DROP TABLE x%';", {}),
         ("SELECT cost FROM costs UNION ALL SELECT cost FROM costs", {"aggregation_type": "AVG"}),
-        ("SELECT sku AS cost FROM costs", {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_string": "x"}),
-        ("SELECT paid AS cost FROM costs", {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_bool": True}),
+        (
+            "SELECT sku AS cost FROM costs",
+            {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_string": "x"},
+        ),
+        (
+            "SELECT paid AS cost FROM costs",
+            {"operator": "EQUAL", "threshold_value_double": None, "threshold_value_bool": True},
+        ),
         ("SELECT day AS cost FROM costs", {"operator": "IS_NULL", "threshold_value_double": None}),
     ],
 )
@@ -115,7 +121,12 @@ def test_what_only_this_engine_lacks_is_unsupported(costs: Lakehouse, query: str
 
 def test_validating_executes_nothing(costs: Lakehouse) -> None:
     before = costs.tables()
-    for text in ("CREATE TABLE made AS SELECT 1", "CREATE VIEW made AS SELECT 1", "DROP TABLE costs", "SELECT 1) q; DROP TABLE costs; --"):
+    for text in (
+        "CREATE TABLE made AS SELECT 1",
+        "CREATE VIEW made AS SELECT 1",
+        "DROP TABLE costs",
+        "SELECT 1) q; DROP TABLE costs; --",
+    ):
         assert verdict(costs, text).verdict == "INVALID"
     assert costs.tables() == before
 
@@ -140,7 +151,10 @@ def test_a_quarantined_alert_heals_when_its_table_appears(costs: Lakehouse) -> N
 
 
 def test_deployment_looks_up_what_validation_stored(costs: Lakehouse) -> None:
-    good, bad = alert(costs, "SELECT cost FROM costs", alert_id="GOOD"), alert(costs, "SELECT x AS cost FROM costs", alert_id="BAD")
+    good, bad = (
+        alert(costs, "SELECT cost FROM costs", alert_id="GOOD"),
+        alert(costs, "SELECT x AS cost FROM costs", alert_id="BAD"),
+    )
     new, wrong = alert(costs, "SELECT 1 AS cost", alert_id="NEW"), alert(costs, "SELECT ${x} AS cost", alert_id="WRONG")
     validate_alerts(costs, [good, bad], NOW)
     found = alert_verdicts(costs, [good, bad, new, wrong])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -232,3 +232,14 @@ def test_a_failed_change_leaves_the_alert_as_it_was() -> None:
     with pytest.raises(ValueError, match="no"):
         store.update("1", refused, refuse_taken_name=False)
     assert store.get("1") == body
+
+
+@pytest.mark.unit
+def test_the_trash_is_emptied_after_30_days() -> None:
+    store = Store(None)
+    for number, day in enumerate((0, 29, 31)):
+        now = NOW + timedelta(days=day)
+        body = alert_body(id=str(number), parent_path="/", lifecycle_state="ACTIVE")
+        store.create(body, limit=10, refuse_taken_name=False, now=now)
+        store.trash(str(number), purge=False, now=now)
+    assert [store.get(number) is not None for number in "012"] == [False, True, True]

@@ -172,7 +172,7 @@ def test_an_unbound_parameter_and_an_unknown_type_are_named() -> None:
 def test_catalog_and_schema_complete_the_tables_that_have_none() -> None:
     text = prepare("WITH c AS (SELECT * FROM t) SELECT * FROM c, s.u, k.s.v", catalog="health", schema="gold")
     assert "FROM `health`.`gold`.t" in text
-    assert "FROM c CROSS JOIN s.u CROSS JOIN k.s.v" in text
+    assert "FROM c CROSS JOIN `health`.s.u CROSS JOIN k.s.v" in text
 
 
 def test_a_long_statement_is_answered_later_and_can_be_canceled(sdk: WorkspaceClient, engine: Engine) -> None:

@@ -132,6 +132,8 @@ class SqlApi:
 
     def _run(self, statement: Statement, text: str, row_limit: int | None) -> None:
         statement.finish("RUNNING")
+        if statement.state == "CANCELED":
+            return
         try:
             result = self._sql_runner(text)
         except Exception as error:  # noqa: BLE001  isolation boundary: whatever a query does is this statement's failure

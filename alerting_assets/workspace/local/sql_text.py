@@ -41,8 +41,7 @@ def prepare(
     values = {parameter.name: parameter for parameter in parameters}
     for marker in markers:
         marker.replace(_literal(marker, values))
-    if schema:
-        _qualify(query, catalog, schema)
+    _qualify(query, catalog, schema)
     return query.sql(dialect=DIALECT)
 
 
@@ -79,9 +78,13 @@ def _literal(marker: exp.Placeholder, values: Mapping[str, Parameter]) -> exp.Ex
         raise StatementError(f"parameter {name}: unknown type {parameter.type!r}") from error
 
 
-def _qualify(query: exp.Query, catalog: str | None, schema: str) -> None:
+def _qualify(query: exp.Query, catalog: str | None, schema: str | None) -> None:
+    """Complete the names of tables as a session with this catalog and schema would."""
     ctes = {cte.alias_or_name for cte in query.find_all(exp.CTE)}
     for table in query.find_all(exp.Table):
-        if not table.db and table.name not in ctes and isinstance(table.this, exp.Identifier):
+        if not isinstance(table.this, exp.Identifier) or (not table.db and table.name in ctes):
+            continue
+        if not table.db and schema:
             table.set("db", exp.to_identifier(schema, quoted=True))
-            table.set("catalog", exp.to_identifier(catalog, quoted=True) if catalog else None)
+        if table.db and not table.catalog and catalog:
+            table.set("catalog", exp.to_identifier(catalog, quoted=True))

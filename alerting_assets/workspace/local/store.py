@@ -110,7 +110,8 @@ class Store:
         """body is complete but for a free display_name. Raises NameTaken, TooManyAlerts (trashed ones count)."""
         with self.transaction() as db:
             expired = (now - TRASH_KEPT).isoformat()
-            db.execute("DELETE FROM alerts WHERE trashed_at < ?", (expired,))
+            if db.execute("DELETE FROM alerts WHERE trashed_at < ?", (expired,)).rowcount:
+                db.execute("DELETE FROM evaluations WHERE alert_id NOT IN (SELECT id FROM alerts)")
             if db.execute("SELECT count(*) FROM alerts").fetchone()[0] >= limit:
                 raise TooManyAlerts
             body = {**body, "display_name": self._free_name(db, body, refuse_taken_name, "")}
