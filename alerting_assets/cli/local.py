@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from alerting_assets.cli.context import console, lakehouse, now, print_json, progress, settings
+from alerting_assets.cli.context import console, lakehouse, now, print_counts, print_json, progress, settings
 from alerting_assets.dagster_home import CHECKOUT, prepare_dagster_home
 from alerting_assets.demo import refresh_demo
-from alerting_assets.errors import SettingsError
-from alerting_assets.settings import Settings
+from alerting_assets.errors import SettingsError, WorkspaceUnavailable
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.settings import LOCAL_WAREHOUSE_ID, Settings
+from alerting_assets.workspace.endpoint import Endpoint
+from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer, running_address
 
 workspace = typer.Typer(no_args_is_help=True)
@@ -34,12 +40,34 @@ Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback
 def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     """Run the local workspace until Ctrl-C: a server that speaks the Databricks API, with a page for people."""
     chosen = settings()
-    with lakehouse(chosen) as tables, LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port) as server:
+    with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
         if as_json:
             print_json({"address": server.address})
         else:
             console.print(f"The local workspace is at [bold]{server.address}[/bold]. Ctrl-C stops it.")
         server.wait()
+
+
+@workspace.command()
+def evaluate(as_json: Json = False) -> None:
+    """Have the running local workspace evaluate every deployed alert now, as Databricks would on its schedule."""
+    endpoint = Endpoint.read(settings().workspace_root)
+    request = urllib.request.Request(
+        f"{endpoint.address}/api/local/evaluate", b"", {"Authorization": f"Bearer {endpoint.token}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            evaluations = json.load(answer)["evaluations"]
+    except OSError as error:
+        raise WorkspaceUnavailable(
+            f"{endpoint.address} does not answer ({error}); run `alerting workspace serve`"
+        ) from None
+    if as_json:
+        print_json(evaluations)
+    else:
+        states = Counter(item["state"] for item in evaluations)
+        print_counts(dict(states))
+        console.print(f"See {endpoint.address}")
 
 
 @demo.command()
@@ -63,9 +91,11 @@ def dev(
 ) -> None:
     """Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."""
     chosen = settings()
-    prepare_dagster_home(chosen)
-    _refuse_taken(port)
-    environment = {**os.environ, "ALERTING_HOME": str(chosen.home), "PYTHONUNBUFFERED": "1"}
+    home = prepare_dagster_home(chosen)
+    if not _is_free(port):
+        raise SettingsError(f"port {port} is in use; choose another with --port")
+    absolute = {"ALERTING_HOME": str(chosen.home), "ALERTING_DEFINITIONS": str(chosen.definitions.absolute())}
+    environment = {**os.environ, **absolute, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::UserWarning"}
     command = [
         sys.executable,
         "-m",
@@ -79,7 +109,7 @@ def dev(
         str(port),
     ]
     with running_workspace(chosen, workspace_port) as address:
-        dagster = subprocess.Popen(command, env=environment, start_new_session=True)
+        dagster = subprocess.Popen(command, cwd=home, env=environment, start_new_session=True)
         try:
             if as_json:
                 print_json({"dagster": f"http://127.0.0.1:{port}", "workspace": address})
@@ -97,27 +127,35 @@ def dev(
 
 
 @contextmanager
-def running_workspace(chosen: Settings, port: int = 0) -> Iterator[str]:
+def running_workspace(chosen: Settings, port: int | None = None) -> Iterator[str]:
     """The address of the local workspace that runs already, or of one that runs for the time of this block.
 
-    port: 0 for any that is free."""
+    port: None for the usual one, or any other that is free."""
     if chosen.workspace != "local":
         yield os.environ.get("DATABRICKS_HOST", "Databricks")
         return
     if address := running_address(chosen.workspace_root):
         yield address
         return
-    with lakehouse(chosen) as tables, LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port) as server:
+    if port is None:
+        port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else 0
+    with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
         yield server.address
 
 
-def _refuse_taken(port: int) -> None:
+def _server(chosen: Settings, tables: Lakehouse, port: int) -> LocalWorkspaceServer:
+    rules = Rules(warehouse_ids=frozenset({LOCAL_WAREHOUSE_ID, chosen.warehouse_id}))
+    return LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port, rules=rules)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
-            raise SettingsError(f"port {port} is in use; choose another with --port") from None
+            return False
+        return True
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

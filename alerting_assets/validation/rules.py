@@ -115,6 +115,8 @@ class OneReadOnlyQuery(Rule):
         exp.Cache,
     )
 
+    FILE_FORMATS = frozenset({"csv", "json", "parquet", "orc", "avro", "text", "xml", "binaryfile", "delta", "arrow"})
+
     def check(self, analysis: Analysis) -> Finding | None:
         statements = analysis.statements
         if isinstance(statements, ParseError):
@@ -127,6 +129,8 @@ class OneReadOnlyQuery(Rule):
         for node in tree.walk():
             if isinstance(node, self.FORBIDDEN):
                 return self.finding(f"{_words(node)} inside the query; an alert's query only reads")
+            if isinstance(node, exp.Table) and node.db.lower() in self.FILE_FORMATS:
+                return self.finding(f"{node.sql(dialect=DIALECT)} is a file; an alert's query reads tables and views")
         return None
 
     def _not_parsed(self, analysis: Analysis, error: ParseError) -> Finding:

@@ -109,6 +109,7 @@ def test_an_alert_goes_from_its_file_to_the_workspace_and_away_again(home: Home,
     assert {item["alert_id"]: item["evaluation_status"] for item in evaluated} == {"A": "TRIGGERED", "B": "OK"}
     assert home.run("evaluate", "B", "--fail-on", "triggered").returncode == 0
     assert home.run("evaluate", "--fail-on", "triggered").returncode == 1
+    assert {item["state"] for item in home.json("workspace", "evaluate")} == {"TRIGGERED", "OK"}
     status = {item["alert_id"]: item for item in home.json("status")["alerts"]}
     assert (status["A"]["verdict"], status["A"]["last_sync_status"], status["A"]["state"]) == (
         "VALID",
