@@ -6,6 +6,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -70,9 +71,14 @@ def _quartz(value: str) -> str:
     return value
 
 
+@cache
+def _timezones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())  # walks the file system
+
+
 def _timezone(value: str) -> str:
-    if value not in zoneinfo.available_timezones():
-        raise ValueError(f"{value!r} is no IANA time zone{did_you_mean(value, zoneinfo.available_timezones())}")
+    if value not in _timezones():
+        raise ValueError(f"{value!r} is no IANA time zone{did_you_mean(value, _timezones())}")
     return value
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from alerting_assets.demo.incidents import HOUR, INGEST_JOBS, INTRUDER, STALE_TABLE_NAME, Incident, Kind, under_way
 from alerting_assets.demo.tables import FACT_AUDIT_LOGS, FACT_JOB_RUN_TIMELINE, FACT_TABLE_FRESHNESS, FACT_USAGE
@@ -229,7 +230,8 @@ def _us(moment: datetime) -> int:
 
 
 def _ids(prefix: str, start: datetime, count: int) -> pa.Array:
-    return pa.array([f"{prefix}{start:%Y%m%d%H}-{number:04}" for number in range(count)])
+    numbers = pc.utf8_lpad(pa.array(np.arange(count)).cast(pa.string()), 4, "0")
+    return pc.binary_join_element_wise(f"{prefix}{start:%Y%m%d%H}", numbers, "-")
 
 
 def _take(words: Sequence[str], index: Any) -> pa.Array:

@@ -63,6 +63,8 @@ class Analysis:
     @cached_property
     def source_columns(self) -> tuple[Column, ...]:
         """Output columns of the user's own query. Raises QueryError. Only after OneReadOnlyQuery."""
+        if self.compiled.sql.startswith(self.compiled.source_sql):
+            return self.columns  # deployed as it is written, with LIMIT 1 behind: one look tells both
         return self.lakehouse.describe(self.compiled.source_sql)
 
     @cached_property
