@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.demo.incidents import Incident, Kind, incidents_for, under_way
+from alerting_assets.demo.incidents import Incident, Kind, incidents_for
 from alerting_assets.demo.simulate import SIMULATIONS, Simulation
 from alerting_assets.demo.tables import DEMO_INCIDENTS, DEMO_TABLES
 from alerting_assets.lakehouse.arrow import arrow_schema
@@ -53,8 +53,7 @@ def _fill(
         return appended
     if not incidents or all(newest.values()):
         # Stored before the rows that they shape, so that a build which was killed is completed with the same ones.
-        recipe = incidents_for(now, since=max(due.values()) if incidents else begin)
-        new = [one for one in recipe if under_way(incidents, one.kind, one.starts_at) is None]
+        new = incidents_for(now, since=max(due.values()) if incidents else begin, known=incidents)
         if new:
             rows = pa.Table.from_pylist([asdict(one) for one in new], schema=arrow_schema(DEMO_INCIDENTS))
             lakehouse.append(DEMO_INCIDENTS.name, rows)

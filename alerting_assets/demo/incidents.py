@@ -66,16 +66,21 @@ _RECIPE: tuple[tuple[Kind, str, str, float, float, float, str], ...] = (
 )
 
 
-def incidents_for(now: datetime, *, since: datetime) -> list[Incident]:
-    """Those of the recipe that lie behind `since`; one that is under way then starts there. On whole hours, as the simulator works."""
+def incidents_for(now: datetime, *, since: datetime, known: Sequence[Incident] = ()) -> list[Incident]:
+    """Those of the recipe that lie behind `since`, cut to start there. On whole hours, as the simulator works.
+
+    Where one of the same kind in `known` still covers the start, it starts when that one is over, if that is before now.
+    """
     now, since = _hour(now), _hour(since + HOUR - timedelta(microseconds=1))
     found = []
     for kind, domain, table, before, hours, magnitude, description in _RECIPE:
-        starts_at = now - before * HOUR
-        ends_at = starts_at + hours * HOUR
-        if ends_at <= since:
+        starts_at = max(now - before * HOUR, since)
+        ends_at = now - (before - hours) * HOUR
+        former = under_way(known, kind, starts_at)
+        if former is not None:
+            starts_at = former.ends_at
+        if starts_at >= ends_at or starts_at > now:
             continue
-        starts_at = max(starts_at, since)
         name = f"{kind}-{starts_at:%Y%m%dT%H%M}"
         found.append(Incident(name, kind, domain, table, starts_at, ends_at, magnitude, description))
     return found

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,9 +12,9 @@ import pytest
 
 from alerting_assets.alerts.compiled import Target
 from alerting_assets.alerts.operators import Operator
-from alerting_assets.configuration import definitions_from, rows_after_load, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, definitions_from, rows_after_load, to_alerts
 from alerting_assets.demo import DEMO_TABLES, build_demo, refresh_demo
-from alerting_assets.demo.incidents import INGEST_JOBS, INTRUDER, Kind, incidents_for
+from alerting_assets.demo.incidents import INGEST_JOBS, INTRUDER, STALE_TABLE_NAME, Kind, incidents_for
 from alerting_assets.demo.simulate import SIMULATIONS
 from alerting_assets.evaluation import evaluate_alerts
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
@@ -56,7 +57,8 @@ def test_a_period_is_the_same_generated_at_once_or_in_parts(name: str) -> None:
 
 def test_weekends_are_quiet_and_afternoons_are_busy() -> None:
     def rows(day: datetime, hour: int = 0, hours: int = 24) -> int:
-        return simulated("fact_usage", day + timedelta(hours=hour), day + timedelta(hours=hour + hours)).num_rows
+        start = day + timedelta(hours=hour)
+        return len(simulated("fact_usage", start, start + timedelta(hours=hours)))
 
     tuesday, sunday = datetime(2026, 10, 20, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC)
     assert 0.4 < rows(sunday) / rows(tuesday) < 0.6
@@ -79,6 +81,19 @@ def test_incidents_are_visible_where_they_are_labelled() -> None:
     burst = by_kind[Kind.FAILED_ACCESS]
     events = simulated("fact_audit_logs", burst.starts_at, burst.ends_at).to_pylist()
     assert sum(event["user_name"] == INTRUDER for event in events) > 300
+
+    untagged = by_kind[Kind.UNTAGGED]
+    records = simulated("fact_usage", untagged.starts_at, untagged.ends_at)
+    assert 0.5 < records["custom_tags"].null_count / records.num_rows < 0.7
+
+    slow = by_kind[Kind.SLOW_JOBS]
+    durations = simulated("fact_job_run_timeline", slow.starts_at, slow.ends_at)["duration_seconds"]
+    usual = simulated("fact_job_run_timeline", slow.starts_at - week, slow.ends_at - week)["duration_seconds"]
+    assert pc.mean(durations).as_py() > 3 * pc.mean(usual).as_py()
+
+    looks = simulated("fact_table_freshness", NOW - timedelta(hours=1), NOW).to_pylist()
+    late = [look["table_name"] for look in looks if look["hours_since_update"] > look["freshness_sla_hours"]]
+    assert late == [STALE_TABLE_NAME]
 
 
 def test_the_demo_has_a_million_usage_rows_and_ends_now(demo: Lakehouse) -> None:
@@ -127,19 +142,91 @@ def test_a_build_that_was_killed_is_completed_as_if_nothing_had_happened(lakehou
             assert lakehouse.read(spec.name).sort_by(order).equals(other.read(spec.name).sort_by(order)), spec.name
 
 
-def test_the_demo_alerts_are_valid_and_fire_where_incidents_are(demo: Lakehouse) -> None:
+def test_a_refresh_that_was_killed_is_completed_without_doubles(lakehouse: Lakehouse) -> None:
+    def stop(done: int, _: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    build_demo(lakehouse, now=NOW, days=3)
+    later = NOW + timedelta(hours=20)
+    with pytest.raises(KeyboardInterrupt):
+        refresh_demo(lakehouse, now=later, on_progress=stop)
+    refresh_demo(lakehouse, now=later)
+    for spec in DEMO_TABLES:
+        keys = lakehouse.read(spec.name, spec.key)
+        assert keys.group_by(list(spec.key)).aggregate([]).num_rows == keys.num_rows, spec.name
+    assert refresh_demo(lakehouse, now=later) == {}
+
+
+def test_incidents_of_one_kind_never_overlap_however_often_the_demo_is_refreshed(lakehouse: Lakehouse) -> None:
+    build_demo(lakehouse, now=NOW, days=2)
+    for hours in (1, 9, 10, 34, 35, 120):
+        refresh_demo(lakehouse, now=NOW + timedelta(hours=hours))
+    for kind in Kind:
+        spans = sorted(
+            (row["starts_at"], row["ends_at"])
+            for row in lakehouse.read("demo_incidents").to_pylist()
+            if row["kind"] == kind
+        )
+        assert all(start < end for start, end in spans)
+        assert all(end <= start for (_, end), (start, _) in pairwise(spans)), kind
+
+
+def demo_alerts() -> list[ConfiguredAlert]:
+    return to_alerts(rows_after_load([], definitions_from(ALERTS, [])), Target("health_monitor", "gold", "test", "w"))
+
+
+def states(lakehouse: Lakehouse, clock: datetime | None = None) -> dict[str, str]:
+    """Of every alert but the broken ones, by its own SQL; `clock` stands in for the SQL functions that read the time."""
     now = datetime.now(UTC)
-    definitions = definitions_from(ALERTS, [])
-    alerts = to_alerts(rows_after_load([], definitions), Target("health_monitor", "gold", "test", "w"))
-    report = validate_alerts(demo, alerts, now)
-    assert {verdict.alert_id: verdict.reason for verdict in report.quarantined}.keys() == BROKEN.keys()
-    for verdict in report.quarantined:
-        assert BROKEN[verdict.alert_id] in verdict.reason
-    evaluations = evaluate_alerts(demo, evaluable(alerts, report.by_id), now)
-    states: dict[str, Any] = {item.alert.alert_id: item.decision.state.value for item in evaluations}
-    assert {name for name, state in states.items() if state == "TRIGGERED"} == FIRING
-    assert set(states.values()) == {"OK", "TRIGGERED"}
-    assert len(states) >= 12
+    alerts = demo_alerts()
+    good = evaluable(alerts, validate_alerts(lakehouse, alerts, now).by_id)
+    if clock is not None:
+        good = [dataclasses.replace(alert, sql=at(alert.sql, clock)) for alert in good]
+    return {item.alert.alert_id: item.decision.state.value for item in evaluate_alerts(lakehouse, good, now)}
+
+
+def at(sql: str, clock: datetime) -> str:
+    fixed = sql.replace("CURRENT_TIMESTAMP()", f"TIMESTAMP '{clock:%Y-%m-%d %H:%M:%S}'")
+    fixed = fixed.replace("CURRENT_DATE()", f"DATE '{clock:%Y-%m-%d}'")
+    assert "CURRENT_" not in fixed.upper()
+    return fixed
+
+
+def firing(found: dict[str, str]) -> set[str]:
+    assert len(found) >= 12
+    assert set(found.values()) == {"OK", "TRIGGERED"}
+    return {name for name, state in found.items() if state == "TRIGGERED"}
+
+
+def test_the_broken_alerts_are_quarantined_for_the_reason_that_they_state(demo: Lakehouse) -> None:
+    report = validate_alerts(demo, demo_alerts(), datetime.now(UTC))
+    reasons = {verdict.alert_id: verdict.reason for verdict in report.quarantined}
+    assert reasons.keys() == BROKEN.keys()
+    for alert_id, missing in BROKEN.items():
+        assert missing in reasons[alert_id]
+
+
+def test_the_demo_alerts_fire_where_incidents_are(demo: Lakehouse) -> None:
+    assert firing(states(demo)) == FIRING
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        pytest.param(datetime(2026, 11, 2, 0, 5, tzinfo=UTC), id="monday just after midnight"),
+        pytest.param(datetime(2026, 11, 4, 13, 37, tzinfo=UTC), id="wednesday afternoon"),
+        pytest.param(datetime(2026, 11, 8, 23, 58, tzinfo=UTC), id="sunday just before midnight"),
+    ],
+)
+def test_the_same_alerts_fire_at_any_time_of_the_week_and_after_a_refresh(
+    lakehouse: Lakehouse, clock: datetime
+) -> None:
+    create_tables(lakehouse)
+    build_demo(lakehouse, now=clock, days=10)
+    assert firing(states(lakehouse, clock)) == FIRING
+    refresh_demo(lakehouse, now=clock + timedelta(days=1))
+    assert firing(states(lakehouse, clock + timedelta(days=1))) == FIRING
 
 
 def test_the_demo_alerts_use_every_operator() -> None:
