@@ -229,5 +229,16 @@ def test_the_same_alerts_fire_at_any_time_of_the_week_and_after_a_refresh(
     assert firing(states(lakehouse, clock + timedelta(days=1))) == FIRING
 
 
+def test_alerts_that_say_what_no_rows_mean_end_in_that_state_when_nothing_was_loaded(lakehouse: Lakehouse) -> None:
+    create_tables(lakehouse)
+    build_demo(lakehouse, now=NOW, days=3)
+    found = states(lakehouse, NOW + timedelta(days=2))
+    declared = {alert.alert_id: alert.empty_result_state for alert in definitions_from(ALERTS, [])}
+    for alert_id in ("COST-001", "REL-001", "QUAL-003", "SEC-003"):
+        assert declared[alert_id] != "OK"
+        assert found[alert_id] == declared[alert_id], alert_id
+    assert [name for name, state in found.items() if state == "ERROR"] == ["COST-001"]
+
+
 def test_the_demo_alerts_use_every_operator() -> None:
     assert {alert.operator for alert in definitions_from(ALERTS, [])} == set(Operator)
