@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
 from alerting_assets.errors import LakehouseError
-from alerting_assets.lakehouse.delta import DeltaStore, conform, table_schema
+from alerting_assets.lakehouse.delta import DeltaStore, conform, scan, table_schema
 from alerting_assets.lakehouse.port import MergeResult, TableName
 
 _REMOVE = "__remove"
@@ -113,7 +113,7 @@ def _with_removals(
     schema = table_schema(table)
     for column in where:
         _subset(name, schema, [column], nullable=True)
-    candidates = table.to_pyarrow_table(columns=[*dict.fromkeys([*on, *where])])
+    candidates = scan(table, [*dict.fromkeys([*on, *where])])
     mask = pa.array([True] * candidates.num_rows)
     for column, value in where.items():
         mask = pc.and_(mask, pc.fill_null(pc.equal(candidates.column(column), value), False))

@@ -282,12 +282,16 @@ def test_a_list_is_read_under_either_key(databricks: Callable[[str], DatabricksW
         assert [alert.id for alert in databricks(bare.address).list_alerts()] == ["1"]
 
 
-def test_an_empty_object_is_an_empty_list_as_protobuf_writes_it(databricks: Callable[[str], DatabricksWorkspace]) -> None:
+def test_an_empty_object_is_an_empty_list_as_protobuf_writes_it(
+    databricks: Callable[[str], DatabricksWorkspace],
+) -> None:
     with bare_server(lambda *_: ok({})) as bare:
         assert databricks(bare.address).list_alerts() == []
 
 
-@pytest.mark.parametrize("page", [{"next_page_token": ""}, {"items": []}, {"alerts": None}, {"alerts": {}}, {"alerts": [{"name": "no id"}]}])
+@pytest.mark.parametrize(
+    "page", [{"next_page_token": ""}, {"items": []}, {"alerts": None}, {"alerts": {}}, {"alerts": [{"name": "no id"}]}]
+)
 def test_a_list_without_alerts_or_ids_is_an_error_and_never_empty(
     databricks: Callable[[str], DatabricksWorkspace], page: dict[str, Any]
 ) -> None:

@@ -1,0 +1,42 @@
+"""A short command reads a table and ends: it must not be aborted on its way out (delta.scan says by what)."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from alerting_assets.lakehouse.arrow import arrow_schema
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.tables import SYNC_LEASES
+
+pytestmark = pytest.mark.integration
+
+READ = """
+import sys
+from pathlib import Path
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+EmbeddedLakehouse(Path(sys.argv[1]), "health_monitor", "gold").read("sync_leases")
+"""
+
+
+def test_processes_that_read_a_table_end_cleanly_on_a_busy_machine(
+    lakehouse: EmbeddedLakehouse, tmp_path: Path
+) -> None:
+    leases = [
+        {"environment": f"e{number}", "holder": "h", "expires_at": datetime(2026, 1, 1, tzinfo=UTC)}
+        for number in range(9)
+    ]
+    for lease in leases:  # a file each
+        lakehouse.append("sync_leases", pa.Table.from_pylist([lease], schema=arrow_schema(SYNC_LEASES)))
+
+    def run(_: int) -> int:
+        return subprocess.run(
+            [sys.executable, "-c", READ, str(tmp_path / "lakehouse")], stderr=subprocess.DEVNULL
+        ).returncode
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(run, range(30))) == [0] * 30
