@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.markup import escape
@@ -15,9 +15,12 @@ from alerting_assets.cli.app import show_error
 from alerting_assets.cli.context import console, lakehouse, print_table, progress
 from alerting_assets.cli.local import running_workspace
 from alerting_assets.dagster_home import prepare_dagster_home
-from alerting_assets.demo import build_demo
+from alerting_assets.demo import build_demo, demo_ends_at
 from alerting_assets.errors import AlertingError
 from alerting_assets.settings import Settings
+
+STALE_DEMO = timedelta(hours=12)
+"""The demo's alerts look at the last 24 hours."""
 
 
 def main() -> int:
@@ -27,6 +30,7 @@ def main() -> int:
         prepare_dagster_home(settings)
         with _step("demo lakehouse"), lakehouse(settings) as tables, progress("generate") as advance:
             build_demo(tables, now=datetime.now(UTC), on_progress=advance)
+            demo_end = demo_ends_at(tables)
         with (
             running_workspace(settings) as address,
             _step("configurations → validated queries → deployed alerts → history"),
@@ -39,6 +43,10 @@ def main() -> int:
         console.print("[bold red]The run failed.[/bold red] Its messages are above; `make dev` shows it in the UI.")
         return 1
     _print_summary(reports, address)
+    if demo_end and datetime.now(UTC) - demo_end > STALE_DEMO:
+        console.print(
+            f"The demo data ends at {demo_end:%Y-%m-%d %H:%M} UTC; `.venv/bin/alerting demo refresh` moves it up to now."
+        )
     console.print(f"Done in {time.monotonic() - started:.0f} s. `make dev` shows all of it in the browser.")
     return 0
 

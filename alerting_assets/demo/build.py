@@ -40,6 +40,12 @@ def refresh_demo(
     return _fill(lakehouse, now, seed, now - timedelta(days=DAYS), on_progress, refresh=True)
 
 
+def demo_ends_at(lakehouse: Lakehouse) -> datetime | None:
+    """The moment up to which every demo table reaches; None when one of them is empty."""
+    newest = [_newest(lakehouse, simulation) for simulation in SIMULATIONS]
+    return None if None in newest else min(moment for moment in newest if moment)
+
+
 def _fill(
     lakehouse: Lakehouse, now: datetime, seed: int, begin: datetime, on_progress: Progress, *, refresh: bool
 ) -> dict[str, int]:
