@@ -108,6 +108,9 @@ def dev(
         "-p",
         str(port),
     ]
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where the shell that started us had them ignored; children begin with the default then.
+        signal.signal(number, signal.default_int_handler)
     with running_workspace(chosen, workspace_port) as address:
         dagster = subprocess.Popen(command, cwd=home, env=environment, start_new_session=True)
         try:

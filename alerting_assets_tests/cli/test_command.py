@@ -352,7 +352,8 @@ def test_the_workspace_serves_until_it_is_stopped_and_refuses_a_port_in_use(home
     assert not (home.settings.workspace_root / "endpoint.json").exists()
 
 
-def test_dev_starts_everything_and_stops_it_on_ctrl_c(home: Home) -> None:
+@pytest.mark.parametrize("ask", [signal.SIGINT, signal.SIGTERM])
+def test_dev_starts_everything_and_stops_it_when_it_is_asked_to(home: Home, ask: signal.Signals) -> None:
     home.define({"alert_id": "A"})
     with socket.socket() as probe, socket.socket() as other:
         probe.bind(("127.0.0.1", 0))
@@ -380,7 +381,7 @@ def test_dev_starts_everything_and_stops_it_on_ctrl_c(home: Home) -> None:
         assert nodes == [{"location": {"name": "alerting_assets"}}]
         assert requests.get(f"http://127.0.0.1:{workspace_port}/", timeout=5).status_code == 200
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(ask)
     assert process.wait(60) == 0
     for gone in (port, workspace_port):
         with pytest.raises(requests.ConnectionError):
