@@ -80,11 +80,12 @@ def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json =
         rows = read_rows(tables)
         after = rows_after_load(rows, definitions_from(chosen.definitions, rows))
         alerts = to_alerts(after, target_of(chosen))
-        only = _only(alerts, rows, alert_ids)
+        only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             report = validate_alerts(tables, alerts, now(), store=False, on_progress=advance)
         syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
         made = syncer.plan(after, desired_alerts(alerts, report.by_id))
+    _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     if as_json:
         print_json(plan_json(made))
     else:
@@ -102,9 +103,10 @@ def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json 
         target = target_of(chosen)
         rows = read_rows(tables)
         alerts = to_alerts(rows, target)
-        only = _only(alerts, rows, alert_ids)
+        only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
-            validate_alerts(tables, alerts if only is None else _wanted(alerts, alert_ids), now(), on_progress=advance)
+            wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
+            validate_alerts(tables, wanted, now(), on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
             rows = read_rows(tables)
@@ -114,6 +116,7 @@ def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json 
         syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance)
+    _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
     if as_json:
         print_json({**result_json(result), "requests": {"reads": workspace.reads, "writes": workspace.writes}})
     else:
@@ -212,21 +215,17 @@ def status(as_json: Json = False) -> None:
 
 
 def _wanted(alerts: list[ConfiguredAlert], alert_ids: Sequence[str] | None) -> list[ConfiguredAlert]:
-    if not alert_ids:
-        return alerts
-    known = [alert.alert_id for alert in alerts]
-    for alert_id in alert_ids:
+    _refuse_unknown(alert_ids, [alert.alert_id for alert in alerts], alerts)
+    return [alert for alert in alerts if not alert_ids or alert.alert_id in alert_ids]
+
+
+def _refuse_unknown(alert_ids: Sequence[str] | None, known: Sequence[str], alerts: Sequence[ConfiguredAlert]) -> None:
+    """known: what the command was about; for a plan also alerts that are deployed and no longer configured."""
+    for alert_id in alert_ids or ():
         if alert_id not in known:
-            raise SettingsError(f"there is no alert {alert_id!r}{did_you_mean(alert_id, known)}")
-    return [alert for alert in alerts if alert.alert_id in alert_ids]
-
-
-def _only(alerts: list[ConfiguredAlert], rows: Sequence[Row], alert_ids: Sequence[str] | None) -> frozenset[str] | None:
-    """The alerts that a plan is restricted to; one whose row is about to go is one, too."""
-    if not alert_ids:
-        return None
-    _wanted(alerts, [alert_id for alert_id in alert_ids if alert_id not in {row["alert_id"] for row in rows}])
-    return frozenset(alert_ids)
+            raise SettingsError(
+                f"there is no alert {alert_id!r}{did_you_mean(alert_id, [alert.alert_id for alert in alerts])}"
+            )
 
 
 def _report_json(report: ValidationReport) -> dict[str, Any]:

@@ -119,7 +119,9 @@ def test_an_alert_goes_from_its_file_to_the_workspace_and_away_again(home: Home,
     assert status["A"]["firing_since"]
 
     home.define({"alert_id": "A"})
-    assert home.json("apply")["summary"]["deleted"] == 1
+    assert home.json("apply", "B")["summary"]["deleted"] == 1
+    gone = home.run("apply", "B")
+    assert (gone.returncode, "there is no alert 'B'" in gone.stderr) == (2, True)
     assert [item["alert_id"] for item in home.json("status")["alerts"]] == ["A"]
 
 
