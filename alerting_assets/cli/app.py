@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from alerting_assets.cli import config, local, sync
-from alerting_assets.cli.context import errors
+from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
 app = typer.Typer(
@@ -37,6 +37,8 @@ def main() -> None:
         app(standalone_mode=True)
     except AlertingError as error:
         show_error(error)
+        if "--json" in sys.argv:
+            print_json({"error": {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}})
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         errors.print("interrupted")

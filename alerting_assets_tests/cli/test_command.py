@@ -242,6 +242,15 @@ def test_a_workspace_that_is_away_and_a_wrong_token_say_so(home: Home, server: L
     assert server.address in away.stderr
 
 
+def test_an_error_is_json_for_machines_and_a_sentence_for_people(home: Home) -> None:
+    home.define({"alert_id": "A"})
+    done = home.run("plan", "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert (error["type"], error["exit_code"]) == ("WorkspaceUnavailable", 2)
+    assert error["message"] in done.stderr
+
+
 def test_a_lakehouse_that_is_not_writable_is_named(home: Home) -> None:
     home.define({"alert_id": "A"})
     home.settings.home.write_text("a file where a folder should be")
