@@ -39,6 +39,9 @@ def main() -> int:
     except AlertingError as error:
         show_error(error)
         return error.exit_code
+    except KeyboardInterrupt:
+        console.print("Interrupted. Run it again: it goes on from what is there.")
+        return 130
     if not succeeded:
         console.print("[bold red]The run failed.[/bold red] Its messages are above; `make dev` shows it in the UI.")
         return 1
@@ -57,7 +60,7 @@ def _materialize_everything() -> tuple[bool, dict[str, Mapping[str, Any]]]:
 
     from alerting_assets.definitions import defs
 
-    quiet = {"loggers": {"console": {"config": {"log_level": "ERROR"}}}}
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with dg.DagsterInstance.get() as instance:
         result = defs.resolve_job_def("everything").execute_in_process(
             instance=instance, run_config=quiet, raise_on_error=False

@@ -17,7 +17,7 @@ from alerting_assets.errors import LakehouseError, SyncStopped
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import SYNC_LEASES
 
-DURATION = timedelta(minutes=2)
+DURATION = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
@@ -37,17 +37,25 @@ class Lease:
 
     def acquire(self) -> None:
         """Raises SyncStopped when another sync runs."""
-        if not self._take("target.expires_at <= source.now"):
-            rows = self._lakehouse.read(SYNC_LEASES.name).to_pylist()
-            other = next((row for row in rows if row["environment"] == self._environment), None)
-            since = (
-                f" ({other['holder']}); should that have died, its lease ends by itself at {other['expires_at']:%H:%M:%S} UTC"
-                if other
-                else ""
-            )
-            raise SyncStopped(
-                f"another sync of environment {self._environment!r} is running{since}. Try again later; nothing was written"
-            )
+        if self._take("target.expires_at <= source.now"):
+            return
+        rows = self._lakehouse.read(SYNC_LEASES.name).to_pylist()
+        other = next((row for row in rows if row["environment"] == self._environment), None)
+        if (
+            other is not None
+            and _died_here(other["holder"])
+            and self._take("target.holder = source.dead_holder", other["holder"])
+        ):
+            _log.warning("the sync that held the lease (%s) was killed; its lease is taken over", other["holder"])
+            return
+        until = (
+            f" ({other['holder']}); should that have died, its lease ends by itself at {other['expires_at']:%H:%M:%S} UTC"
+            if other
+            else ""
+        )
+        raise SyncStopped(
+            f"another sync of environment {self._environment!r} is running{until}. Try again later; nothing was written"
+        )
 
     def renew(self) -> None:
         """Raises SyncStopped when somebody else has it by now."""
@@ -65,14 +73,14 @@ class Lease:
         self._expires_at = None
         self._merge(self._now(), "target.holder = source.holder", insert=False)
 
-    def _take(self, condition: str) -> bool:
+    def _take(self, condition: str, dead_holder: str = "") -> bool:
         until = self._now() + self._duration
-        taken = self._merge(until, condition, insert=True)
+        taken = self._merge(until, condition, dead_holder, insert=True)
         if taken:
             self._expires_at = until
         return taken
 
-    def _merge(self, expires_at: datetime, condition: str, *, insert: bool) -> bool:
+    def _merge(self, expires_at: datetime, condition: str, dead_holder: str = "", *, insert: bool) -> bool:
         timestamp = pa.timestamp("us", tz="UTC")
         rows = pa.table(
             {
@@ -80,6 +88,7 @@ class Lease:
                 "holder": [self.holder],
                 "expires_at": pa.array([expires_at], timestamp),
                 "now": pa.array([self._now()], timestamp),
+                "dead_holder": [dead_holder],
             }
         )
         result = self._lakehouse.merge(
@@ -91,6 +100,20 @@ class Lease:
             matched_if=condition,
         )
         return bool(result.inserted + result.updated)
+
+
+def _died_here(holder: str) -> bool:
+    """Whether it was a process of this machine that is no longer there. Of other machines only the expiry tells."""
+    machine, _, process = holder.rpartition(":")[0].rpartition(":")
+    if machine != socket.gethostname() or not process.isdigit():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # it is there, and another user's
+    return False
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from alerting_assets.configuration.rows import as_table
 from alerting_assets.deployment import DesiredAlert, Status, Syncer, SyncResult
 from alerting_assets.deployment.lease import held_lease
 from alerting_assets.errors import SyncStopped, WorkspaceDenied, WorkspaceUnavailable
+from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, SYNC_LEASES
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.rules import Rules
@@ -272,6 +273,21 @@ def test_a_second_sync_at_the_same_time_is_refused(world: World) -> None:
     assert counts(world.sync()) == {"CREATED": 1}
 
 
+def test_the_lease_of_another_machine_holds_until_it_runs_out(world: World) -> None:
+    world.configure("A")
+    for seconds, refused in ((60, True), (-1, False)):
+        until = datetime.now(UTC) + timedelta(seconds=seconds)
+        row = {"environment": "test", "holder": "elsewhere:1:abc", "expires_at": until}
+        world.lakehouse.merge(
+            SYNC_LEASES.name, pa.Table.from_pylist([row], schema=arrow_schema(SYNC_LEASES)), on=["environment"]
+        )
+        if refused:
+            with pytest.raises(SyncStopped, match=r"is running \(elsewhere:1:abc\)"):
+                world.sync()
+        else:
+            assert counts(world.sync()) == {"CREATED": 1}
+
+
 def test_of_many_syncs_started_at_once_no_alert_is_created_twice(world: World) -> None:
     names = [f"A-{number}" for number in range(5)]
     world.configure(*names)
@@ -346,6 +362,5 @@ def test_a_sync_killed_in_the_middle_is_finished_by_the_next_one(world: World, a
     process.kill()
     process.wait()
     world.heal()
-    world.lakehouse.delete("sync_leases", pa.table({"environment": ["test"]}))  # or wait two minutes for it to run out
     world.sync()
     assert_settled(world, *names)
