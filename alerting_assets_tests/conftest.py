@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import create_tables
+
+settings.register_profile("no deadline", deadline=None)  # first calls import things; how fast it is, benchmarks tell
+settings.load_profile("no deadline")
 
 
 @pytest.fixture
