@@ -29,6 +29,7 @@ NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
 
 @dg.multi_asset(
     name="deploy",
+    backfill_policy=dg.BackfillPolicy.single_run(),
     specs=[
         dg.AssetSpec(
             DEPLOYED_ALERTS,

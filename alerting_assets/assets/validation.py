@@ -33,6 +33,7 @@ MIN_BATCH = 4
 
 @dg.multi_asset(
     name="validate",
+    backfill_policy=dg.BackfillPolicy.single_run(),
     specs=[
         dg.AssetSpec(
             VALIDATED_QUERIES,

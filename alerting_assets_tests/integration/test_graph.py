@@ -73,13 +73,19 @@ class Platform:
         (self.settings.definitions / "alerts.yml").write_text(json.dumps({"alerts": alerts}))
 
     def run(
-        self, job: str = "everything", *, config: Mapping[str, Any] | None = None, partition: str | None = None
+        self,
+        job: str = "everything",
+        *,
+        config: Mapping[str, Any] | None = None,
+        partition: str | None = None,
+        tags: dict[str, str] | None = None,
     ) -> Any:
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         return self.definitions.resolve_job_def(job).execute_in_process(
             instance=self.instance,
             run_config={**quiet, **(config or {})},
             partition_key=partition,
+            tags=tags,
             raise_on_error=False,
         )
 
@@ -209,6 +215,16 @@ def test_a_person_materializes_one_partition(platform: Platform) -> None:
     assert platform.run("sync", partition="A").success
     assert platform.materialized(DEPLOYED_ALERTS) == {"A"}
     assert platform.checks() == {"A": "SUCCEEDED"}
+
+
+def test_a_person_materializes_a_range_of_partitions_in_one_run(platform: Platform) -> None:
+    platform.define(A=GOOD, B=BAD, C=GOOD, D=GOOD)
+    platform.instance.add_dynamic_partitions("alert_id", ["A", "B", "C", "D"])
+    tags = {"dagster/asset_partition_range_start": "A", "dagster/asset_partition_range_end": "C"}
+    assert platform.run("sync", tags=tags).success
+    assert platform.checks() == {"A": "SUCCEEDED", "B": "FAILED", "C": "SUCCEEDED"}
+    assert platform.materialized(DEPLOYED_ALERTS) == {"A", "C"}
+    assert platform.remote() == ["[WARNING] A", "[WARNING] C"]
 
 
 def test_a_broken_file_stops_the_run_before_anything_is_written(platform: Platform) -> None:
