@@ -18,7 +18,7 @@ from alerting_assets.automation.partitions import (
     requested_ids,
 )
 from alerting_assets.configuration import Row, read_rows, to_alerts
-from alerting_assets.deployment import Action, DesiredAlert, Outcome, Status, Syncer, SyncResult, desired_alerts
+from alerting_assets.deployment import Action, DesiredAlert, Outcome, Plan, Status, Syncer, SyncResult, desired_alerts
 from alerting_assets.validation import alert_verdicts
 from alerting_assets.workspace.port import Workspace
 
@@ -30,6 +30,7 @@ NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
 @dg.multi_asset(
     name="deploy",
     backfill_policy=dg.BackfillPolicy.single_run(),
+    can_subset=True,  # a backfill runs partitioned and unpartitioned assets in runs of their own
     specs=[
         dg.AssetSpec(
             DEPLOYED_ALERTS,
@@ -70,9 +71,11 @@ def deployed_alerts(
         alerts = to_alerts(rows, alerting.target)
         return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts))
 
-    result = Syncer(workspace, settings.environment, settings.max_concurrency, wanted).sync(
-        lakehouse, read, alerting.now
-    )
+    syncer = Syncer(workspace, settings.environment, settings.max_concurrency, wanted)
+    if DEPLOYED_ALERTS not in context.selected_asset_keys:
+        yield from _look_only(context, syncer.plan(*read()), workspace)
+        return
+    result = syncer.sync(lakehouse, read, alerting.now)
     for outcome in result.errors:
         context.log.error("alert %s: %s failed: %s", outcome.alert_id, outcome.planned.action.value, outcome.error)
 
@@ -87,20 +90,49 @@ def deployed_alerts(
         context, DEPLOYED_ALERTS, {outcome.alert_id: _metadata(outcome, workspace) for outcome in news}
     )
 
-    yield dg.MaterializeResult(asset_key=DEPLOYMENT_REPORT, metadata=_report(result, workspace))
-    yield dg.AssetCheckResult(
-        asset_key=DEPLOYMENT_REPORT,
-        check_name=NO_ALERT_FAILED.name,
-        passed=not result.errors,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{len(result.errors)} of {len(result.outcomes)} alerts failed",
-        metadata={
-            "failed": table([{"alert_id": outcome.alert_id, "error": outcome.error} for outcome in result.errors])
-        },
-    )
+    if DEPLOYMENT_REPORT in context.selected_asset_keys:
+        yield dg.MaterializeResult(asset_key=DEPLOYMENT_REPORT, metadata=_report(result, workspace))
+    if NO_ALERT_FAILED in context.selected_asset_check_keys:
+        yield dg.AssetCheckResult(
+            asset_key=DEPLOYMENT_REPORT,
+            check_name=NO_ALERT_FAILED.name,
+            passed=not result.errors,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{len(result.errors)} of {len(result.outcomes)} alerts failed",
+            metadata={
+                "failed": table([{"alert_id": outcome.alert_id, "error": outcome.error} for outcome in result.errors])
+            },
+        )
     if wanted is None and not result.errors:
         # The run's last step: a run for a partition that is gone would be refused.
         drop_partitions(context.instance, [row["alert_id"] for row in read_rows(lakehouse)])
+
+
+def _look_only(
+    context: dg.AssetExecutionContext, plan: Plan, workspace: Workspace
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """The report without the alerts, as the unpartitioned run of a backfill has it: what a sync would do; nothing is written."""
+    yield dg.MaterializeResult(
+        asset_key=DEPLOYMENT_REPORT,
+        metadata={
+            **{f"to_{action.value.lower()}": len(plan.of(action)) for action in Action},
+            "workspace": workspace.host,
+            "environment": plan.environment,
+            "alerts": table(
+                [
+                    {"alert_id": item.alert_id, "action": item.action.value, "reason": item.reason}
+                    for item in plan.actions
+                ]
+            ),
+        },
+    )
+    if NO_ALERT_FAILED in context.selected_asset_check_keys:
+        yield dg.AssetCheckResult(
+            asset_key=DEPLOYMENT_REPORT,
+            check_name=NO_ALERT_FAILED.name,
+            passed=True,
+            description="nothing was deployed in this run",
+        )
 
 
 def _metadata(outcome: Outcome, workspace: Workspace) -> Mapping[str, Any]:

@@ -34,6 +34,7 @@ MIN_BATCH = 4
 @dg.multi_asset(
     name="validate",
     backfill_policy=dg.BackfillPolicy.single_run(),
+    can_subset=True,  # a backfill runs partitioned and unpartitioned assets in runs of their own
     specs=[
         dg.AssetSpec(
             VALIDATED_QUERIES,
@@ -87,33 +88,35 @@ def validated_queries(
         context.log.warning("alert %s is quarantined: %s", verdict.alert_id, verdict.reason)
 
     by_id = {alert.alert_id: alert for alert in alerts}
-    known = materialized(context.instance, VALIDATED_QUERIES) if wanted is None else set()
-    news = [verdict for verdict in report.verdicts if not (verdict.reused and verdict.alert_id in known)]
-    record_materializations(
-        context, VALIDATED_QUERIES, {verdict.alert_id: _metadata(by_id[verdict.alert_id], verdict) for verdict in news}
-    )
-    record_checks(context, QUERY_IS_VALID, {verdict.alert_id: _outcome(verdict) for verdict in news})
-
-    yield dg.AssetCheckResult(
-        asset_key=VALIDATED_QUERIES,
-        check_name=QUERY_IS_VALID.name,
-        passed=not report.quarantined,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(report.quarantined)} of {len(report.verdicts)} alerts are quarantined",
-        metadata={"quarantined": _quarantined(report, by_id)},
-    )
-    yield dg.MaterializeResult(
-        asset_key=VALIDATION_REPORT,
-        metadata={
-            "valid": len(report.valid),
-            "quarantined_count": len(report.quarantined),
-            "analysed": sum(not verdict.reused for verdict in report.verdicts),
-            "reused": sum(verdict.reused for verdict in report.verdicts),
-            "quarantined": _quarantined(report, by_id),
-            "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_QUERY_VALIDATIONS.name]),
-        },
-    )
-    yield _batch_is_sane(report)
+    if VALIDATED_QUERIES in context.selected_asset_keys:
+        known = materialized(context.instance, VALIDATED_QUERIES) if wanted is None else set()
+        news = [verdict for verdict in report.verdicts if not (verdict.reused and verdict.alert_id in known)]
+        metadata = {verdict.alert_id: _metadata(by_id[verdict.alert_id], verdict) for verdict in news}
+        record_materializations(context, VALIDATED_QUERIES, metadata)
+        record_checks(context, QUERY_IS_VALID, {verdict.alert_id: _outcome(verdict) for verdict in news})
+    if QUERY_IS_VALID in context.selected_asset_check_keys:
+        yield dg.AssetCheckResult(
+            asset_key=VALIDATED_QUERIES,
+            check_name=QUERY_IS_VALID.name,
+            passed=not report.quarantined,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"{len(report.quarantined)} of {len(report.verdicts)} alerts are quarantined",
+            metadata={"quarantined": _quarantined(report, by_id)},
+        )
+    if VALIDATION_REPORT in context.selected_asset_keys:
+        yield dg.MaterializeResult(
+            asset_key=VALIDATION_REPORT,
+            metadata={
+                "valid": len(report.valid),
+                "quarantined_count": len(report.quarantined),
+                "analysed": sum(not verdict.reused for verdict in report.verdicts),
+                "reused": sum(verdict.reused for verdict in report.verdicts),
+                "quarantined": _quarantined(report, by_id),
+                "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_QUERY_VALIDATIONS.name]),
+            },
+        )
+    if BATCH_IS_SANE in context.selected_asset_check_keys:
+        yield _batch_is_sane(report)
 
 
 def _batch_is_sane(report: ValidationReport) -> dg.AssetCheckResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,7 @@ class Platform:
         config: Mapping[str, Any] | None = None,
         partition: str | None = None,
         tags: dict[str, str] | None = None,
+        assets: Sequence[dg.AssetKey] | None = None,
     ) -> Any:
         quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         return self.definitions.resolve_job_def(job).execute_in_process(
@@ -86,6 +87,7 @@ class Platform:
             run_config={**quiet, **(config or {})},
             partition_key=partition,
             tags=tags,
+            asset_selection=assets,
             raise_on_error=False,
         )
 
@@ -225,6 +227,19 @@ def test_a_person_materializes_a_range_of_partitions_in_one_run(platform: Platfo
     assert platform.checks() == {"A": "SUCCEEDED", "B": "FAILED", "C": "SUCCEEDED"}
     assert platform.materialized(DEPLOYED_ALERTS) == {"A", "C"}
     assert platform.remote() == ["[WARNING] A", "[WARNING] C"]
+
+
+def test_a_backfill_runs_reports_and_partitions_apart(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD)
+    reports = [dg.AssetKey("alert_configurations"), VALIDATION_REPORT, DEPLOYMENT_REPORT]
+    assert platform.run("sync", assets=reports).success
+    assert (platform.writes(), platform.metadata(DEPLOYMENT_REPORT)["to_create"]) == (0, 2)
+    assert platform.materialized(VALIDATED_QUERIES) == set()
+    assert platform.run("sync", assets=[VALIDATED_QUERIES], partition="A").success
+    assert platform.run("sync", assets=[DEPLOYED_ALERTS], partition="A").success
+    assert platform.checks() == {"A": "SUCCEEDED"}
+    assert platform.materialized(DEPLOYED_ALERTS) == {"A"}
+    assert platform.remote() == ["[WARNING] A"]
 
 
 def test_a_broken_file_stops_the_run_before_anything_is_written(platform: Platform) -> None:
