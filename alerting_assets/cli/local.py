@@ -94,6 +94,10 @@ def dev(
     home = prepare_dagster_home(chosen)
     if not _is_free(port):
         raise SettingsError(f"port {port} is in use; choose another with --port")
+    if not running_address(chosen.workspace_root) and not _is_free(workspace_port):
+        raise SettingsError(
+            f"port {workspace_port}, for the local workspace, is in use; choose another with --workspace-port"
+        )
     absolute = {"ALERTING_HOME": str(chosen.home), "ALERTING_DEFINITIONS": str(chosen.definitions.absolute())}
     environment = {**os.environ, **absolute, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::UserWarning"}
     command = [

@@ -340,11 +340,11 @@ def test_the_workspace_serves_until_it_is_stopped_and_refuses_a_port_in_use(home
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        for command in (("workspace", "serve", "--port", port), ("dev", "--port", port)):
-            done = home.run(*command)
+        for command in (("workspace", "serve", "--port"), ("dev", "--port"), ("dev", "--workspace-port")):
+            done = home.run(*command, port)
             assert done.returncode == 2
             assert port in done.stderr
-            assert "--port" in done.stderr
+            assert command[-1] in done.stderr
             assert "Traceback" not in done.stderr
     process = subprocess.Popen(
         [*COMMAND, "workspace", "serve", "--port", port, "--json"],
