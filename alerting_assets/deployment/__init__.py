@@ -1,6 +1,6 @@
 """What is configured, brought into a workspace and kept true there: plan, then apply."""
 
-from alerting_assets.deployment.apply import Outcome, Status, SyncResult
+from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
 from alerting_assets.deployment.plan import Action, DesiredAlert, Plan, PlannedAction, SyncState, make_plan, read_state
 from alerting_assets.deployment.sync import Syncer, desired_alerts
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from alerting_assets.deployment.apply import Outcome, Status, SyncResult
+from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
 from alerting_assets.deployment.plan import Action, Plan, PlannedAction
 
 _SIGNS = {

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting_assets.configuration import ConfiguredAlert, Row
-from alerting_assets.deployment.apply import SyncResult, apply_plan
+from alerting_assets.deployment.apply import apply_plan
 from alerting_assets.deployment.lease import held_lease
 from alerting_assets.deployment.observe import observe
+from alerting_assets.deployment.outcome import SyncResult
 from alerting_assets.deployment.plan import DesiredAlert, Plan, make_plan, read_state
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation import AlertVerdict, Verdict

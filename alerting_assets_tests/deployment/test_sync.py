@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -106,6 +108,12 @@ def assert_settled(world: World, *alert_ids: str) -> None:
     result = world.sync()
     assert counts(result) == ({"UNCHANGED": len(alert_ids)} if alert_ids else {})
     assert (len(world.writes()), world.lakehouse.version(ALERT_CONFIGURATIONS.name)) == (writes, version)
+
+
+def assert_recorded(world: World) -> None:
+    """Every alert in the workspace is known by its id."""
+    known = {row["databricks_alert_id"] for row in read_rows(world.lakehouse)}
+    assert {body["id"] for body in world.remote()} <= known
 
 
 def test_alerts_are_created_updated_and_trashed_as_configured(world: World) -> None:
@@ -324,8 +332,8 @@ def test_a_workspace_that_is_away_is_said_to_be(world: World) -> None:
         world.sync()
 
 
-CRASH = """
-import os, sys, threading, time, signal
+SYNC = """
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from alerting_assets.configuration import read_rows, to_alerts
@@ -343,9 +351,28 @@ def read():
     rows = read_rows(tables)
     return rows, [DesiredAlert.deploy(alert.compiled) for alert in to_alerts(rows, LOCAL)]
 
-print("ready", flush=True)
 Syncer(open_workspace(settings), "test", 4).sync(tables, read, lambda: datetime.now(UTC))
 """
+
+
+def start_sync(world: World) -> subprocess.Popen[bytes]:
+    """In a process of its own."""
+    arguments = [str(world.settings.home), str(world.settings.home / "lakehouse"), *world.lakehouse.namespace]
+    return subprocess.Popen([sys.executable, "-c", SYNC, *arguments], stderr=subprocess.PIPE)
+
+
+def test_of_two_processes_at_once_one_syncs_and_the_other_is_refused_or_finds_nothing_to_do(world: World) -> None:
+    names = [f"A-{number:02}" for number in range(10)]
+    world.configure(*names)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="latency", latency_ms=40, every=1)
+    processes = [start_sync(world), start_sync(world)]
+    ends = [(process.communicate(timeout=60)[1].decode(), process.returncode) for process in processes]
+    failed = [message for message, code in ends if code]
+    assert len(failed) < 2
+    assert all("another sync of environment 'test' is running" in message for message in failed)
+    assert len(world.writes()) == len(names)
+    world.heal()
+    assert_settled(world, *names)
 
 
 @pytest.mark.parametrize("after_writes", [1, 7, 15])
@@ -353,9 +380,7 @@ def test_a_sync_killed_in_the_middle_is_finished_by_the_next_one(world: World, a
     names = [f"A-{number:02}" for number in range(16)]
     world.configure(*names)
     world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="latency", latency_ms=40, every=1)
-    catalog, schema = world.lakehouse.namespace
-    arguments = [str(world.settings.home), str(world.settings.home / "lakehouse"), catalog, schema]
-    process = subprocess.Popen([sys.executable, "-c", CRASH, *arguments], stdout=subprocess.PIPE)
+    process = start_sync(world)
     deadline = time.monotonic() + 60
     while len(world.writes()) < after_writes and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -364,3 +389,114 @@ def test_a_sync_killed_in_the_middle_is_finished_by_the_next_one(world: World, a
     world.heal()
     world.sync()
     assert_settled(world, *names)
+
+
+class Terminated(BaseException):
+    """As Dagster ends a run: an interrupt that is no KeyboardInterrupt."""
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, Terminated])
+def test_an_interrupted_sync_starts_no_further_request_and_records_what_was_done(
+    world: World, interrupt: type[BaseException]
+) -> None:
+    names = [f"A-{number:02}" for number in range(40)]
+    world.configure(*names)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="latency", latency_ms=60, every=1)
+
+    def raise_it(*_: object) -> None:
+        raise interrupt
+
+    def send_signal() -> None:
+        while len(world.writes()) < 3:
+            time.sleep(0.005)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, raise_it)
+    sender = threading.Thread(target=send_signal)
+    sender.start()
+    try:
+        with pytest.raises(interrupt):
+            world.sync()
+    finally:
+        sender.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert 3 <= len(world.remote()) < len(names)
+    assert_recorded(world)
+    world.heal()
+    world.sync()
+    assert_settled(world, *names)
+
+
+def test_a_token_refused_in_the_middle_stops_and_what_was_done_is_recorded(world: World) -> None:
+    names = [f"A-{number:02}" for number in range(40)]
+    world.configure(*names)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="error", status=403, after=5)
+    with pytest.raises(WorkspaceDenied):
+        world.sync()
+    assert len(world.remote()) == 5
+    assert len(world.writes()) < len(names)
+    assert_recorded(world)
+    world.heal()
+    assert counts(world.sync()) == {"CREATED": 35, "UNCHANGED": 5}
+    assert_settled(world, *names)
+
+
+def test_a_creation_that_is_never_answered_is_an_error_and_the_next_sync_finds_or_creates_it(world: World) -> None:
+    world.configure("A", "B")
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="error", status=502, after=1)
+    result = world.sync()
+    assert counts(result) == {"CREATED": 1, "ERROR": 1}
+    (failed,) = result.errors
+    row = world.row(failed.alert_id)
+    assert (row["last_sync_status"], row["databricks_alert_id"]) == ("ERROR", None)
+    assert "no answer to 8 attempts" in row["last_sync_error"]
+    world.heal()
+    assert counts(world.sync()) == {"CREATED": 1, "UNCHANGED": 1}
+    assert_settled(world, "A", "B")
+
+
+def test_a_sync_whose_lease_ran_out_writes_nothing_more(world: World) -> None:
+    names = [f"A-{number:02}" for number in range(40)]
+    world.configure(*names)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="latency", latency_ms=40, every=1)
+
+    def now() -> datetime:
+        """As if the process had slept for an hour once three alerts were created."""
+        return datetime.now(UTC) + timedelta(hours=len(world.writes()) >= 3)
+
+    syncer = Syncer(open_workspace(world.settings), "test", 4)
+    with pytest.raises(SyncStopped, match="ran out before it was renewed"):
+        syncer.sync(world.lakehouse, world.desired, now)
+    assert 3 <= len(world.remote()) < len(names)
+    assert_recorded(world)
+
+
+def test_a_lease_is_renewed_while_it_is_held(lakehouse: Lakehouse) -> None:
+    def expires_at() -> datetime:
+        (row,) = lakehouse.read(SYNC_LEASES.name).to_pylist()
+        found: datetime = row["expires_at"]
+        return found
+
+    with held_lease(lakehouse, "test", lambda: datetime.now(UTC), timedelta(seconds=3)) as lease:
+        first, deadline = expires_at(), time.monotonic() + 30
+        while expires_at() == first and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert expires_at() > first
+        lease.check()
+
+
+def test_a_lease_that_was_taken_over_is_noticed(lakehouse: Lakehouse) -> None:
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    with held_lease(lakehouse, "test", now) as lease:
+        row = {"environment": "test", "holder": "elsewhere:1:abc", "expires_at": now() + timedelta(minutes=1)}
+        lakehouse.merge(
+            SYNC_LEASES.name, pa.Table.from_pylist([row], schema=arrow_schema(SYNC_LEASES)), on=["environment"]
+        )
+        with pytest.raises(SyncStopped, match="was taken over"):
+            lease.renew()
+        with pytest.raises(SyncStopped):
+            lease.check()
+    (kept,) = lakehouse.read(SYNC_LEASES.name).to_pylist()
+    assert kept == row
