@@ -10,11 +10,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from alerting_assets.alerts.marker import read_marker
 from alerting_assets.deployment.difference import distinct_name
 from alerting_assets.deployment.lease import Lease
 from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
-from alerting_assets.deployment.plan import Action, Plan, PlannedAction, SyncState
+from alerting_assets.deployment.plan import Action, Plan, PlannedAction, SyncState, marker_of
 from alerting_assets.deployment.write_back import store_nonces, write_back
 from alerting_assets.errors import (
     SyncStopped,
@@ -196,7 +195,7 @@ def _created(planned: PlannedAction, alert: RemoteAlert, nonce: str) -> Outcome:
 
 
 def _nonce_of(alert: RemoteAlert) -> str | None:
-    marker = read_marker(str(alert.body.get("query_text") or ""))
+    marker = marker_of(alert)
     return marker.nonce if marker and alert.is_active else None
 
 

@@ -34,12 +34,15 @@ class FieldDifference:
     new: Any
 
 
-def differences(wanted: Mapping[str, Any], remote: Mapping[str, Any], alert_id: str) -> list[FieldDifference]:
-    """wanted: a body as it is created; remote: a body as the workspace answers it."""
+def differences(
+    wanted: Mapping[str, Any], remote: Mapping[str, Any], alert_id: str, *, given_name: str | None = None
+) -> list[FieldDifference]:
+    """wanted: a body as it is created; remote: a body as the workspace answers it. given_name: the display name that the workspace
+    answered when exactly this was applied; asking again would get the same."""
     found = []
     for path in PATHS:
         new, old = _at(wanted, path), _at(remote, path)
-        if path == "display_name" and is_renamed(str(new), str(old), alert_id):
+        if path == "display_name" and old and (old == given_name or is_renamed(str(new), str(old), alert_id)):
             continue
         if _normal(path, new) != _normal(path, old):
             found.append(FieldDifference(path, old, new))

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from alerting_assets.deployment.plan import SyncState
+from alerting_assets.deployment.plan import SyncState, marker_of
 from alerting_assets.errors import SyncStopped, WorkspaceNotFound
 from alerting_assets.workspace.port import RemoteAlert, Workspace
 
 
 def observe(
-    workspace: Workspace, state: Iterable[SyncState], *, max_concurrency: int, accept_empty: bool = False
+    workspace: Workspace,
+    state: Iterable[SyncState],
+    *,
+    environment: str,
+    max_concurrency: int,
+    accept_empty: bool = False,
 ) -> list[RemoteAlert]:
     """One list, and a GET for each stored id that the list lacks: it may be stale.
 
-    Raises SyncStopped when the list is empty although ids are stored: it would otherwise mean "create everything again", and a list
-    is empty, too, when the caller may not see the alerts. accept_empty: a person said that they are really gone."""
+    Raises SyncStopped when ids are stored and the list is empty, or shows nothing of this environment and no stored id answers either:
+    it would otherwise mean "create everything again", and this is what a workspace looks like to a principal that may not see our
+    alerts. accept_empty: a person said that they are really gone."""
     listed = {alert.id: alert for alert in workspace.list_alerts()}
     stored = sorted(
         one.databricks_alert_id for one in state if one.databricks_alert_id and one.databricks_host == workspace.host
     )
-    if stored and not listed and not accept_empty:
-        raise SyncStopped(
-            f"the workspace {workspace.host} lists no alert at all, but {len(stored)} are stored as deployed there. Nothing was written. "
-            "Check that the same principal is used and may see them; if they are really gone, run `alerting apply --recreate`"
-        )
     missing = [alert_id for alert_id in stored if alert_id not in listed]
 
     def get(alert_id: str) -> RemoteAlert | None:
@@ -34,6 +35,17 @@ def observe(
         except WorkspaceNotFound:
             return None
 
-    with ThreadPoolExecutor(max_concurrency, thread_name_prefix="observe") as pool:
-        found = [alert for alert in pool.map(get, missing) if alert is not None]
+    found: list[RemoteAlert] = []
+    if listed or accept_empty:
+        with ThreadPoolExecutor(max_concurrency, thread_name_prefix="observe") as pool:
+            found = [alert for alert in pool.map(get, missing) if alert is not None]
+    nothing_of_ours = len(missing) == len(stored) and not any(
+        marker.environment == environment for alert in listed.values() if (marker := marker_of(alert))
+    )
+    if stored and nothing_of_ours and not found and not accept_empty:
+        shows = f"none of ours among {len(listed)} alerts" if listed else "no alert at all"
+        raise SyncStopped(
+            f"the workspace {workspace.host} lists {shows}, but {len(stored)} are stored as deployed there. Nothing was written. "
+            "Check that the same principal is used and may see them; if they are really gone, run `alerting apply --recreate`"
+        )
     return [*listed.values(), *found]

@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
-from alerting_assets.alerts.marker import read_marker
+from alerting_assets.alerts.marker import Marker, read_marker
 from alerting_assets.deployment.difference import FieldDifference, differences
 from alerting_assets.workspace.port import RemoteAlert
 
@@ -161,7 +161,7 @@ def make_plan(
         nonces: dict[str, _Ours] = {}
         for orphan in orphans:
             if orphan.nonce in nonces:
-                notes.append(_clone_note(alert_id, nonces[orphan.nonce], orphan))
+                notes.append(_clone_note(alert_id, nonces[orphan.nonce], orphan) + _NOT_FOR_LONG)
                 continue
             nonces[orphan.nonce] = orphan
             actions.append(_delete(alert_id, orphan, "its configuration is gone"))
@@ -169,8 +169,12 @@ def make_plan(
         environment,
         host,
         tuple(sorted(actions, key=lambda action: (action.alert_id, action.action, action.remote_id or ""))),
-        tuple(notes),
+        tuple(sorted(notes)),
     )
+
+
+def marker_of(alert: RemoteAlert) -> Marker | None:
+    return read_marker(str(alert.body.get("query_text") or ""))
 
 
 @dataclass(frozen=True)
@@ -183,7 +187,7 @@ def _ours(active: Iterable[RemoteAlert], environment: str) -> dict[str, list[_Ou
     """By alert_id, in the order of the list: the oldest first."""
     found: dict[str, list[_Ours]] = {}
     for alert in active:
-        marker = read_marker(str(alert.body.get("query_text") or ""))
+        marker = marker_of(alert)
         if marker is not None and marker.environment == environment:
             found.setdefault(marker.alert_id, []).append(_Ours(alert, marker.nonce))
     return found
@@ -210,7 +214,8 @@ def _act(wanted: DesiredAlert, current: _Ours | None, known: SyncState) -> Plann
     if compiled is None:
         reason = f"{wanted.held_reason}; what was deployed before stays"
         return PlannedAction(Action.HELD, alert_id, reason, remote_name, current.alert.id, current.nonce, remote_name)
-    fields = differences(compiled.body(current.nonce), current.alert.body, alert_id)
+    got = known.databricks_display_name if known.applied_hash == compiled.config_hash else None
+    fields = differences(compiled.body(current.nonce), current.alert.body, alert_id, given_name=got)
     changed = ", ".join(difference.path for difference in fields)
     if current.alert.id != known.databricks_alert_id:
         action, reason = (
@@ -251,6 +256,12 @@ def _delete(alert_id: str, ours: _Ours, reason: str) -> PlannedAction:
 
 def _clone_note(alert_id: str, current: _Ours, other: _Ours) -> str:
     return f"{other.alert.id} is a clone of {current.alert.id} ({alert_id}), made in the workspace; it is left alone"
+
+
+# Once the original is trashed nothing tells the clone from it.
+_NOT_FOR_LONG = (
+    " by this sync; the next one trashes it, as that alert is no longer configured. To keep it, remove its first line"
+)
 
 
 def _parent_note(wanted: DesiredAlert, current: _Ours) -> list[str]:

@@ -35,7 +35,11 @@ class Syncer:
         """Reads the workspace, writes nothing. Raises WorkspaceError; SyncStopped when its list cannot be believed."""
         state = read_state(rows)
         remote = observe(
-            self.workspace, state.values(), max_concurrency=self.max_concurrency, accept_empty=self.accept_empty
+            self.workspace,
+            state.values(),
+            environment=self.environment,
+            max_concurrency=self.max_concurrency,
+            accept_empty=self.accept_empty,
         )
         plan = make_plan(desired, remote, state, environment=self.environment, host=self.workspace.host)
         return plan if self.only is None else plan.restricted_to(self.only)

@@ -135,6 +135,14 @@ def test_alerts_whose_configuration_is_gone_are_trashed() -> None:
     assert {action.reason for action in made.actions} == {"its configuration is gone"}
 
 
+def test_a_clone_of_a_removed_alert_is_announced_before_it_goes() -> None:
+    made = plan([deployed("r1"), deployed("c")], desired=[])
+    assert brief(made) == [("DELETE", "r1")]
+    (note,) = made.notes
+    assert "c is a clone of r1 (A)" in note
+    assert "To keep it, remove its first line" in note
+
+
 def test_a_quarantined_alert_keeps_what_was_deployed() -> None:
     held = [DesiredAlert.held("A", "no such table")]
     assert brief(plan([deployed("r1")], stored(), held)) == [("HELD", "r1")]
@@ -202,6 +210,16 @@ def test_drift_in_the_workspace_is_put_right_and_what_the_service_adds_is_no_dri
     (action,) = plan([deployed("r1", **changes)], stored()).actions
     assert [field.path for field in action.fields] == paths
     assert not paths or "was changed in the workspace" in action.reason
+
+
+def test_a_name_that_the_service_gave_is_left_until_another_one_is_wanted() -> None:
+    given = replace(stored(), databricks_display_name="Daily cost, copy")
+    remote = [deployed("r1", display_name="Daily cost, copy")]
+    assert brief(plan(remote, given)) == [("UNCHANGED", "r1")]
+    (renamed,) = plan([deployed("r1", display_name="by hand")], given).actions
+    assert [field.path for field in renamed.fields] == ["display_name"]
+    (wanted,) = plan(remote, given, [DesiredAlert.deploy(alert(alert_name="Other"))]).actions
+    assert [(field.path, field.new) for field in wanted.fields] == [("display_name", "[WARNING] Other")]
 
 
 @pytest.mark.parametrize("source", [{"name": "cost", "display": "x"}, {"name": "cost", "aggregation": "SUM"}])

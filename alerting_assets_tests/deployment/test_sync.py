@@ -70,6 +70,11 @@ class World:
     def fault(self, **rule: Any) -> None:
         self._session.post(f"{self.server.address}/api/local/faults", json=rule, timeout=5).raise_for_status()
 
+    def purge(self, remote_id: str) -> None:
+        """As if it had never been, or could not be seen: unlike a trashed one it does not answer by its id."""
+        path = f"{self.server.address}/api/2.0/alerts/{remote_id}"
+        self._session.delete(path, params={"purge": "true"}, timeout=5).raise_for_status()
+
     def heal(self) -> None:
         self._session.delete(f"{self.server.address}/api/local/faults", timeout=5).raise_for_status()
 
@@ -110,6 +115,15 @@ def assert_settled(world: World, *alert_ids: str) -> None:
     assert (len(world.writes()), world.lakehouse.version(ALERT_CONFIGURATIONS.name)) == (writes, version)
 
 
+def writable(body: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """What creates another alert like this one, with changes."""
+    kept = {name: body[name] for name in ("query_text", "warehouse_id", "evaluation", "schedule")}
+    evaluation = {
+        name: value for name, value in body["evaluation"].items() if name not in ("state", "last_evaluated_at")
+    }
+    return {**kept, "evaluation": evaluation, **changes}
+
+
 def assert_recorded(world: World) -> None:
     """Every alert in the workspace is known by its id."""
     known = {row["databricks_alert_id"] for row in read_rows(world.lakehouse)}
@@ -146,16 +160,12 @@ def test_foreign_alerts_are_never_touched(world: World) -> None:
     world.configure("A")
     world.sync()
     (ours,) = world.remote()
-    body = {name: ours[name] for name in ("query_text", "warehouse_id", "evaluation", "schedule")}
-    body["evaluation"] = {
-        name: value for name, value in body["evaluation"].items() if name not in ("state", "last_evaluated_at")
-    }
     for name, text in (
         ("plain", "SELECT 1 AS cost"),
-        ("prod", body["query_text"].replace("environment=test", "environment=prod")),
+        ("prod", ours["query_text"].replace("environment=test", "environment=prod")),
     ):
-        workspace.create_alert({**body, "display_name": name, "query_text": text})
-    clone = workspace.create_alert({**body, "display_name": "clone"})
+        workspace.create_alert(writable(ours, display_name=name, query_text=text))
+    clone = workspace.create_alert(writable(ours, display_name="clone"))
     before = {body["id"]: body for body in world.remote()}
     result = world.sync()
     assert counts(result) == {"UNCHANGED": 1}
@@ -231,6 +241,45 @@ def test_an_empty_list_with_stored_ids_stops_the_sync_until_a_person_says_so(wor
         world.sync()
     assert len(world.writes()) == before
     assert counts(world.sync(accept_empty=True)) == {"CREATED": 2}
+    assert_settled(world, "A", "B")
+
+
+def test_a_list_of_nothing_but_foreign_alerts_stops_the_sync_as_an_empty_one_does(world: World) -> None:
+    """As a principal that may not see our alerts gets it."""
+    world.configure("A", "B")
+    world.sync()
+    workspace = open_workspace(world.settings)
+    ours = world.remote()
+    workspace.create_alert(writable(ours[0], display_name="foreign", query_text="SELECT 1 AS cost"))
+    for alert in ours:
+        world.purge(alert["id"])
+    before = len(world.writes())
+    with pytest.raises(SyncStopped, match=r"lists none of ours among 1 alerts, but 2 are stored.*--recreate"):
+        world.sync()
+    assert len(world.writes()) == before
+    assert counts(world.sync(accept_empty=True)) == {"CREATED": 2}
+    assert world.remote_ids() == ["A", "B", "foreign"]
+
+
+def test_alerts_that_are_known_to_be_trashed_are_deployed_anew(world: World) -> None:
+    workspace = open_workspace(world.settings)
+    world.configure("A", "B")
+    world.sync()
+    workspace.trash_alert(world.row("A")["databricks_alert_id"])
+    assert counts(world.sync()) == {"CREATED": 1, "UNCHANGED": 1}
+    workspace.create_alert(writable(world.remote()[0], display_name="foreign", query_text="SELECT 1 AS cost"))
+    for alert_id in ("A", "B"):
+        workspace.trash_alert(world.row(alert_id)["databricks_alert_id"])
+    assert counts(world.sync()) == {"CREATED": 2}
+    assert world.remote_ids() == ["A", "B", "foreign"]
+
+
+def test_an_alert_that_a_stale_list_lacks_is_asked_for_and_not_created_again(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    world.fault(match={"method": "GET", "path": "/api/2.0/alerts"}, fault="stale_list", writes=1, every=1)
+    assert counts(world.sync()) == {"UNCHANGED": 2}
+    world.heal()
     assert_settled(world, "A", "B")
 
 
