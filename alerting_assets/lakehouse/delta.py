@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.compute
 from deltalake import DeltaTable, QueryBuilder, Schema
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
@@ -24,7 +23,7 @@ from alerting_assets.errors import (
     LakehouseUnavailable,
     TableNotFound,
 )
-from alerting_assets.lakehouse.arrow import arrow_schema, column_of, spark_type
+from alerting_assets.lakehouse.arrow import arrow_schema, column_of
 from alerting_assets.lakehouse.port import Changes, Column, TableName, TableSpec, TableVersion
 
 RETRY_SECONDS = 120.0
@@ -234,36 +233,6 @@ def reason(error: Exception) -> str:
     text = re.split(r"\n\s*0: |\nPreview of|\nstack backtrace|\nDebug source", str(error), maxsplit=1)[0]
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[↳╰├─▶]", "", text).split())
     return text[:300] or type(error).__name__
-
-
-def conform(name: TableName, rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`rows` with the types of `schema` (in which NULLs are checked too); columns that are left out are NULL.
-
-    Raises LakehouseError that names the table and the column.
-    """
-    unknown = [column for column in rows.column_names if column not in schema.names]
-    if unknown:
-        raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
-    return pa.Table.from_arrays([_conform_column(name, rows, field) for field in schema], schema=schema)
-
-
-def _conform_column(name: TableName, rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:
-    if field.name not in rows.column_names:
-        values = pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
-    else:
-        options = pa.compute.CastOptions(target_type=field.type, allow_time_truncate=True)
-        try:
-            values = pa.compute.cast(rows.column(field.name), options=options)
-        except pa.ArrowException as error:
-            source = spark_type(rows.schema.field(field.name).type)
-            raise LakehouseError(
-                f"table {name}, column {field.name}: {source} cannot be stored as {spark_type(field.type)}: {reason(error)}"
-            ) from error
-    if not field.nullable and values.null_count:
-        raise LakehouseError(
-            f"table {name}, column {field.name} is NOT NULL: {values.null_count} of {rows.num_rows} rows lack it"
-        )
-    return values
 
 
 def _has_commits(path: Path) -> bool:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable, write_deltalake
 
-from alerting_assets.errors import LakehouseError
-from alerting_assets.lakehouse.delta import DeltaStore, conform, scan, table_schema
+from alerting_assets.lakehouse.delta import DeltaStore, scan, table_schema
 from alerting_assets.lakehouse.port import MergeResult, TableName
+from alerting_assets.lakehouse.rows import conform, distinct_keys, merge_source, refuse_duplicates, subset
 
 _REMOVE = "__remove"
 """Column of a merge's source that marks the keys to delete."""
@@ -29,8 +29,7 @@ def append(store: DeltaStore, name: TableName, rows: pa.Table) -> int:
 def delete(store: DeltaStore, name: TableName, keys: pa.Table) -> int:
     def attempt(table: DeltaTable) -> int:
         schema = table_schema(table)
-        source = conform(name, keys, _subset(name, schema, keys.column_names, nullable=True))
-        source = source.group_by(source.column_names).aggregate([])
+        source = distinct_keys(name, keys, schema)
         if not source.num_rows:
             return 0
         merger = table.merge(source, _on(schema, source.column_names), source_alias="source", target_alias="target")
@@ -52,13 +51,12 @@ def merge(
 ) -> MergeResult:
     """The contract is `Lakehouse.merge`. The merge reads the version that the keys to delete were looked up in, and
     delta-rs refuses the commit when another writer came between: no row is judged by data that is out of date."""
-    _refuse_duplicates(name, rows, on)
+    refuse_duplicates(name, rows, on)
 
     def attempt(table: DeltaTable) -> MergeResult:
         schema = table_schema(table)
-        source = _source(name, rows, schema, on, insert=insert, extra=matched_if is not None)
-        stored = [column for column in rows.column_names if column in schema.names]
-        updated = [column for column in stored if column not in on] if update is None else list(update)
+        planned = merge_source(name, rows, schema, on=on, update=update, insert=insert, extra=matched_if is not None)
+        source, updated = planned.rows, planned.updated
         if delete_where_not_matched:
             source = _with_removals(name, table, source, on, delete_where_not_matched)
         if not source.num_rows:
@@ -73,7 +71,9 @@ def merge(
             condition = f"({differs}){keep}" + (f" AND ({matched_if})" if matched_if else "")
             merger = merger.when_matched_update(_assignments(updated), predicate=condition)
         if insert:
-            merger = merger.when_not_matched_insert(_assignments(stored), predicate=keep.removeprefix(" AND ") or None)
+            merger = merger.when_not_matched_insert(
+                _assignments(planned.stored), predicate=keep.removeprefix(" AND ") or None
+            )
         if not (updated or insert or removes):
             return MergeResult(0, 0, 0)
         counts = merger.execute()
@@ -86,33 +86,12 @@ def merge(
     return store.write(name, attempt)
 
 
-def _source(
-    name: TableName, rows: pa.Table, schema: pa.Schema, on: Sequence[str], *, insert: bool, extra: bool
-) -> pa.Table:
-    """`rows` in the table's types. `extra` columns, which the table lacks, are kept as they are."""
-    own = [column for column in rows.column_names if column in schema.names]
-    unknown = [column for column in rows.column_names if column not in schema.names]
-    missing = [column for column in on if column not in own]
-    if missing:
-        raise LakehouseError(f"merge into {name}: the key column {missing[0]} is not in the rows or not in the table")
-    if unknown and not extra:
-        raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
-    required = [field.name for field in schema if not field.nullable and field.name not in own]
-    if insert and required:
-        raise LakehouseError(f"merge into {name}: rows to insert lack the NOT NULL column {required[0]}")
-    source = conform(name, rows.select(own), _subset(name, schema, own, nullable=False))
-    for column in unknown:
-        source = source.append_column(column, rows.column(column))
-    return source
-
-
 def _with_removals(
     name: TableName, table: DeltaTable, source: pa.Table, on: Sequence[str], where: Mapping[str, str]
 ) -> pa.Table:
     """`source` with a row for each key of the table that has the values `where` and is not in `source`."""
     schema = table_schema(table)
-    for column in where:
-        _subset(name, schema, [column], nullable=True)
+    subset(name, schema, list(where))
     candidates = scan(table, [*dict.fromkeys([*on, *where])])
     mask = pa.array([True] * candidates.num_rows)
     for column, value in where.items():
@@ -128,31 +107,8 @@ def _with_removals(
     return pa.concat_tables([marked, removals], promote_options="default")
 
 
-def _refuse_duplicates(name: TableName, rows: pa.Table, on: Sequence[str]) -> None:
-    missing = [column for column in on if column not in rows.column_names]
-    if missing or not on:
-        raise LakehouseError(
-            f"merge into {name}: the rows lack the key column {missing[0] if missing else '(none given)'}"
-        )
-    counts = rows.group_by(list(on)).aggregate([([], "count_all")])
-    twice = counts.filter(pc.greater(counts.column("count_all"), 1))
-    if twice.num_rows:
-        key = ", ".join(f"{column}={twice.column(column)[0].as_py()!r}" for column in on)
-        raise LakehouseError(
-            f"merge into {name}: the key {key} occurs {twice.column('count_all')[0]} times in the rows"
-        )
-
-
 def _keys(rows: pa.Table, on: Sequence[str]) -> list[tuple[object, ...]]:
     return list(zip(*(rows.column(column).to_pylist() for column in on), strict=True))
-
-
-def _subset(name: TableName, schema: pa.Schema, columns: Sequence[str], *, nullable: bool) -> pa.Schema:
-    unknown = [column for column in columns if column not in schema.names]
-    if unknown:
-        raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
-    fields = [schema.field(column) for column in columns]
-    return pa.schema([field.with_nullable(True) if nullable else field for field in fields])
 
 
 def _on(schema: pa.Schema, columns: Sequence[str]) -> str:

@@ -14,8 +14,9 @@ from alerting_assets.lakehouse import delta_writes
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
-from alerting_assets.lakehouse.sail_catalog import SessionCatalog, ViewStore, quoted
 from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error
+from alerting_assets.lakehouse.session_catalog import SessionCatalog
+from alerting_assets.lakehouse.views import ViewStore, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -149,7 +150,7 @@ class EmbeddedLakehouse(Lakehouse):
         return TableName(*(*self._namespace[: 3 - len(parts)], *parts))
 
     def _prepare(self, server: SailServer) -> None:
-        catalog = SessionCatalog(server.session, server.folder, self._store, self._views)
+        catalog = SessionCatalog(server.session, server.folder, self._store, self._views, unusable=_unusable)
         catalog.refresh()
         self._catalogs[server] = catalog
 
@@ -184,6 +185,14 @@ class EmbeddedLakehouse(Lakehouse):
 
     def _known_tables(self) -> list[str]:
         return [str(name) for name in self.tables()]
+
+
+def _unusable(name: TableName) -> str | None:
+    return (
+        f"the catalog name {RESERVED_CATALOG} is reserved by the embedded engine"
+        if name.catalog == RESERVED_CATALOG
+        else None
+    )
 
 
 def _describe(session: SparkSession, sql: str) -> tuple[Column, ...]:

@@ -1,67 +1,41 @@
-"""What a Sail session knows: its catalog is in memory, so tables and views are registered in every new session.
+"""What a session knows whose catalog is in memory (Sail, a local Spark): tables and views are registered in every new one.
 
-Tables are registered by location. A view is a file, `<root>/<catalog>/<schema>/_views/<name>.sql`, that holds its query;
-files are compared before every query, so a view that another process made or replaced is seen.
+Tables are registered by location. Files of views are compared before every query, so a view that another process made or
+replaced is seen.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alerting_assets.lakehouse.delta import FOLDER_NAME, DeltaStore, make_folder
+from alerting_assets.lakehouse.delta import DeltaStore
 from alerting_assets.lakehouse.port import TableName
-from alerting_assets.lakehouse.sail import RESERVED_CATALOG
+from alerting_assets.lakehouse.views import ViewFiles, ViewStore, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 log = logging.getLogger(__name__)
-ViewFiles = dict[TableName, tuple[int, int]]
-"""Of each view: modification time in nanoseconds, and size."""
-
-
-class ViewStore:
-    def __init__(self, store: DeltaStore) -> None:
-        self._store = store
-
-    def files(self) -> ViewFiles:
-        found: ViewFiles = {}
-        for schema in self._store.schemas():
-            folder = schema / "_views"
-            if not folder.is_dir():
-                continue
-            for file in folder.glob("*.sql"):
-                if FOLDER_NAME.fullmatch(file.stem):
-                    status = file.stat()
-                    found[TableName(schema.parent.name, schema.name, file.stem)] = (status.st_mtime_ns, status.st_size)
-        return found
-
-    def read(self, name: TableName) -> str:
-        return self._path(name).read_text(encoding="utf-8")
-
-    def write(self, name: TableName, sql: str) -> None:
-        path = self._path(name)
-        make_folder(path.parent)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(sql)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-
-    def _path(self, name: TableName) -> Path:
-        return self._store.path(name).parent / "_views" / f"{name.table}.sql"
 
 
 class SessionCatalog:
     """The tables and views registered in one session. Not thread-safe: callers hold the server's lock."""
 
-    def __init__(self, session: SparkSession, link: Path, store: DeltaStore, views: ViewStore) -> None:
-        self._session, self._link, self._store, self._views = session, link, store, views
+    def __init__(
+        self,
+        session: SparkSession,
+        root: Path,
+        store: DeltaStore,
+        views: ViewStore,
+        *,
+        unusable: Callable[[TableName], str | None],
+    ) -> None:
+        """root: the path of the store as the session sees it. unusable: why a table cannot be registered, if so."""
+        self._session, self._root, self._store, self._views = session, root, store, views
+        self._unusable = unusable
         self._schemas: set[tuple[str, str]] = set()
         self._tables: set[TableName] = set()
         self._failed: set[TableName] = set()
@@ -109,13 +83,13 @@ class SessionCatalog:
     def _register(self, name: TableName) -> None:
         from pyspark.errors import PySparkException
 
-        if name.catalog == RESERVED_CATALOG:
-            self._report(name, f"the catalog name {RESERVED_CATALOG} is reserved by the embedded engine")
+        if reason := self._unusable(name):
+            self._report(name, reason)
             return
-        location = self._link / name.catalog / name.schema / name.table
+        location = self._root / name.catalog / name.schema / name.table
         try:
             self._ensure_schema(name)
-            self._session.sql(f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION '{location}'")
+            self._session.sql(f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION '{_escaped(location)}'")
         except PySparkException as error:
             if "StatusCode." in str(error):  # the server itself is gone
                 raise
@@ -150,6 +124,5 @@ class SessionCatalog:
             self._schemas.add((name.catalog, name.schema))
 
 
-def quoted(name: TableName) -> str:
-    """For names that passed `FOLDER_NAME`, which has no backtick."""
-    return f"`{name.catalog}`.`{name.schema}`.`{name.table}`"
+def _escaped(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace("'", "\\'")
