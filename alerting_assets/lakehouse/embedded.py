@@ -16,7 +16,8 @@ from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResu
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
 from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
-from alerting_assets.lakehouse.views import ViewStore, quoted
+from alerting_assets.lakehouse.sql_text import quoted
+from alerting_assets.lakehouse.views import ViewStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

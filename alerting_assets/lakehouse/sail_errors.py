@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.lakehouse.spark_errors import DATABRICKS_FUNCTION
 
 Kind = QueryErrorKind
 MAX_MESSAGE = 300
@@ -109,13 +110,6 @@ _UNSUPPORTED_SYNTAX = (
     (re.compile(r"\w\s*:(?!:)\s*[A-Za-z_]"), "JSON paths with a colon"),
 )
 """Constructs of Databricks SQL that Sail's parser lacks. Looked for only in a text that Sail refused."""
-
-_DATABRICKS_FUNCTION = re.compile(
-    r"(?:ai|h3|st)_\w+|(?:try_)?secret|list_secrets|read_files|read_kafka|table_changes|event_log|vector_search|remote_query|"
-    r"http_request|is_member|is_account_group_member|all|any|some",  # the last three: LIKE ALL (…)
-    re.I,
-)
-"""Of Databricks only; those of Apache Spark are looked up in pyspark."""
 
 
 def is_missing_table(error: Exception) -> bool:
@@ -222,7 +216,7 @@ def _syntax(found: str, offset: int | None, sql: str) -> QueryError:
 def _function(name: str, sql: str) -> QueryError:
     from pyspark.sql import functions
 
-    if hasattr(functions, name.lower()) or _DATABRICKS_FUNCTION.fullmatch(name):
+    if hasattr(functions, name.lower()) or DATABRICKS_FUNCTION.fullmatch(name):
         return _at(sql, [name], Kind.UNSUPPORTED, f"the embedded engine does not support the function {name} here")
     return _at(sql, [name], Kind.OTHER, f"function {name} does not exist")
 

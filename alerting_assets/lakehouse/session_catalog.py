@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from alerting_assets.lakehouse.delta import DeltaStore
 from alerting_assets.lakehouse.port import TableName
-from alerting_assets.lakehouse.views import ViewFiles, ViewStore, quoted
+from alerting_assets.lakehouse.sql_text import plain_literal, quoted
+from alerting_assets.lakehouse.views import ViewFiles, ViewStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -89,7 +90,9 @@ class SessionCatalog:
         location = self._root / name.catalog / name.schema / name.table
         try:
             self._ensure_schema(name)
-            self._session.sql(f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION '{_escaped(location)}'")
+            self._session.sql(
+                f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION {plain_literal(str(location))}"
+            )
         except PySparkException as error:
             if "StatusCode." in str(error):  # the server itself is gone
                 raise
@@ -122,7 +125,3 @@ class SessionCatalog:
         if (name.catalog, name.schema) not in self._schemas:
             self._session.sql(f"CREATE SCHEMA IF NOT EXISTS `{name.catalog}`.`{name.schema}`")
             self._schemas.add((name.catalog, name.schema))
-
-
-def _escaped(path: Path) -> str:
-    return str(path).replace("\\", "\\\\").replace("'", "\\'")

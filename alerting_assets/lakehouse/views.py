@@ -45,8 +45,3 @@ class ViewStore:
 
     def _path(self, name: TableName) -> Path:
         return self._store.path(name).parent / "_views" / f"{name.table}.sql"
-
-
-def quoted(name: TableName) -> str:
-    """For names that passed `FOLDER_NAME`, which has no backtick."""
-    return f"`{name.catalog}`.`{name.schema}`.`{name.table}`"

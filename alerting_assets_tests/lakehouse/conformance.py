@@ -355,30 +355,36 @@ class LakehouseConformance(ABC):
         assert readable.describe("SELECT CAST(raise_error('ran') AS DOUBLE) AS v FROM things")[0].name == "v"
 
     @pytest.mark.parametrize(
-        ("sql", "kind", "name", "position"),
+        ("sql", "kind", "name", "positions"),
         [
-            ("SELECT 1 FROM cat.main.nope", QueryErrorKind.MISSING_TABLE, "cat.main.nope", (1, 15)),
-            ("SELECT 1\nFROM nope", QueryErrorKind.MISSING_TABLE, "nope", (2, 6)),
-            ("SELECT text,\n  nope FROM things", QueryErrorKind.MISSING_COLUMN, "nope", (2, 3)),
-            ("SELECT t.nope FROM things t", QueryErrorKind.MISSING_COLUMN, "t.nope", (1, 8)),
-            ("SELECT 'ü💥', a b c FROM things", QueryErrorKind.SYNTAX, None, (1, 18)),
-            ("SELECT text FROM things\nWHERE ", QueryErrorKind.SYNTAX, None, (2, 6)),
-            ("SELEC 1", QueryErrorKind.SYNTAX, None, (1, 1)),
-            ("SELECT big + at FROM things", QueryErrorKind.TYPE_MISMATCH, None, None),
-            ("SELECT AVG(flag) FROM things", QueryErrorKind.TYPE_MISMATCH, "avg", (1, 8)),
-            ("SELECT nofunction(text) FROM things", QueryErrorKind.OTHER, "nofunction", (1, 8)),
-            ("SELECT id, COUNT(*) FROM things GROUP BY text", QueryErrorKind.OTHER, None, None),
-            ("SELECT CAST('a' AS INT)", QueryErrorKind.RUNTIME, None, None),
+            ("SELECT 1 FROM cat.main.nope", QueryErrorKind.MISSING_TABLE, "cat.main.nope", {(1, 15)}),
+            ("SELECT 1\nFROM nope", QueryErrorKind.MISSING_TABLE, "nope", {(2, 6)}),
+            ("SELECT text,\n  nope FROM things", QueryErrorKind.MISSING_COLUMN, "nope", {(2, 3)}),
+            ("SELECT t.nope FROM things t", QueryErrorKind.MISSING_COLUMN, "t.nope", {(1, 8)}),
+            ("SELECT 'ü💥', a b c FROM things", QueryErrorKind.SYNTAX, None, {(1, 18)}),
+            ("SELECT text FROM things\nWHERE text =", QueryErrorKind.SYNTAX, None, {(2, 13)}),
+            ("SELEC 1", QueryErrorKind.SYNTAX, None, {(1, 1), (1, 7)}),
+            ("SELECT big + at FROM things", QueryErrorKind.TYPE_MISMATCH, None, {(None, None), (1, 8)}),
+            ("SELECT AVG(flag) FROM things", QueryErrorKind.TYPE_MISMATCH, "avg", {(1, 8)}),
+            ("SELECT nofunction(text) FROM things", QueryErrorKind.OTHER, "nofunction", {(1, 8)}),
+            ("SELECT id, COUNT(*) FROM things GROUP BY text", QueryErrorKind.OTHER, None, {(None, None)}),
+            ("SELECT CAST('a' AS INT)", QueryErrorKind.RUNTIME, None, {(None, None), (1, 8)}),
         ],
     )
     def test_describe_says_what_is_wrong_and_where(
-        self, readable: Lakehouse, sql: str, kind: QueryErrorKind, name: str | None, position: tuple[int, int] | None
+        self,
+        readable: Lakehouse,
+        sql: str,
+        kind: QueryErrorKind,
+        name: str | None,
+        positions: set[tuple[int | None, int | None]],
     ) -> None:
+        """positions: where engines see it; not each of them says, and a parser may stop at the word before or after."""
         with pytest.raises(QueryError) as caught:
             readable.describe(sql)
         error = caught.value
         assert (error.kind, error.name) == (kind, name)
-        assert (error.line, error.column) == (position or (None, None))
+        assert (error.line, error.column) in positions
         assert len(error.message) <= 300
         assert "\n" not in error.message
 

@@ -1,0 +1,220 @@
+"""The Spark engine: Delta tables through a SparkSession, that of a JVM on this machine or one behind Spark Connect."""
+
+from __future__ import annotations
+
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from filelock import FileLock
+
+from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind
+from alerting_assets.lakehouse import spark_jvm, sql_text
+from alerting_assets.lakehouse.delta import DeltaStore, make_folder
+from alerting_assets.lakehouse.port import TableName
+from alerting_assets.lakehouse.session_catalog import SessionCatalog
+from alerting_assets.lakehouse.spark_errors import SparkFailure
+from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statements
+from alerting_assets.lakehouse.views import ViewStore
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+QUERY_SECONDS = 600.0
+_LOST_REMOTE = (
+    "StatusCode.UNAVAILABLE",
+    "StatusCode.UNAUTHENTICATED",
+    "SESSION_NOT_FOUND",
+    "SESSION_CLOSED",
+    "SESSION_CHANGED",
+    "OPERATION_NOT_FOUND",
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """is_lost: whether the session is gone, given the text of an error, or "" at any other moment. way_out: what to do then."""
+
+    session: SparkSession
+    is_lost: Callable[[str], bool]
+    way_out: str
+    close: Callable[[], None]
+
+
+class SparkStatements(Statements):
+    """query_seconds: how long one statement may run."""
+
+    def __init__(self, connection: Connection, query_seconds: float = QUERY_SECONDS) -> None:
+        self._connection, self._query_seconds = connection, query_seconds
+
+    @property
+    def session(self) -> SparkSession:
+        return self._connection.session
+
+    def run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+        """Open-source Spark with Delta's parser binds no parameters; `source` needs none."""
+        assert not parameters
+        with self._translated(), self._interruptible():
+            return self.session.sql(sql).toArrow()
+
+    @contextmanager
+    def source(self, rows: pa.Table) -> Iterator[Source]:
+        name = f"alerting_rows_{uuid.uuid4().hex}"
+        with self._translated():
+            self.session.createDataFrame(rows).createOrReplaceTempView(name)
+        try:
+            yield Source(name)
+        finally:
+            if not self._connection.is_lost(""):
+                self.session.catalog.dropTempView(name)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Stops what runs in this block on Ctrl-C and when it takes too long."""
+        tag, overdue = uuid.uuid4().hex, threading.Event()
+
+        def stop_overdue() -> None:
+            overdue.set()
+            self.session.interruptTag(tag)
+
+        timer = threading.Timer(self._query_seconds, stop_overdue)
+        timer.daemon = True
+        self.session.addTag(tag)
+        timer.start()
+        try:
+            yield
+        except Exception as error:
+            if overdue.is_set():
+                message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
+                raise QueryError(QueryErrorKind.RUNTIME, message) from error
+            raise
+        except BaseException:  # Ctrl-C, or Dagster's own interrupt
+            self.session.interruptTag(tag)
+            raise
+        finally:
+            timer.cancel()
+            if not self._connection.is_lost(""):
+                self.session.removeTag(tag)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from grpc import RpcError
+        from py4j.protocol import Py4JError
+        from pyspark.errors import PySparkException
+
+        try:
+            yield
+        except (PySparkException, Py4JError, RpcError, pa.ArrowException, OSError) as error:
+            text = str(error)
+            if self._connection.is_lost(text):
+                raise LakehouseUnavailable(f"the Spark session is lost; {self._connection.way_out}") from error
+            raise SparkFailure(text) from error
+
+
+class LocalSparkLakehouse(SqlLakehouse):
+    """Tables lie at `<root>/<catalog>/<schema>/<table>/`, the same folders that the embedded engine uses; every Delta table of the
+    own catalog found there can be queried. The catalog is in memory, so each process has its own.
+
+    Two processes may write at once: on a plain file system Delta's commit is only safe within one JVM, so each write holds a file
+    lock of its table. Embedded processes do not take that lock.
+    """
+
+    def __init__(self, root: Path, catalog: str, schema: str, *, query_seconds: float = QUERY_SECONDS) -> None:
+        self._store = DeltaStore(root.absolute())
+        make_folder(self._store.root)
+        self._views = ViewStore(self._store)
+        session = spark_jvm.open_session(root.parent / "spark.log", catalog)
+        connection = Connection(
+            session,
+            is_lost=lambda text: not spark_jvm.is_alive() or "stopped SparkContext" in text,
+            way_out=(
+                f"its JVM ended, perhaps for want of memory (its log: {spark_jvm.log_path()}); "
+                "run the command again, it goes on from what is there"
+            ),
+            close=lambda: None,  # the JVM serves the whole process
+        )
+        super().__init__(SparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
+        self._lock = threading.RLock()
+        self._catalog = SessionCatalog(session, self._store.root, self._store, self._views, unusable=self._unusable)
+        own = TableName(catalog, schema, "")
+        self._run(sql_text.create_schema(own))
+        self._run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
+        with self._lock:
+            self._catalog.refresh()
+
+    def tables(self) -> tuple[TableName, ...]:
+        catalog = self.namespace[0]
+        found = {*self._store.tables(), *self._views.files()}
+        return tuple(sorted(name for name in found if name.catalog == catalog))
+
+    def _run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+        if hasattr(self, "_catalog"):
+            with self._lock:
+                self._catalog.refresh_views()
+        return super()._run(sql, parameters)
+
+    def _location(self, name: TableName) -> str | None:
+        return str(self._store.path(name))
+
+    def _define_view(self, view: TableName, sql: str) -> None:
+        self._store.path(view)  # refuses names that no file can have
+        if view in self._store.tables():
+            raise LakehouseError(f"view {view} cannot be created: there is a table of this name")
+        with self._lock:
+            self._catalog.define_view(view, sql)
+            self._views.write(view, sql)
+
+    def _writing(self, name: TableName) -> AbstractContextManager[object]:
+        folder = self._store.root / "_locks"
+        make_folder(folder)
+        return FileLock(folder / f"{name}.lock")
+
+    def _refresh(self) -> bool:
+        with self._lock:
+            generation = self._catalog.generation
+            self._catalog.refresh()
+            return self._catalog.generation != generation
+
+    def _unusable(self, name: TableName) -> str | None:
+        if name.catalog != self.namespace[0]:
+            return f"a local Spark knows one catalog, {self.namespace[0]} (ALERTING_CATALOG)"
+        return None
+
+
+def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = QUERY_SECONDS) -> SqlLakehouse:
+    """A Spark Connect server. url: `sc://host:port/;token=…`; the catalog must be there, the schema is made."""
+    from grpc import RpcError
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    host = urlsplit(url).netloc
+    try:
+        session = SparkSession.builder.remote(url).create()
+        session.conf.set("spark.sql.session.timeZone", "UTC")
+    except (PySparkException, RpcError, ValueError) as error:
+        raise LakehouseUnavailable(
+            f"the Spark Connect server at {host} (ALERTING_SPARK_REMOTE) does not let us in: {_grpc_reason(error)}; "
+            "is it running, is the address right (sc://host:15002), and is a token needed (…/;token=…)?"
+        ) from None  # the error may hold the whole address, with its token
+    connection = Connection(
+        session,
+        is_lost=lambda text: any(sign in text for sign in _LOST_REMOTE),
+        way_out=f"is the Spark Connect server at {host} still up? run the command again, it goes on from what is there",
+        close=session.stop,
+    )
+    return SqlLakehouse(SparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
+
+
+def _grpc_reason(error: Exception) -> str:
+    status = re.search(r"StatusCode\.(\w+)", str(error))
+    return status[1] if status else type(error).__name__

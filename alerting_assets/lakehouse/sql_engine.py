@@ -1,0 +1,356 @@
+"""The lakehouse as SQL, shared by Spark and Databricks SQL warehouses; `Statements` is the way that a statement travels."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import pyarrow as pa
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from alerting_assets.errors import (
+    ChangesUnavailable,
+    ConcurrentWriteError,
+    LakehouseError,
+    QueryError,
+    QueryErrorKind,
+    TableNotFound,
+)
+from alerting_assets.lakehouse import sql_text
+from alerting_assets.lakehouse.arrow import arrow_field, arrow_type, spark_type
+from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
+from alerting_assets.lakehouse.rows import conform, distinct_keys, merge_source, refuse_duplicates, subset
+from alerting_assets.lakehouse.spark_errors import SparkFailure, plain, planned_failure
+
+RETRY_SECONDS = 120.0
+"""How long a writer goes on against others before it gives up."""
+
+_FEED_COLUMNS = (
+    pa.field("_change_type", pa.string()),
+    pa.field("_commit_version", pa.int64()),
+    pa.field("_commit_timestamp", pa.timestamp("us", tz="UTC")),
+)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows as a relation that can stand in FROM and USING, with the parameters that its text names."""
+
+    sql: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+class Statements(ABC):
+    """Thread-safe. Raises SparkFailure for what the engine answers, the LakehouseError tree for all else."""
+
+    @abstractmethod
+    def run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+        """One statement; its rows, none for DDL. parameters: named, of type STRING."""
+
+    @abstractmethod
+    def source(self, rows: pa.Table) -> AbstractContextManager[Source]:
+        """`rows` for the statements of this block."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Described:
+    columns: tuple[Column, ...]
+    has_change_feed: bool
+
+
+class SqlLakehouse(Lakehouse):
+    """Tables and views live in a metastore (Unity Catalog, or whatever the Spark session has)."""
+
+    def __init__(self, statements: Statements, catalog: str, schema: str, features: sql_text.Features) -> None:
+        self._statements = statements
+        self._namespace = (catalog, schema)
+        self._features = features
+
+    @property
+    def namespace(self) -> tuple[str, str]:
+        return self._namespace
+
+    def create_table(self, spec: TableSpec) -> None:
+        name = self._name(spec.name)
+
+        def attempt() -> None:
+            try:
+                described = self._described(name)
+            except TableNotFound:
+                self._run(sql_text.create_schema(name))
+                self._run(sql_text.create_table(name, spec, self._features, self._location(name)))
+                described = self._described(name)
+            existing = {column.name: column.type for column in described.columns}
+            for column in spec.columns:
+                if existing.get(column.name, column.type) != column.type:
+                    raise LakehouseError(
+                        f"table {name}, column {column.name}: is {existing[column.name]}, must be {column.type}; "
+                        "columns are never retyped: move the data into a new table"
+                    )
+            if new := [column for column in spec.columns if column.name not in existing]:
+                self._run(sql_text.add_columns(name, new))
+            if not described.has_change_feed:
+                self._run(sql_text.turn_on_change_feed(name))
+
+        self._write(name, attempt)
+
+    def append(self, table: str | TableName, rows: pa.Table) -> int:
+        name = self._name(table)
+        data = conform(name, rows, self._arrow_schema(name))
+        if data.num_rows:
+            with self._statements.source(data) as source:
+                sql = sql_text.insert(name, data.column_names, source.sql)
+                self._write(name, lambda: self._run(sql, source.parameters))
+        return self._newest_version(name)
+
+    def merge(
+        self,
+        table: str | TableName,
+        rows: pa.Table,
+        *,
+        on: Sequence[str],
+        update: Sequence[str] | None = None,
+        insert: bool = True,
+        matched_if: str | None = None,
+        delete_where_not_matched: Mapping[str, str] | None = None,
+    ) -> MergeResult:
+        name = self._name(table)
+        refuse_duplicates(name, rows, on)
+        schema = self._arrow_schema(name)
+        planned = merge_source(name, rows, schema, on=on, update=update, insert=insert, extra=matched_if is not None)
+        subset(name, schema, list(delete_where_not_matched or ()))
+        acts = planned.rows.num_rows and (planned.updated or insert)
+        if not acts and not delete_where_not_matched:
+            return MergeResult(0, 0, 0)
+        with self._statements.source(planned.rows) as source:
+            sql = sql_text.merge(
+                name,
+                schema,
+                source.sql,
+                on=on,
+                updated=planned.updated,
+                inserted=planned.stored if insert else (),
+                columns=planned.rows.column_names,
+                matched_if=matched_if,
+                delete_where_not_matched=delete_where_not_matched,
+            )
+            counts = self._write(name, lambda: self._run(sql, source.parameters)).to_pylist()[0]
+        return MergeResult(
+            inserted=int(counts["num_inserted_rows"]),
+            updated=int(counts["num_updated_rows"]),
+            deleted=int(counts["num_deleted_rows"]),
+        )
+
+    def delete(self, table: str | TableName, keys: pa.Table) -> int:
+        name = self._name(table)
+        schema = self._arrow_schema(name)
+        wanted = distinct_keys(name, keys, schema)
+        if not wanted.num_rows:
+            return 0
+        with self._statements.source(wanted) as source:
+            sql = sql_text.delete(name, schema, source.sql, wanted.column_names)
+            counts = self._write(name, lambda: self._run(sql, source.parameters)).to_pylist()[0]
+        return int(counts["num_deleted_rows"])
+
+    def version(self, table: str | TableName) -> TableVersion:
+        name = self._name(table)
+        detail = self._on_table(name, f"DESCRIBE DETAIL {sql_text.quoted(name)}").to_pylist()[0]
+        return TableVersion(str(detail["id"]), self._newest_version(name))
+
+    def changes(self, table: str | TableName, since: int) -> Changes:
+        name = self._name(table)
+        head = self.version(name)
+        described = self._described(name)
+        columns = [arrow_field(column).with_nullable(True).remove_metadata() for column in described.columns]
+        schema = pa.schema([*columns, *_FEED_COLUMNS])
+        if not described.has_change_feed:
+            raise ChangesUnavailable(
+                f"table {name} has no change feed: set {sql_text.CHANGE_FEED}=true on it (ALTER TABLE … SET TBLPROPERTIES)"
+            )
+        if since > head.version:
+            raise ChangesUnavailable(f"table {name} is at version {head.version}: there are no changes since {since}")
+        if since == head.version:
+            return Changes(schema.empty_table(), head)
+        try:
+            feed = self._run(sql_text.changes(name, max(since + 1, 0), head.version))
+        except SparkFailure as failure:
+            if failure.is_missing_table or not failure.is_feed_gone:
+                raise self._table_error(name, failure) from failure
+            raise ChangesUnavailable(
+                f"table {name}: the change feed does not reach back to version {since}: {plain(failure.text)}"
+            ) from failure
+        rows = _cast(feed.select(schema.names), schema)
+        return Changes(rows.sort_by("_commit_version"), head)
+
+    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
+        name = self._name(table)
+        try:
+            rows = self._run(sql_text.select(name, columns))
+        except SparkFailure as failure:
+            error = self._table_error(name, failure)
+            if self._query_error(failure).kind is QueryErrorKind.MISSING_COLUMN:
+                subset(name, self._arrow_schema(name), columns or ())
+            raise error from failure
+        return _plain_schema(rows)
+
+    def query(self, sql: str) -> pa.Table:
+        return _plain_schema(self._analysed(sql))
+
+    def describe(self, sql: str) -> tuple[Column, ...]:
+        """DESCRIBE QUERY finds most errors, with positions; the plan finds the rest (folded constants, casts)."""
+        rows = self._analysed(f"DESCRIBE QUERY\n{sql}", shift=1).to_pylist()
+        plan = "\n".join(row["plan"] for row in self._analysed(f"EXPLAIN\n{sql}", shift=1).to_pylist())
+        if (failure := planned_failure(plan)) is not None:
+            raise self._query_error(failure)
+        return tuple(Column(row["col_name"], row["data_type"]) for row in rows)
+
+    def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
+        """Types and comments as DESCRIBE says them; whether a column may be NULL, only the schema of a result tells."""
+        name = self._name(table)
+        columns = self._described(name).columns
+        schema = self._on_table(name, f"{sql_text.select(name, None)} LIMIT 0").schema
+        return tuple(replace(column, nullable=schema.field(column.name).nullable) for column in columns)
+
+    def tables(self) -> tuple[TableName, ...]:
+        """Those of our own schema: a metastore may hold a hundred thousand others."""
+        catalog, schema = self._namespace
+        try:
+            listed = self._run(f"SHOW TABLES IN {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
+        except SparkFailure as failure:
+            if failure.is_missing_table:
+                return ()
+            raise LakehouseError(
+                f"the tables of {catalog}.{schema} cannot be listed: {plain(failure.text)}"
+            ) from failure
+        names = (row["tableName"] for row in listed.to_pylist() if not row["isTemporary"])
+        return tuple(sorted(TableName(catalog, schema, name) for name in names))
+
+    def create_view(self, name: str, sql: str) -> None:
+        view = self._name(name)
+        self.describe(sql)
+        try:
+            self._define_view(view, sql)
+        except SparkFailure as failure:
+            if failure.condition.startswith(("EXPECT_VIEW_NOT_TABLE", "TABLE_OR_VIEW_ALREADY_EXISTS")):
+                raise LakehouseError(f"view {view} cannot be created: there is a table of this name") from failure
+            raise self._query_error(failure) from failure
+
+    def close(self) -> None:
+        self._statements.close()
+
+    # -- what a session with a catalog of its own in memory does otherwise
+
+    def _location(self, name: TableName) -> str | None:  # noqa: ARG002
+        """The folder that a new table is created in; None leaves that to the metastore."""
+        return None
+
+    def _define_view(self, view: TableName, sql: str) -> None:
+        self._run(sql_text.create_view(view, sql))
+
+    def _writing(self, name: TableName) -> AbstractContextManager[object]:  # noqa: ARG002
+        """Held around every write: a metastore's tables need nothing."""
+        return nullcontext()
+
+    def _refresh(self) -> bool:
+        """Whether a missing table may be there now."""
+        return False
+
+    # -- statements
+
+    def _run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+        try:
+            return self._statements.run(sql, parameters)
+        except SparkFailure as failure:
+            if not (failure.is_missing_table and self._refresh()):
+                raise
+        return self._statements.run(sql, parameters)
+
+    def _analysed(self, sql: str, shift: int = 0) -> pa.Table:
+        """A text that holds a query of somebody's, after `shift` lines of ours."""
+        try:
+            return self._run(sql)
+        except SparkFailure as failure:
+            raise self._query_error(SparkFailure(failure.text, shift)) from failure
+
+    def _query_error(self, failure: SparkFailure) -> QueryError:
+        return failure.query_error(on_databricks=self._features is sql_text.DATABRICKS)
+
+    def _on_table(self, name: TableName, sql: str) -> pa.Table:
+        try:
+            return self._run(sql)
+        except SparkFailure as failure:
+            raise self._table_error(name, failure) from failure
+
+    def _write(self, name: TableName, attempt: Callable[[], Result]) -> Result:
+        """Again with jitter while other writers win."""
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, SparkFailure) and error.is_conflict),
+            wait=wait_random_exponential(multiplier=0.1, max=5.0),
+            stop=stop_after_delay(RETRY_SECONDS),
+            reraise=True,
+        )
+        try:
+            with self._writing(name):
+                return retrying(attempt)
+        except SparkFailure as failure:
+            if failure.is_conflict:
+                raise ConcurrentWriteError(
+                    f"table {name}: other writers won for {RETRY_SECONDS:.0f} seconds; nothing was written, try again later"
+                ) from failure
+            raise self._table_error(name, failure) from failure
+
+    def _table_error(self, name: TableName, failure: SparkFailure) -> LakehouseError:
+        if failure.is_missing_table:
+            return TableNotFound(f"table {name} does not exist")
+        return LakehouseError(f"table {name}: {plain(failure.text)}")
+
+    def _described(self, name: TableName) -> _Described:
+        rows = self._on_table(name, f"DESCRIBE TABLE EXTENDED {sql_text.quoted(name)}").to_pylist()
+        columns, properties = [], ""
+        for position, row in enumerate(rows):
+            if row["col_name"] == "" or row["col_name"].startswith("# "):
+                details = {item["col_name"]: item["data_type"] for item in rows[position:]}
+                properties = details.get("Table Properties") or ""
+                break
+            columns.append(Column(row["col_name"], row["data_type"], comment=row["comment"] or ""))
+        return _Described(tuple(columns), f"{sql_text.CHANGE_FEED}=true" in properties)
+
+    def _newest_version(self, name: TableName) -> int:
+        history = self._on_table(name, f"DESCRIBE HISTORY {sql_text.quoted(name)} LIMIT 1")
+        return int(history.column("version")[0].as_py())
+
+    def _arrow_schema(self, name: TableName) -> pa.Schema:
+        return pa.schema([arrow_field(column) for column in self.table_columns(name)])
+
+    def _name(self, table: str | TableName) -> TableName:
+        if isinstance(table, TableName):
+            return table
+        parts = [part.strip("`") for part in table.split(".")]
+        if len(parts) > 3 or not all(parts):
+            raise TableNotFound(f"{table!r} is not a table name; use table, schema.table or catalog.schema.table")
+        return TableName(*(*self._namespace[: 3 - len(parts)], *parts))
+
+
+def _plain_schema(rows: pa.Table) -> pa.Table:
+    """In our own types, without the metadata and the NOT NULL that an engine adds: a result promises neither."""
+    return _cast(rows, pa.schema([pa.field(item.name, _plain_type(item.type)) for item in rows.schema]))
+
+
+def _plain_type(arrow: pa.DataType) -> pa.DataType:
+    try:
+        return arrow_type(spark_type(arrow))
+    except LakehouseError:
+        return arrow  # an interval, say: shown as the engine gave it
+
+
+def _cast(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_arrays(
+        [rows.column(index).cast(item.type) for index, item in enumerate(schema)], schema=schema
+    )

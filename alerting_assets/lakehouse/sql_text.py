@@ -1,0 +1,191 @@
+"""The statements of the SQL engines, as text: one dialect, that of Databricks and of Spark with Delta. Pure.
+
+Values never stand in the text: rows come as a relation (`source`: a view, or a SELECT over a parameter). The only exception are
+the values of `delete_where_not_matched` and of comments, which are written by `string_literal`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from alerting_assets.lakehouse.arrow import arrow_type
+from alerting_assets.lakehouse.port import Column, TableName, TableSpec
+
+REMOVE = "__remove"
+"""Column of a merge's source that marks the keys to delete."""
+CHANGE_FEED = "delta.enableChangeDataFeed"
+_PLAIN = re.compile(r"[\w .,:;/|()\[\]{}=<>+*#@!?%&$^~-]*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an engine has that others lack. All of it is additional: a reader meets the same columns without it."""
+
+    primary_keys: bool = False
+    automatic_clustering: bool = False
+
+
+OPEN_SOURCE = Features()
+DATABRICKS = Features(primary_keys=True, automatic_clustering=True)
+
+
+def quoted(name: TableName) -> str:
+    return ".".join(identifier(part) for part in (name.catalog, name.schema, name.table))
+
+
+def identifier(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def string_literal(text: str) -> str:
+    """Plain text in quotes; anything else as bytes in hex, so that it means the same whatever a session says about escapes."""
+    if _PLAIN.fullmatch(text):
+        return f"'{text}'"
+    return f"CAST(X'{text.encode().hex()}' AS STRING)"
+
+
+def plain_literal(text: str) -> str:
+    """A literal where grammar allows no expression."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def create_schema(name: TableName) -> str:
+    return f"CREATE SCHEMA IF NOT EXISTS {identifier(name.catalog)}.{identifier(name.schema)}"
+
+
+def create_table(name: TableName, spec: TableSpec, features: Features, location: str | None = None) -> str:
+    """location: the folder of a table that no metastore keeps."""
+    columns = [_column(column) for column in spec.columns]
+    if features.primary_keys and _may_be_primary_key(spec):
+        keys = ", ".join(identifier(column) for column in spec.key)
+        columns.append(f"CONSTRAINT {identifier(f'{spec.name}_key')} PRIMARY KEY ({keys})")
+    clauses = [
+        f"CREATE TABLE IF NOT EXISTS {quoted(name)} (\n  " + ",\n  ".join(columns) + "\n)",
+        "USING DELTA",
+        *(["CLUSTER BY AUTO"] if features.automatic_clustering else []),
+        *([f"COMMENT {plain_literal(spec.comment)}"] if spec.comment else []),
+        *([f"LOCATION {plain_literal(location)}"] if location else []),
+        f"TBLPROPERTIES ('{CHANGE_FEED}' = 'true')",
+    ]
+    return "\n".join(clauses)
+
+
+def add_columns(name: TableName, columns: Sequence[Column]) -> str:
+    """As nullable: rows that are there already have no value for them."""
+    added = ",\n  ".join(_column(Column(column.name, column.type, comment=column.comment)) for column in columns)
+    return f"ALTER TABLE {quoted(name)} ADD COLUMNS (\n  {added}\n)"
+
+
+def turn_on_change_feed(name: TableName) -> str:
+    return f"ALTER TABLE {quoted(name)} SET TBLPROPERTIES ('{CHANGE_FEED}' = 'true')"
+
+
+def insert(name: TableName, columns: Sequence[str], source: str) -> str:
+    names = ", ".join(identifier(column) for column in columns)
+    return f"INSERT INTO {quoted(name)} ({names})\nSELECT {names} FROM {source}"
+
+
+def merge(
+    name: TableName,
+    schema: pa.Schema,
+    source: str,
+    *,
+    on: Sequence[str],
+    updated: Sequence[str],
+    inserted: Sequence[str],
+    columns: Sequence[str],
+    matched_if: str | None = None,
+    delete_where_not_matched: Mapping[str, str] | None = None,
+) -> str:
+    """schema: the table's, in Arrow. columns: all of the source. A matched row is touched only where one of `updated` differs.
+
+    Delta rewrites, in a commit, every file in which a row matches, whatever the conditions behind WHEN MATCHED say. So rows
+    that would change nothing are taken out of the source first; then a merge without changes makes no commit.
+    """
+    changed = " OR ".join(_differs(schema.field(column)) for column in updated)
+    if matched_if and changed:
+        changed = f"({changed}) AND ({matched_if})"
+    unchanged = f"{_on(schema, on)} AND NOT COALESCE({changed}, false)" if changed else _on(schema, on)
+    kept = ", ".join(f"source.{identifier(column)}" for column in columns)
+    removed = ""
+    if delete_where_not_matched:
+        wanted = " AND ".join(
+            f"target.{identifier(column)} = {string_literal(value)}"
+            for column, value in delete_where_not_matched.items()
+        )
+        nothing = ", ".join(
+            f"{'target.' + identifier(column) if column in on else 'NULL'} AS {identifier(column)}"
+            for column in columns
+        )
+        kept += f", false AS {REMOVE}"
+        removed = (
+            f"\n  UNION ALL\n  SELECT {nothing}, true AS {REMOVE} FROM {quoted(name)} AS target"
+            f"\n  LEFT ANTI JOIN {source} AS source ON {_on(schema, on)}\n  WHERE {wanted}"
+        )
+    clauses = [
+        f"MERGE INTO {quoted(name)} AS target",
+        f"USING (\n  SELECT {kept} FROM {source} AS source"
+        f"\n  LEFT ANTI JOIN {quoted(name)} AS target ON {unchanged}{removed}\n) AS source",
+        f"ON {_on(schema, on)}",
+    ]
+    if delete_where_not_matched:
+        clauses.append(f"WHEN MATCHED AND source.{REMOVE} AND {wanted} THEN DELETE")
+    keep = f" AND NOT source.{REMOVE}" if delete_where_not_matched else ""
+    if changed:
+        assignments = ", ".join(f"target.{identifier(name)} = source.{identifier(name)}" for name in updated)
+        clauses.append(f"WHEN MATCHED{keep} AND ({changed}) THEN UPDATE SET {assignments}")
+    if inserted:
+        names = ", ".join(identifier(column) for column in inserted)
+        values = ", ".join(f"source.{identifier(column)}" for column in inserted)
+        clauses.append(f"WHEN NOT MATCHED{keep} THEN INSERT ({names}) VALUES ({values})")
+    return "\n".join(clauses)
+
+
+def delete(name: TableName, schema: pa.Schema, source: str, keys: Sequence[str]) -> str:
+    head = f"MERGE INTO {quoted(name)} AS target\nUSING {source} AS source\nON {_on(schema, keys)}"
+    return f"{head}\nWHEN MATCHED THEN DELETE"
+
+
+def select(name: TableName, columns: Sequence[str] | None) -> str:
+    names = "*" if columns is None else ", ".join(identifier(column) for column in columns)
+    return f"SELECT {names} FROM {quoted(name)}"
+
+
+def changes(name: TableName, first: int, last: int) -> str:
+    return f"SELECT * FROM table_changes({plain_literal(quoted(name))}, {first}, {last})"
+
+
+def create_view(name: TableName, sql: str) -> str:
+    return f"CREATE OR REPLACE VIEW {quoted(name)} AS\n{sql}"
+
+
+def _column(column: Column) -> str:
+    arrow_type(column.type)  # refuses what is no type: it stands in the text as it is
+    required = "" if column.nullable else " NOT NULL"
+    comment = f" COMMENT {plain_literal(column.comment)}" if column.comment else ""
+    return f"{identifier(column.name)} {column.type.upper()}{required}{comment}"
+
+
+def _may_be_primary_key(spec: TableSpec) -> bool:
+    """Databricks makes the columns of a primary key NOT NULL, so a key with NULLs in it cannot be one."""
+    nullable = {column.name for column in spec.columns if column.nullable}
+    return nullable.isdisjoint(spec.key)
+
+
+def _on(schema: pa.Schema, columns: Sequence[str]) -> str:
+    """NULL keys match NULL keys: a plain `=` would insert such a row again at every merge."""
+    return " AND ".join(
+        f"target.{identifier(column)} {'<=>' if schema.field(column).nullable else '='} source.{identifier(column)}"
+        for column in columns
+    )
+
+
+def _differs(field: pa.Field) -> str:
+    target, source = f"target.{identifier(field.name)}", f"source.{identifier(field.name)}"
+    if pa.types.is_map(field.type):  # Spark compares no maps; sorted entries do not depend on their order either
+        target, source = f"array_sort(map_entries({target}))", f"array_sort(map_entries({source}))"
+    return f"NOT ({target} <=> {source})"
