@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from alerting_assets.errors import SettingsError
@@ -27,6 +27,9 @@ class Settings:
     definitions: Path = Path("alerts")  # ALERTING_DEFINITIONS, the folder of YAML files
     catalog: str = "health_monitor"  # ALERTING_CATALOG
     schema: str = "gold"  # ALERTING_SCHEMA
+    spark_remote: str | None = field(
+        default=None, repr=False
+    )  # ALERTING_SPARK_REMOTE, sc://host:port; may hold a token
     environment: str = "dev"  # ALERTING_ENVIRONMENT
     warehouse_id: str = LOCAL_WAREHOUSE_ID  # DATABRICKS_WAREHOUSE_ID
     parent_path: str | None = None  # ALERTING_PARENT_PATH, the workspace folder that alerts live in
@@ -65,6 +68,7 @@ class Settings:
             schema=_matching(
                 env, "ALERTING_SCHEMA", "gold", IDENTIFIER, "letters, digits and _, not starting with a digit"
             ),
+            spark_remote=_spark_remote(env.get("ALERTING_SPARK_REMOTE")),
             environment=_matching(env, "ALERTING_ENVIRONMENT", "dev", ENVIRONMENT, "1 to 64 letters, digits, _ and -"),
             warehouse_id=env.get("DATABRICKS_WAREHOUSE_ID") or LOCAL_WAREHOUSE_ID,
             parent_path=_parent_path(env.get("ALERTING_PARENT_PATH")),
@@ -76,9 +80,10 @@ class Settings:
             raise SettingsError(
                 "DATABRICKS_WAREHOUSE_ID is not set: with ALERTING_WORKSPACE=databricks it names the warehouse of the alerts"
             )
-        if settings.lakehouse != "embedded":
+        if settings.spark_remote and settings.lakehouse != "spark":
             raise SettingsError(
-                f"ALERTING_LAKEHOUSE={settings.lakehouse} is not available in this version; the allowed value is embedded"
+                f"ALERTING_SPARK_REMOTE is set, but ALERTING_LAKEHOUSE={settings.lakehouse} does not use it; "
+                "unset it or set ALERTING_LAKEHOUSE=spark"
             )
         return settings
 
@@ -108,5 +113,13 @@ def _parent_path(value: str | None) -> str | None:
     if value and not value.startswith("/"):
         raise SettingsError(
             f"ALERTING_PARENT_PATH={value!r} is not allowed; use an absolute workspace path like /Workspace/Shared/alerts"
+        )
+    return value or None
+
+
+def _spark_remote(value: str | None) -> str | None:
+    if value and not value.startswith("sc://"):
+        raise SettingsError(
+            "ALERTING_SPARK_REMOTE is not allowed; use the address of a Spark Connect server: sc://host:15002"
         )
     return value or None

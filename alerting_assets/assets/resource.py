@@ -31,6 +31,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     definitions: str
     catalog: str
     schema_name: str
+    spark_remote: str | None
     environment: str
     warehouse_id: str
     parent_path: str | None
@@ -50,6 +51,10 @@ class AlertingResource(dg.ConfigurableResource[Any]):
         fields: dict[str, Any] = {
             name: str(value) if isinstance(value, Path) else value for name, value in values.items()
         }
+        if values["spark_remote"]:
+            fields["spark_remote"] = dg.EnvVar(
+                "ALERTING_SPARK_REMOTE"
+            )  # by name: it may hold a token, and Dagster shows fields
         return cls(**fields)
 
     @property

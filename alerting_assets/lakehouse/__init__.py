@@ -12,6 +12,18 @@ if TYPE_CHECKING:
 
 def open_lakehouse(settings: Settings) -> Lakehouse:
     """The lakehouse that the settings name. The caller closes it."""
+    names = (settings.catalog, settings.schema)
+    if settings.lakehouse == "warehouse":
+        from alerting_assets.lakehouse.warehouse import warehouse_lakehouse
+        from alerting_assets.workspace.client import connect_for_statements
+
+        return warehouse_lakehouse(connect_for_statements(settings), settings.warehouse_id, *names)
+    if settings.lakehouse == "spark":
+        from alerting_assets.lakehouse.spark import LocalSparkLakehouse, remote_spark
+
+        if settings.spark_remote:
+            return remote_spark(settings.spark_remote, *names)
+        return LocalSparkLakehouse(settings.lakehouse_root, *names)
     from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 
-    return EmbeddedLakehouse(settings.lakehouse_root, settings.catalog, settings.schema)
+    return EmbeddedLakehouse(settings.lakehouse_root, *names)

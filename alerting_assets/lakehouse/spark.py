@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from filelock import FileLock
 
 from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind
@@ -20,12 +22,12 @@ from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import TableName
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
-from alerting_assets.lakehouse.spark_errors import SparkFailure
+from alerting_assets.lakehouse.spark_errors import SparkFailure, plain
 from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statements
 from alerting_assets.lakehouse.views import ViewStore
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 QUERY_SECONDS = 600.0
 _LOST_REMOTE = (
@@ -58,7 +60,14 @@ class SparkStatements(Statements):
     def session(self) -> SparkSession:
         return self._connection.session
 
-    def run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        reads: bool = False,  # noqa: ARG002  the session itself tries again what it can
+        in_schema: bool = True,  # noqa: ARG002  the session is in it from its start
+    ) -> pa.Table:
         """Open-source Spark with Delta's parser binds no parameters; `source` needs none."""
         assert not parameters
         with self._translated(), self._interruptible():
@@ -67,16 +76,23 @@ class SparkStatements(Statements):
     @contextmanager
     def source(self, rows: pa.Table) -> Iterator[Source]:
         name = f"alerting_rows_{uuid.uuid4().hex}"
-        with self._translated():
-            self.session.createDataFrame(rows).createOrReplaceTempView(name)
-        try:
-            yield Source(name)
-        finally:
-            if not self._connection.is_lost(""):
-                self.session.catalog.dropTempView(name)
+        with self._frame(rows) as frame:
+            with self._translated():
+                frame.createOrReplaceTempView(name)
+            try:
+                yield Source(name)
+            finally:
+                if not self._connection.is_lost(""):
+                    self.session.catalog.dropTempView(name)
 
     def close(self) -> None:
         self._connection.close()
+
+    @contextmanager
+    def _frame(self, rows: pa.Table) -> Iterator[DataFrame]:
+        with self._translated():
+            frame = self.session.createDataFrame(rows)
+        yield frame
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -121,6 +137,18 @@ class SparkStatements(Statements):
             raise SparkFailure(text) from error
 
 
+class LocalSparkStatements(SparkStatements):
+    @contextmanager
+    def _frame(self, rows: pa.Table) -> Iterator[DataFrame]:
+        """By way of a file: a JVM takes a million rows from Parquet in seconds, from Arrow through its Python gateway in a minute."""
+        with tempfile.TemporaryDirectory(prefix="alerting-rows-") as folder:
+            file = f"{folder}/rows.parquet"
+            pq.write_table(rows, file)
+            with self._translated():
+                frame = self.session.read.parquet(file)
+            yield frame
+
+
 class LocalSparkLakehouse(SqlLakehouse):
     """Tables lie at `<root>/<catalog>/<schema>/<table>/`, the same folders that the embedded engine uses; every Delta table of the
     own catalog found there can be queried. The catalog is in memory, so each process has its own.
@@ -143,7 +171,7 @@ class LocalSparkLakehouse(SqlLakehouse):
             ),
             close=lambda: None,  # the JVM serves the whole process
         )
-        super().__init__(SparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
+        super().__init__(LocalSparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
         self._lock = threading.RLock()
         self._catalog = SessionCatalog(session, self._store.root, self._store, self._views, unusable=self._unusable)
         own = TableName(catalog, schema, "")
@@ -157,11 +185,11 @@ class LocalSparkLakehouse(SqlLakehouse):
         found = {*self._store.tables(), *self._views.files()}
         return tuple(sorted(name for name in found if name.catalog == catalog))
 
-    def _run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+    def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: bool) -> pa.Table:
         if hasattr(self, "_catalog"):
             with self._lock:
                 self._catalog.refresh_views()
-        return super()._run(sql, parameters)
+        return super()._run(sql, parameters, **how)
 
     def _location(self, name: TableName) -> str | None:
         return str(self._store.path(name))
@@ -212,7 +240,16 @@ def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = 
         way_out=f"is the Spark Connect server at {host} still up? run the command again, it goes on from what is there",
         close=session.stop,
     )
-    return SqlLakehouse(SparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
+    statements = SparkStatements(connection, query_seconds)
+    own = TableName(catalog, schema, "")
+    try:
+        statements.run(sql_text.create_schema(own))
+        statements.run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
+    except SparkFailure as failure:
+        raise LakehouseUnavailable(
+            f"{catalog}.{schema} (ALERTING_CATALOG, ALERTING_SCHEMA) cannot be used at {host}: {plain(failure.text)}"
+        ) from failure
+    return SqlLakehouse(statements, catalog, schema, sql_text.OPEN_SOURCE)
 
 
 def _grpc_reason(error: Exception) -> str:

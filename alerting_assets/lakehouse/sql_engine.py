@@ -48,8 +48,19 @@ class Statements(ABC):
     """Thread-safe. Raises SparkFailure for what the engine answers, the LakehouseError tree for all else."""
 
     @abstractmethod
-    def run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
-        """One statement; its rows, none for DDL. parameters: named, of type STRING."""
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        reads: bool = False,
+        in_schema: bool = True,
+    ) -> pa.Table:
+        """One statement; its rows, none for DDL.
+
+        parameters: named, of type STRING. reads: it changes nothing, so it may be sent again when an answer is lost.
+        in_schema: short names are those of our own schema, which therefore must exist.
+        """
 
     @abstractmethod
     def source(self, rows: pa.Table) -> AbstractContextManager[Source]:
@@ -84,7 +95,7 @@ class SqlLakehouse(Lakehouse):
             try:
                 described = self._described(name)
             except TableNotFound:
-                self._run(sql_text.create_schema(name))
+                self._run(sql_text.create_schema(name), in_schema=False)
                 self._run(sql_text.create_table(name, spec, self._features, self._location(name)))
                 described = self._described(name)
             existing = {column.name: column.type for column in described.columns}
@@ -179,7 +190,7 @@ class SqlLakehouse(Lakehouse):
         if since == head.version:
             return Changes(schema.empty_table(), head)
         try:
-            feed = self._run(sql_text.changes(name, max(since + 1, 0), head.version))
+            feed = self._run(sql_text.changes(name, max(since + 1, 0), head.version), reads=True)
         except SparkFailure as failure:
             if failure.is_missing_table or not failure.is_feed_gone:
                 raise self._table_error(name, failure) from failure
@@ -192,7 +203,7 @@ class SqlLakehouse(Lakehouse):
     def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
         name = self._name(table)
         try:
-            rows = self._run(sql_text.select(name, columns))
+            rows = self._run(sql_text.select(name, columns), reads=True)
         except SparkFailure as failure:
             error = self._table_error(name, failure)
             if self._query_error(failure).kind is QueryErrorKind.MISSING_COLUMN:
@@ -212,17 +223,18 @@ class SqlLakehouse(Lakehouse):
         return tuple(Column(row["col_name"], row["data_type"]) for row in rows)
 
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
-        """Types and comments as DESCRIBE says them; whether a column may be NULL, only the schema of a result tells."""
         name = self._name(table)
         columns = self._described(name).columns
-        schema = self._on_table(name, f"{sql_text.select(name, None)} LIMIT 0").schema
-        return tuple(replace(column, nullable=schema.field(column.name).nullable) for column in columns)
+        required = self._required_columns(name)
+        return tuple(replace(column, nullable=column.name not in required) for column in columns)
 
     def tables(self) -> tuple[TableName, ...]:
         """Those of our own schema: a metastore may hold a hundred thousand others."""
         catalog, schema = self._namespace
         try:
-            listed = self._run(f"SHOW TABLES IN {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
+            listed = self._run(
+                f"SHOW TABLES IN {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}", reads=True
+            )
         except SparkFailure as failure:
             if failure.is_missing_table:
                 return ()
@@ -264,18 +276,18 @@ class SqlLakehouse(Lakehouse):
 
     # -- statements
 
-    def _run(self, sql: str, parameters: Mapping[str, str] | None = None) -> pa.Table:
+    def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: bool) -> pa.Table:
         try:
-            return self._statements.run(sql, parameters)
+            return self._statements.run(sql, parameters, **how)
         except SparkFailure as failure:
             if not (failure.is_missing_table and self._refresh()):
                 raise
-        return self._statements.run(sql, parameters)
+        return self._statements.run(sql, parameters, **how)
 
     def _analysed(self, sql: str, shift: int = 0) -> pa.Table:
         """A text that holds a query of somebody's, after `shift` lines of ours."""
         try:
-            return self._run(sql)
+            return self._run(sql, reads=True)
         except SparkFailure as failure:
             raise self._query_error(SparkFailure(failure.text, shift)) from failure
 
@@ -284,7 +296,7 @@ class SqlLakehouse(Lakehouse):
 
     def _on_table(self, name: TableName, sql: str) -> pa.Table:
         try:
-            return self._run(sql)
+            return self._run(sql, reads=True)
         except SparkFailure as failure:
             raise self._table_error(name, failure) from failure
 
@@ -321,6 +333,14 @@ class SqlLakehouse(Lakehouse):
                 break
             columns.append(Column(row["col_name"], row["data_type"], comment=row["comment"] or ""))
         return _Described(tuple(columns), f"{sql_text.CHANGE_FEED}=true" in properties)
+
+    def _required_columns(self, name: TableName) -> set[str]:
+        """The NOT NULL columns. DESCRIBE does not tell them: Databricks' information schema does, or Spark's schema of a result."""
+        if self._features.information_schema:
+            rows = self._on_table(name, sql_text.required_columns(name)).to_pylist()
+            return {row["column_name"] for row in rows}
+        schema = self._on_table(name, f"{sql_text.select(name, None)} LIMIT 0").schema
+        return {item.name for item in schema if not item.nullable}
 
     def _newest_version(self, name: TableName) -> int:
         history = self._on_table(name, f"DESCRIBE HISTORY {sql_text.quoted(name)} LIMIT 1")

@@ -27,10 +27,11 @@ class Features:
 
     primary_keys: bool = False
     automatic_clustering: bool = False
+    information_schema: bool = False
 
 
 OPEN_SOURCE = Features()
-DATABRICKS = Features(primary_keys=True, automatic_clustering=True)
+DATABRICKS = Features(primary_keys=True, automatic_clustering=True, information_schema=True)
 
 
 def quoted(name: TableName) -> str:
@@ -153,6 +154,14 @@ def delete(name: TableName, schema: pa.Schema, source: str, keys: Sequence[str])
 def select(name: TableName, columns: Sequence[str] | None) -> str:
     names = "*" if columns is None else ", ".join(identifier(column) for column in columns)
     return f"SELECT {names} FROM {quoted(name)}"
+
+
+def required_columns(name: TableName) -> str:
+    return (
+        f"SELECT column_name FROM {identifier(name.catalog)}.information_schema.columns\n"
+        f"WHERE table_schema = {string_literal(name.schema.lower())} AND table_name = {string_literal(name.table.lower())} "
+        "AND is_nullable = 'NO'"
+    )
 
 
 def changes(name: TableName, first: int, last: int) -> str:

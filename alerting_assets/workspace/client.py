@@ -27,6 +27,8 @@ ALERTS = "/api/2.0/alerts"
 ALERT = "/api/2.0/alerts/{id}"
 PAGE_SIZE = 100
 LOCAL_HOST = "local"
+STATEMENT_REQUESTS_PER_MINUTE = 3_000
+"""Nothing is published; the service asks for pauses by 429."""
 
 
 class DatabricksWorkspace:
@@ -45,14 +47,8 @@ class DatabricksWorkspace:
     ) -> None:
         self._address = str(client.config.host).rstrip("/")
         self._identity, self._alert_page = identity, alert_page
-        self._transport = Transport(
-            client,
-            hints,
-            requests_per_minute=requests_per_minute,
-            burst=burst,
-            deadline_seconds=deadline_seconds,
-            # Plain http is this machine, where a refused connection hardly mends itself: waiting would only delay the message.
-            connect_deadline_seconds=1.0 if self._address.startswith("http://") else 5.0,
+        self._transport = _transport(
+            client, hints, requests_per_minute=requests_per_minute, burst=burst, deadline_seconds=deadline_seconds
         )
 
     @property
@@ -141,28 +137,50 @@ class DatabricksWorkspace:
 def connect(settings: Settings) -> DatabricksWorkspace:
     """Sends nothing but what the SDK's constructor may look up. Raises SettingsError, WorkspaceUnavailable."""
     limits: dict[str, Any] = {"requests_per_minute": settings.requests_per_minute, "burst": settings.request_burst}
+    client, hints = _sign_in(settings)
     if settings.workspace == "databricks":
-        return _connect_databricks(settings, limits)
+        host = str(client.config.host).rstrip("/")
+        return DatabricksWorkspace(client, hints, identity=host, alert_page="/sql/alerts-v2/{id}", **limits)
+    return DatabricksWorkspace(client, hints, identity=LOCAL_HOST, alert_page="/alerts/{id}", **limits)
+
+
+def connect_for_statements(settings: Settings) -> Transport:
+    """The way to the statement execution API of the same workspace; its limits are not those of the alerts API."""
+    client, hints = _sign_in(settings)
+    rate = STATEMENT_REQUESTS_PER_MINUTE
+    return _transport(client, hints, requests_per_minute=rate, burst=rate, deadline_seconds=60.0)
+
+
+def _sign_in(settings: Settings) -> tuple[WorkspaceClient, Hints]:
+    if settings.workspace == "databricks":
+        client = _client(settings)
+        host = str(client.config.host).rstrip("/")
+        return client, Hints(
+            host=host,
+            away=f"is the workspace at {host} up? for the local one run `alerting workspace serve` and set ALERTING_WORKSPACE=local",
+            denied="check DATABRICKS_TOKEN (or what else the databricks-sdk signs in with) and the permissions of that principal",
+        )
     endpoint = Endpoint.read(settings.workspace_root)
     file = endpoint_file(settings.workspace_root)
-    client = _client(settings, host=endpoint.address, token=endpoint.token, auth_type="pat")
-    hints = Hints(
+    return _client(settings, host=endpoint.address, token=endpoint.token, auth_type="pat"), Hints(
         host=f"the local workspace ({endpoint.address})",
         away=f"is the server that {file} names still running? if not, run `alerting workspace serve`",
         denied=f"{file} holds another token than the server at that address: stop the server and run `alerting workspace serve`",
     )
-    return DatabricksWorkspace(client, hints, identity=LOCAL_HOST, alert_page="/alerts/{id}", **limits)
 
 
-def _connect_databricks(settings: Settings, limits: Mapping[str, Any]) -> DatabricksWorkspace:
-    client = _client(settings)
-    host = str(client.config.host).rstrip("/")
-    hints = Hints(
-        host=host,
-        away=f"is the workspace at {host} up? for the local one run `alerting workspace serve` and set ALERTING_WORKSPACE=local",
-        denied="check DATABRICKS_TOKEN (or what else the databricks-sdk signs in with) and the permissions of that principal",
+def _transport(
+    client: WorkspaceClient, hints: Hints, *, requests_per_minute: int, burst: int, deadline_seconds: float
+) -> Transport:
+    return Transport(
+        client,
+        hints,
+        requests_per_minute=requests_per_minute,
+        burst=burst,
+        deadline_seconds=deadline_seconds,
+        # Plain http is this machine, where a refused connection hardly mends itself: waiting would only delay the message.
+        connect_deadline_seconds=1.0 if str(client.config.host).startswith("http://") else 5.0,
     )
-    return DatabricksWorkspace(client, hints, identity=host, alert_page="/sql/alerts-v2/{id}", **limits)
 
 
 def _client(settings: Settings, **credentials: Any) -> WorkspaceClient:

@@ -83,8 +83,8 @@ def translate(
     if not answer.authenticated:
         return _unauthenticated(error, hints, place, text)
     if isinstance(error, DatabricksError):
-        return _answered(error, answer, hints, f"{place}: {text}", creates=creates)
-    unknown = "; it is unknown whether the alert was created" if creates else ""
+        return _answered(error, answer, hints, f"{place}: {text}", unknown=f"; {_unknown(request)}" if creates else "")
+    unknown = f"; {_unknown(request)}" if creates else ""
     if answer.status is not None:
         message = (
             f"{place}: the answer (HTTP {answer.status}) is not what a Databricks workspace sends: {text}{unknown}"
@@ -96,7 +96,7 @@ def translate(
     return Failed(WorkspaceUnavailable(message), Repeat.IF_IDEMPOTENT)
 
 
-def _answered(error: DatabricksError, answer: Answer, hints: Hints, message: str, *, creates: bool) -> Failed:
+def _answered(error: DatabricksError, answer: Answer, hints: Hints, message: str, *, unknown: str) -> Failed:
     status, code = answer.status or 0, error.error_code
     if status == 429:
         return Failed(
@@ -113,7 +113,6 @@ def _answered(error: DatabricksError, answer: Answer, hints: Hints, message: str
     if status == 404:
         return Failed(WorkspaceNotFound(message, error_code=code), Repeat.NEVER)
     if status == 408 or (status >= 500 and status != 501):
-        unknown = "; it is unknown whether the alert was created" if creates else ""
         unavailable = WorkspaceUnavailable(f"{message} (HTTP {status}){unknown}; {hints.away}", error_code=code)
         return Failed(unavailable, Repeat.IF_IDEMPOTENT, retry_after=answer.retry_after)
     return Failed(WorkspaceRejected(f"{message} (HTTP {status})", error_code=code), Repeat.NEVER)
@@ -134,6 +133,10 @@ def _text(error: Exception, status: int | None, token: str | None) -> str:
         text = f"HTTP {status} with an answer that cannot be read"
     text = f"{code}: {text}" if code else text
     return text.replace(token, "***") if token else text
+
+
+def _unknown(request: str) -> str:
+    return f"it is unknown whether the {'statement ran' if '/sql/statements' in request else 'alert was created'}"
 
 
 def _never_sent(error: Exception) -> bool:

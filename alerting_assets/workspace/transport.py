@@ -108,9 +108,13 @@ class Transport:
         *,
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
+        idempotent: bool | None = None,
     ) -> dict[str, Any]:
-        """The JSON object of the answer. Raises the WorkspaceError tree."""
-        idempotent = method != "POST"
+        """The JSON object of the answer. Raises the WorkspaceError tree.
+
+        idempotent: whether it may be sent again after it may have arrived; None: all but POST."""
+        if idempotent is None:
+            idempotent = method != "POST"
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, Failed) and _may_repeat(error, idempotent)),
             stop=self._give_up,
