@@ -46,8 +46,12 @@ class SessionCatalog:
         """Grows with everything that is registered, so that threads can tell whether another try is worth it."""
 
     def refresh(self) -> None:
-        """Register what is new on disk, and try views again that could not work before."""
-        for name in self._store.tables():
+        """Register what is new on disk, forget what is gone, and try views again that could not work before."""
+        found = self._store.tables()
+        for name in self._tables.difference(found):
+            self._session.sql(f"DROP TABLE IF EXISTS {quoted(name)}")
+            self._tables.discard(name)
+        for name in found:
             if name not in self._tables:
                 self._register(name)
         self._unusable_views.clear()

@@ -20,7 +20,7 @@ from filelock import FileLock
 from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind
 from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
-from alerting_assets.lakehouse.port import TableName
+from alerting_assets.lakehouse.port import TableName, TableSpec
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
 from alerting_assets.lakehouse.spark_errors import SparkFailure, plain
 from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statements
@@ -179,6 +179,10 @@ class LocalSparkLakehouse(SqlLakehouse):
         self._run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
         with self._lock:
             self._catalog.refresh()
+
+    def create_table(self, spec: TableSpec) -> None:
+        super().create_table(spec)
+        self._refresh()  # so that the session's catalog is known to hold it, and to be wrong when its folder goes
 
     def tables(self) -> tuple[TableName, ...]:
         catalog = self.namespace[0]

@@ -12,6 +12,8 @@ import re
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,13 +102,25 @@ def _start(log_file: Path) -> SparkContext:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("w", encoding="utf-8") as output:
             gateway = launch_gateway(configuration, {"stdout": output, "stderr": output})
-        return SparkContext(gateway=gateway, conf=configuration)
+        with _without_remote_mode():
+            return SparkContext(gateway=gateway, conf=configuration)
     except OSError as error:
         raise LakehouseUnavailable(
             f"{log_file}, the log of Spark's JVM, cannot be written ({error.strerror})"
         ) from error
     except PySparkRuntimeError as error:
         raise LakehouseUnavailable(_why_not(log_file)) from error
+
+
+@contextmanager
+def _without_remote_mode() -> Iterator[None]:
+    """pyspark makes no context in a process that has a Spark Connect session, such as the embedded engine's, unless it forgets that."""
+    mode = os.environ.pop("SPARK_CONNECT_MODE_ENABLED", None)
+    try:
+        yield
+    finally:
+        if mode is not None:
+            os.environ["SPARK_CONNECT_MODE_ENABLED"] = mode
 
 
 def _configuration() -> dict[str, str]:

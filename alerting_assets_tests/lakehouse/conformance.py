@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -11,11 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from alerting_assets.errors import ChangesUnavailable, LakehouseError, QueryError, QueryErrorKind, TableNotFound
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Column, Lakehouse, MergeResult, TableName, TableSpec
 from alerting_assets.lakehouse.tables import TABLES, create_tables
+from alerting_assets_tests.lakehouse.writers import WritersConformance
 
 THINGS = TableSpec(
     name="things",
@@ -79,10 +81,18 @@ FULL = {
 }
 
 
-class LakehouseConformance(ABC):
+class LakehouseConformance(WritersConformance):
     @abstractmethod
     def open(self, folder: Path) -> Lakehouse:
-        """An engine with catalog `cat` and schema `main` and no tables."""
+        """An engine with catalog `cat` and schema `main`, and no tables in an empty folder."""
+
+    @abstractmethod
+    def table_folder(self, folder: Path, table: str) -> Path:
+        """Where the files of a table of `main` lie."""
+
+    @abstractmethod
+    def drop(self, engine: Lakehouse, folder: Path, table: str) -> None:
+        """Away with a table, as somebody does it who is not this package."""
 
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[Lakehouse]:
@@ -326,6 +336,47 @@ class LakehouseConformance(ABC):
         engine.append("things", things({"id": "b"}))
         rows = engine.changes("things", 0).rows
         assert [(row["id"], row["later"]) for row in rows.to_pylist()] == [("a", None), ("b", None)]
+
+    def test_changes_that_were_cleaned_up_are_unavailable(self, engine: Lakehouse, tmp_path: Path) -> None:
+        for number in range(3):
+            engine.append("things", things({"id": str(number)}))
+        folder = self.table_folder(tmp_path, "things")
+        DeltaTable(folder).create_checkpoint()
+        for version in range(3):
+            (folder / "_delta_log" / f"{version:020}.json").unlink()
+        with pytest.raises(
+            ChangesUnavailable, match=r"cat\.main\.things: the change feed does not reach back to version 0"
+        ):
+            engine.changes("things", 0)
+        head = engine.version("things").version
+        engine.append("things", things({"id": "new"}))
+        assert engine.changes("things", head).rows.column("id").to_pylist() == ["new"]
+
+    def test_a_table_without_a_change_feed_says_how_to_turn_it_on(self, engine: Lakehouse, tmp_path: Path) -> None:
+        folder = self.table_folder(tmp_path, "things")
+        DeltaTable(folder).alter.set_table_properties({"delta.enableChangeDataFeed": "false"})
+        with pytest.raises(ChangesUnavailable, match=r"cat\.main\.things has no change feed: set .*=true"):
+            engine.changes("things", 0)
+        engine.create_table(THINGS)
+        head = engine.version("things").version
+        engine.append("things", things({"id": "a"}))
+        assert engine.changes("things", head).rows.num_rows == 1
+
+    def test_a_table_that_was_made_again_has_another_id_and_a_life_of_its_own(
+        self, engine: Lakehouse, tmp_path: Path
+    ) -> None:
+        engine.append("things", things({"id": "old"}))
+        before = engine.version("things")
+        self.drop(engine, tmp_path, "things")
+        with pytest.raises(TableNotFound, match=r"cat\.main\.things does not exist"):
+            engine.version("things")
+        engine.create_table(THINGS)
+        after = engine.version("things")
+        assert after.table_id != before.table_id
+        assert after.version < before.version
+        engine.append("things", things({"id": "new"}))
+        assert engine.changes("things", 0).rows.column("id").to_pylist() == ["new"]
+        assert engine.query("SELECT id FROM things").to_pylist() == [{"id": "new"}]
 
     # -- query and describe
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,14 +8,31 @@ import pytest
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets_tests.lakehouse.conformance import LakehouseConformance
+from alerting_assets_tests.lakehouse.conformance import THINGS, LakehouseConformance, things
 
 pytestmark = pytest.mark.integration
 
 
 class TestEmbeddedLakehouse(LakehouseConformance):
+    opening = """
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+engine = EmbeddedLakehouse(folder / "a folder", "cat", "main")
+"""
+
     def open(self, folder: Path) -> Lakehouse:
         return EmbeddedLakehouse(folder / "a folder", "cat", "main")
+
+    def table_folder(self, folder: Path, table: str) -> Path:
+        return folder / "a folder" / "cat" / "main" / table
+
+    def drop(self, engine: Lakehouse, folder: Path, table: str) -> None:  # noqa: ARG002
+        shutil.rmtree(self.table_folder(folder, table))
+
+    def test_an_empty_log_that_a_killed_creator_left_is_no_obstacle(self, tmp_path: Path) -> None:
+        (self.table_folder(tmp_path, "things") / "_delta_log").mkdir(parents=True)
+        with self.open(tmp_path) as engine:
+            engine.create_table(THINGS)
+            assert engine.append("things", things({"id": "a"})) == 1
 
     @pytest.mark.parametrize(
         "sql",

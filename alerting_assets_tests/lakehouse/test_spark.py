@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,22 @@ pytestmark = pytest.mark.integration
 
 
 class TestLocalSparkLakehouse(LakehouseConformance):
+    opening = """
+from alerting_assets.lakehouse.spark import LocalSparkLakehouse
+engine = LocalSparkLakehouse(folder / "a folder", "cat", "main")
+"""
+    writes = 1
+    kills = 2
+    kill_within_seconds = 5.0
+
     def open(self, folder: Path) -> Lakehouse:
         return LocalSparkLakehouse(folder / "a folder", "cat", "main")
+
+    def table_folder(self, folder: Path, table: str) -> Path:
+        return folder / "a folder" / "cat" / "main" / table
+
+    def drop(self, engine: Lakehouse, folder: Path, table: str) -> None:  # noqa: ARG002
+        shutil.rmtree(self.table_folder(folder, table))
 
     @pytest.mark.parametrize(
         "sql",
