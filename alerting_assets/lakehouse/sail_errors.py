@@ -198,6 +198,9 @@ def _missing_column(parts: list[str], sql: str) -> QueryError:
     if len(parts) == 1 and re.search(rf"\bAS\s+`?{re.escape(name)}`?(?!\w)", sql, re.I):
         message = f"column {name} is an alias of the same SELECT, which the embedded engine cannot refer to; repeat its expression"
         return QueryError(Kind.UNSUPPORTED, message, line=line, column=column, name=name)
+    if len(parts) > 1 and re.search(rf"\bUSING\s*\([^)]*\b{re.escape(parts[-1])}\b", sql, re.I):
+        message = f"column {name} was joined by USING, after which the embedded engine only knows {parts[-1]}; leave the table's name out"
+        return QueryError(Kind.UNSUPPORTED, message, line=line, column=column, name=name)
     return QueryError(Kind.MISSING_COLUMN, f"column {name} does not exist", line=line, column=column, name=name)
 
 

@@ -130,7 +130,13 @@ class SparkStatements(Statements):
 
         try:
             yield
-        except (PySparkException, Py4JError, RpcError, pa.ArrowException, OSError) as error:
+        except (
+            PySparkException,
+            Py4JError,
+            RpcError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: Arrow's, of types it lacks
             text = str(error)
             if self._connection.is_lost(text):
                 raise LakehouseUnavailable(f"the Spark session is lost; {self._connection.way_out}") from error

@@ -6,6 +6,7 @@ Delta's JARs come from Maven, resolved by Spark itself (Ivy) and kept in ~/.ivy2
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import re
@@ -126,6 +127,7 @@ def _without_remote_mode() -> Iterator[None]:
 def _configuration() -> dict[str, str]:
     # The session catalog makes the folder of a schema even where every table has a location.
     warehouse = tempfile.mkdtemp(prefix="alerting-spark-")
+    atexit.register(shutil.rmtree, warehouse, ignore_errors=True)
     return {
         "spark.master": "local[*]",
         "spark.app.name": "alerting",

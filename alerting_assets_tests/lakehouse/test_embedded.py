@@ -47,6 +47,7 @@ engine = EmbeddedLakehouse(folder / "a folder", "cat", "main")
             "SELECT table_name FROM cat.information_schema.tables",
             "SELECT ai_query('m', text) FROM things",
             "SELECT id FROM THINGS",
+            "SELECT a.id FROM things a JOIN things b USING (part, id)",
             "SELECT abs()",
         ],
     )

@@ -1,0 +1,179 @@
+-- create schema
+CREATE SCHEMA IF NOT EXISTS `health_monitor`.`gold`;
+
+-- create alert_configurations
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
+  `alert_id` STRING NOT NULL COMMENT '[A-Z0-9_-]{1,64}',
+  `alert_name` STRING NOT NULL,
+  `alert_description` STRING,
+  `agent_domain` STRING NOT NULL COMMENT 'COST, SECURITY, PERFORMANCE, RELIABILITY, QUALITY',
+  `severity` STRING NOT NULL COMMENT 'CRITICAL, WARNING, INFO',
+  `alert_query_template` STRING NOT NULL COMMENT 'one read-only query; ${catalog}, ${gold_schema} and parameters are resolved',
+  `aggregation_column` STRING NOT NULL COMMENT 'the column of the query that is measured',
+  `aggregation_type` STRING COMMENT 'null takes the first row',
+  `operator` STRING NOT NULL,
+  `threshold_value_double` DOUBLE,
+  `threshold_value_string` STRING,
+  `threshold_value_bool` BOOLEAN,
+  `threshold_value_min` DOUBLE,
+  `threshold_value_max` DOUBLE,
+  `threshold_value_list` ARRAY<STRING>,
+  `change_direction` STRING COMMENT 'INCREASE, DECREASE, EITHER',
+  `change_lookback_seconds` BIGINT,
+  `for_evaluations` INT,
+  `recovery_threshold_double` DOUBLE,
+  `empty_result_state` STRING NOT NULL COMMENT 'OK, TRIGGERED, ERROR',
+  `schedule_cron` STRING NOT NULL COMMENT 'Quartz',
+  `schedule_timezone` STRING NOT NULL,
+  `is_enabled` BOOLEAN NOT NULL,
+  `notification_channels` ARRAY<STRING> NOT NULL,
+  `notify_on_ok` BOOLEAN NOT NULL,
+  `retrigger_seconds` BIGINT COMMENT 'null or 0: once; 1: at every evaluation',
+  `custom_subject_template` STRING,
+  `custom_body_template` STRING,
+  `template_id` STRING,
+  `template_params` MAP<STRING,STRING> COMMENT 'values as JSON',
+  `ml_model_enabled` BOOLEAN NOT NULL,
+  `ml_model_name` STRING,
+  `ml_threshold` DOUBLE,
+  `ml_shadow` BOOLEAN NOT NULL,
+  `ml_max_hold_minutes` INT,
+  `ml_suppression_budget` DOUBLE,
+  `ml_allow_critical` BOOLEAN NOT NULL,
+  `owner` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, template, sql: who may change the row',
+  `tags` MAP<STRING,STRING>,
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `databricks_alert_id` STRING COMMENT 'written by the sync only, as all that follow',
+  `databricks_host` STRING COMMENT 'the workspace that databricks_alert_id belongs to',
+  `databricks_display_name` STRING,
+  `deployment_nonce` STRING,
+  `applied_hash` STRING,
+  `last_synced_at` TIMESTAMP,
+  `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR',
+  `last_sync_error` STRING,
+  CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row an alert: what to measure, when it is wrong, whom to tell; and what the sync did with it.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_history
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
+  `evaluation_id` STRING NOT NULL,
+  `alert_id` STRING NOT NULL,
+  `evaluated_at` TIMESTAMP NOT NULL,
+  `evaluated_by` STRING NOT NULL COMMENT 'own, workspace',
+  `evaluation_status` STRING NOT NULL COMMENT 'OK, TRIGGERED, SUPPRESSED, ERROR',
+  `previous_status` STRING,
+  `query_result_value` DOUBLE,
+  `query_result_string` STRING,
+  `row_count` BIGINT,
+  `threshold_met` BOOLEAN,
+  `ml_score` DOUBLE,
+  `ml_suppressed` BOOLEAN NOT NULL,
+  `ml_shadow` BOOLEAN,
+  `expected` DOUBLE,
+  `lower` DOUBLE,
+  `upper` DOUBLE,
+  `model_version` STRING,
+  `silence_id` STRING,
+  `notified` BOOLEAN,
+  `resolution_time_seconds` DOUBLE COMMENT 'on the evaluation that observed the recovery',
+  `query_duration_ms` DOUBLE,
+  `error_message` STRING,
+  `config_hash` STRING NOT NULL,
+  CONSTRAINT `alert_history_key` PRIMARY KEY (`evaluation_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row an evaluation. Append only.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_query_validations
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_query_validations` (
+  `alert_id` STRING NOT NULL,
+  `compiled_hash` STRING NOT NULL,
+  `schema_hash` STRING,
+  `validated_at` TIMESTAMP NOT NULL,
+  `verdict` STRING NOT NULL COMMENT 'VALID, INVALID, UNSUPPORTED',
+  `rule` STRING,
+  `message` STRING,
+  `line` INT,
+  `column` INT
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'The verdict on each compiled query, for the schemas of the tables that it reads.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create sync_leases
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`sync_leases` (
+  `environment` STRING NOT NULL,
+  `holder` STRING NOT NULL,
+  `expires_at` TIMESTAMP NOT NULL,
+  CONSTRAINT `sync_leases_key` PRIMARY KEY (`environment`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One sync at a time an environment, whoever starts it.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- add columns
+ALTER TABLE `health_monitor`.`gold`.`alert_configurations` ADD COLUMNS (
+  `later` MAP<STRING,STRING> COMMENT 'it\'s new'
+);
+
+-- turn on the change feed
+ALTER TABLE `health_monitor`.`gold`.`alert_configurations` SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- append
+INSERT INTO `health_monitor`.`gold`.`alert_configurations` (`alert_id`, `alert_name`, `managed_by`, `tags`)
+SELECT `alert_id`, `alert_name`, `managed_by`, `tags` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST'))));
+
+-- merge of a YAML file's rows
+MERGE INTO `health_monitor`.`gold`.`alert_configurations` AS target
+USING (
+  SELECT source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags`, false AS __remove FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST')))) AS source
+  LEFT ANTI JOIN `health_monitor`.`gold`.`alert_configurations` AS target ON target.`alert_id` = source.`alert_id` AND NOT COALESCE(NOT (target.`alert_name` <=> source.`alert_name`) OR NOT (array_sort(map_entries(target.`tags`)) <=> array_sort(map_entries(source.`tags`))), false)
+  UNION ALL
+  SELECT target.`alert_id` AS `alert_id`, NULL AS `alert_name`, NULL AS `managed_by`, NULL AS `tags`, true AS __remove FROM `health_monitor`.`gold`.`alert_configurations` AS target
+  LEFT ANTI JOIN (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST')))) AS source ON target.`alert_id` = source.`alert_id`
+  WHERE target.`managed_by` = CAST(X'79616d6c3a6f27627269656e2e796d6c' AS STRING)
+) AS source
+ON target.`alert_id` = source.`alert_id`
+WHEN MATCHED AND source.__remove AND target.`managed_by` = CAST(X'79616d6c3a6f27627269656e2e796d6c' AS STRING) THEN DELETE
+WHEN MATCHED AND NOT source.__remove AND (NOT (target.`alert_name` <=> source.`alert_name`) OR NOT (array_sort(map_entries(target.`tags`)) <=> array_sort(map_entries(source.`tags`)))) THEN UPDATE SET target.`alert_name` = source.`alert_name`, target.`tags` = source.`tags`
+WHEN NOT MATCHED AND NOT source.__remove THEN INSERT (`alert_id`, `alert_name`, `managed_by`, `tags`) VALUES (source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags`);
+
+-- merge that takes a lease
+MERGE INTO `health_monitor`.`gold`.`sync_leases` AS target
+USING (
+  SELECT source.`environment`, source.`holder`, source.`expires_at`, source.`now` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`environment`: STRING, `holder`: STRING, `expires_at`: TIMESTAMP, `now`: TIMESTAMP>>', map('mode', 'FAILFAST')))) AS source
+  LEFT ANTI JOIN `health_monitor`.`gold`.`sync_leases` AS target ON target.`environment` = source.`environment` AND NOT COALESCE((NOT (target.`holder` <=> source.`holder`) OR NOT (target.`expires_at` <=> source.`expires_at`)) AND (target.expires_at < source.now), false)
+) AS source
+ON target.`environment` = source.`environment`
+WHEN MATCHED AND ((NOT (target.`holder` <=> source.`holder`) OR NOT (target.`expires_at` <=> source.`expires_at`)) AND (target.expires_at < source.now)) THEN UPDATE SET target.`holder` = source.`holder`, target.`expires_at` = source.`expires_at`
+WHEN NOT MATCHED THEN INSERT (`environment`, `holder`, `expires_at`) VALUES (source.`environment`, source.`holder`, source.`expires_at`);
+
+-- delete
+MERGE INTO `health_monitor`.`gold`.`alert_configurations` AS target
+USING (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING>>', map('mode', 'FAILFAST')))) AS source
+ON target.`alert_id` = source.`alert_id`
+WHEN MATCHED THEN DELETE;
+
+-- read
+SELECT `alert_id`, `tags` FROM `health_monitor`.`gold`.`alert_configurations`;
+
+-- changes
+SELECT * FROM table_changes('`health_monitor`.`gold`.`alert_configurations`', 4, 7);
+
+-- which columns are NOT NULL
+SELECT column_name FROM `health_monitor`.information_schema.columns
+WHERE table_schema = 'gold' AND table_name = 'alert_configurations' AND is_nullable = 'NO';
+
+-- create view
+CREATE OR REPLACE VIEW `health_monitor`.`gold`.`v` AS
+SELECT 1 AS one;

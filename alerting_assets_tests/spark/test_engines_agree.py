@@ -1,0 +1,108 @@
+"""The embedded engine and Spark over the same tables: every demo alert decides the same, and the differences that docs/engines.md lists
+are still the ones there are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.configuration import load_definitions, read_rows, target_of, to_alerts
+from alerting_assets.demo import build_demo
+from alerting_assets.errors import QueryError
+from alerting_assets.errors import QueryErrorKind as Kind
+from alerting_assets.evaluation.decide import decide
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.spark import LocalSparkLakehouse
+from alerting_assets.lakehouse.tables import create_tables
+from alerting_assets.settings import Settings
+
+pytestmark = pytest.mark.integration
+
+CHECKOUT = Path(__file__).parents[2]
+DEFINITIONS = CHECKOUT / "alerts"
+NAMES = ("health_monitor", "gold")
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lakehouse, Lakehouse]]:
+    root = tmp_path_factory.mktemp("both")
+    now = datetime.now(UTC)
+    with EmbeddedLakehouse(root, *NAMES) as embedded:
+        create_tables(embedded)
+        build_demo(embedded, now=now)
+        load_definitions(embedded, DEFINITIONS, now)
+        with LocalSparkLakehouse(root, *NAMES) as spark:
+            yield embedded, spark
+
+
+@pytest.fixture(scope="module")
+def alerts(engines: tuple[Lakehouse, Lakehouse]) -> dict[str, CompiledAlert]:
+    configured = to_alerts(read_rows(engines[0]), target_of(Settings()))
+    return {item.alert_id: item.compiled for item in configured if item.compiled is not None}
+
+
+def test_every_demo_alert_decides_the_same_on_both(
+    engines: tuple[Lakehouse, Lakehouse], alerts: dict[str, CompiledAlert]
+) -> None:
+    assert len(alerts) >= 15
+    now = datetime.now(UTC)
+    answers = {alert_id: [answer(engine, alert, now) for engine in engines] for alert_id, alert in alerts.items()}
+    assert {alert_id: both for alert_id, both in answers.items() if both[0] != both[1]} == {}
+
+
+def answer(engine: Lakehouse, alert: CompiledAlert, now: datetime) -> tuple[object, ...]:
+    """The result's columns and what is decided, or what is wrong and where. The clock stands still at `now`."""
+    stopped = re.sub(r"CURRENT_TIMESTAMP\(\)", f"TIMESTAMP'{now:%Y-%m-%d %H:%M:%S}'", alert.sql)
+    stopped = re.sub(r"CURRENT_DATE\(\)", f"DATE'{now:%Y-%m-%d}'", stopped)
+    try:
+        columns = [(column.name, column.type) for column in engine.describe(stopped)]
+        decision = decide(alert, engine.query(stopped))
+    except QueryError as error:
+        return error.kind, error.name, error.line, error.column
+    value = round(decision.value, 9) if isinstance(decision.value, float) else decision.value
+    return columns, decision.state, value, decision.row_count
+
+
+DIFFERENCES: list[tuple[str, object, object]] = [
+    ("SELECT CURRENT_DATE() - INTERVAL 24 HOURS AS v", "date", "timestamp"),
+    ("SELECT EXTRACT(DOW FROM DATE'2026-01-04') AS v", 0, 1),
+    ("SELECT 'it''s' AS v", "its", "it's"),
+    ("SELECT 2147483647 + 1 AS v", -2147483648, Kind.RUNTIME),
+    ("SELECT NULL / 0 AS v", Kind.RUNTIME, None),
+    ("SELECT CAST(1.50 AS DECIMAL(10,2)) * 100.0 / 3 AS v", "decimal(19,7)", "decimal(18,6)"),
+    ("SELECT DATE'2026-01-02' - DATE'2026-01-01' AS v", "bigint", "interval day"),
+    ("SELECT DATEDIFF(DATE'2026-01-02', DATE'2026-01-01') AS v", "bigint", "int"),
+    ("SELECT CASE WHEN 1 THEN 'a' ELSE 'b' END AS v", "a", Kind.TYPE_MISMATCH),
+    ("SELECT MEDIAN(sku_name) AS v FROM fact_usage", "string", "double"),
+    ("SELECT 'ab' RLIKE '(?=a)a' AS v", Kind.RUNTIME, True),
+    ("SELECT string(TIMESTAMP'2026-01-01 00:00:00') AS v", "2026-01-01T00:00:00Z", "2026-01-01 00:00:00"),
+    ("SELECT 1 AS v FROM FACT_USAGE LIMIT 1", Kind.UNSUPPORTED, 1),
+    ("SELECT u.run_as AS v FROM fact_usage u JOIN fact_usage w USING (run_as) LIMIT 0", Kind.UNSUPPORTED, "string"),
+    ("SELECT 1 AS w, w + 1 AS v", Kind.UNSUPPORTED, 2),
+    ("SELECT run_as AS v, COUNT(*) AS n FROM fact_usage GROUP BY ALL LIMIT 0", Kind.UNSUPPORTED, "string"),
+    ("SELECT 1 AS v FROM fact_usage QUALIFY ROW_NUMBER() OVER (ORDER BY run_as) = 1", Kind.UNSUPPORTED, 1),
+    ("SELECT * EXCEPT (w) FROM (SELECT 1 AS v, 2 AS w)", Kind.UNSUPPORTED, 1),
+    ("SELECT 'ab' LIKE ALL ('a%', '%b') AS v", Kind.UNSUPPORTED, True),
+    ("SELECT v FROM (SELECT 'a' AS k, 1 AS n) PIVOT (SUM(n) FOR k IN ('a' AS v))", Kind.UNSUPPORTED, 1),
+]
+"""(query, on the embedded engine, on Spark): a value, the type where that is what differs, or the kind of error."""
+
+
+@pytest.mark.parametrize(("sql", "embedded", "spark"), DIFFERENCES)
+def test_a_difference_is_what_the_documentation_says(
+    engines: tuple[Lakehouse, Lakehouse], sql: str, embedded: object, spark: object
+) -> None:
+    for engine, expected in zip(engines, (embedded, spark), strict=True):
+        try:
+            (column, *_) = engine.describe(sql)
+            found = column.type if expected == column.type else engine.query(sql).to_pylist()[0]["v"]
+        except QueryError as error:
+            found = error.kind
+        assert found == expected, f"{type(engine).__name__}: {sql}"
+    assert f"`{sql}`" in (CHECKOUT / "docs" / "engines.md").read_text(encoding="utf-8").replace("\\|", "|")
