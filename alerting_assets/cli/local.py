@@ -38,7 +38,9 @@ Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback
 
 @workspace.command()
 def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
-    """Run the local workspace until Ctrl-C: a server that speaks the Databricks API, with a page for people."""
+    """Run the local workspace until Ctrl-C: a server that speaks the Databricks API, with a page for people.
+
+    With ALERTING_LAKEHOUSE=spark its SQL warehouse takes any statement, for ALERTING_LAKEHOUSE=warehouse in another process."""
     chosen = settings()
     with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
         if as_json:
@@ -151,8 +153,20 @@ def running_workspace(chosen: Settings, port: int | None = None) -> Iterator[str
 
 
 def _server(chosen: Settings, tables: Lakehouse, port: int) -> LocalWorkspaceServer:
+    if chosen.lakehouse == "warehouse":
+        raise SettingsError(
+            "ALERTING_LAKEHOUSE=warehouse needs a workspace that runs already; set ALERTING_WORKSPACE=databricks, or start one here "
+            "with `ALERTING_LAKEHOUSE=spark alerting workspace serve`"
+        )
     rules = Rules(warehouse_ids=frozenset({LOCAL_WAREHOUSE_ID, chosen.warehouse_id}))
-    return LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port, rules=rules)
+    runner = None
+    if chosen.lakehouse == "spark" and not chosen.spark_remote:
+        from alerting_assets.lakehouse.as_warehouse import statement_runner
+        from alerting_assets.lakehouse.spark import LocalSparkLakehouse
+
+        assert isinstance(tables, LocalSparkLakehouse)
+        runner = statement_runner(tables)
+    return LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port, statement_runner=runner, rules=rules)
 
 
 def _is_free(port: int) -> bool:

@@ -180,8 +180,8 @@ class LocalSparkLakehouse(SqlLakehouse):
         super().__init__(LocalSparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
         self._lock = threading.RLock()
         self._catalog = SessionCatalog(session, self._store.root, self._store, self._views, unusable=self._unusable)
-        own = TableName(catalog, schema, "")
-        self._run(sql_text.create_schema(own))
+        folder = self._store.root / catalog / schema
+        self._run(sql_text.create_schema(TableName(catalog, schema, ""), str(folder)))
         self._run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
         with self._lock:
             self._catalog.refresh()
@@ -194,6 +194,14 @@ class LocalSparkLakehouse(SqlLakehouse):
         catalog = self.namespace[0]
         found = {*self._store.tables(), *self._views.files()}
         return tuple(sorted(name for name in found if name.catalog == catalog))
+
+    def run(self, sql: str) -> pa.Table:
+        """Any one statement, as it is. Raises SparkFailure."""
+        return self._run(sql)
+
+    def define_view(self, view: TableName, sql: str) -> None:
+        """Raises SparkFailure, LakehouseError."""
+        self._define_view(view, sql)
 
     def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: bool) -> pa.Table:
         if hasattr(self, "_catalog"):

@@ -57,6 +57,7 @@ _CONFLICT = re.compile(
     r"\[(?:DELTA_CONCURRENT_\w+|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED)[.\w]*\]|Concurrent(?:Append|DeleteRead|"
     r"DeleteDelete|Transaction|Write)Exception|MetadataChangedException|ProtocolChangedException"
 )
+_THERE_ALREADY = re.compile(r"ALREADY_EXISTS|DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION|COLUMN_EXISTS|DUPLICATE_COLUMN")
 _FEED_GONE = re.compile(
     r"DELTA_CHANGE_DATA_FILE_NOT_FOUND|DELTA_MISSING_CHANGE_DATA|DELTA_CDC_START_VERSION|DELTA_VERSIONS_NOT_CONTIGUOUS|"
     r"DELTA_LOG_FILE_NOT_FOUND|DELTA_TRUNCATED_TRANSACTION_LOG|DELTA_VERSION_NOT_FOUND|VersionNotFoundException|"
@@ -75,6 +76,11 @@ class SparkFailure(Exception):
     def is_conflict(self) -> bool:
         """Another writer was faster; the statement changed nothing."""
         return bool(_CONFLICT.search(self.text))
+
+    @property
+    def is_there_already(self) -> bool:
+        """Somebody else created the same at the same moment, perhaps: a table, a schema, a column."""
+        return bool(_THERE_ALREADY.search(self.condition))
 
     @property
     def is_feed_gone(self) -> bool:

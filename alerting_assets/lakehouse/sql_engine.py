@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pyarrow as pa
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, stop_after_delay, wait_random_exponential
 
 from alerting_assets.errors import (
     ChangesUnavailable,
@@ -27,6 +27,8 @@ from alerting_assets.lakehouse.spark_errors import SparkFailure, plain, planned_
 
 RETRY_SECONDS = 120.0
 """How long a writer goes on against others before it gives up."""
+
+CREATE_ATTEMPTS = 6
 
 _FEED_COLUMNS = (
     pa.field("_change_type", pa.string()),
@@ -303,7 +305,7 @@ class SqlLakehouse(Lakehouse):
     def _write(self, name: TableName, attempt: Callable[[], Result]) -> Result:
         """Again with jitter while other writers win."""
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, SparkFailure) and error.is_conflict),
+            retry=_may_win,
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
             stop=stop_after_delay(RETRY_SECONDS),
             reraise=True,
@@ -356,6 +358,14 @@ class SqlLakehouse(Lakehouse):
         if len(parts) > 3 or not all(parts):
             raise TableNotFound(f"{table!r} is not a table name; use table, schema.table or catalog.schema.table")
         return TableName(*(*self._namespace[: 3 - len(parts)], *parts))
+
+
+def _may_win(state: RetryCallState) -> bool:
+    """A conflict passes; something that is there already is found by the next look, unless it is not what we meant."""
+    error = state.outcome.exception() if state.outcome else None
+    if not isinstance(error, SparkFailure):
+        return False
+    return error.is_conflict or (error.is_there_already and state.attempt_number < CREATE_ATTEMPTS)
 
 
 def _plain_schema(rows: pa.Table) -> pa.Table:

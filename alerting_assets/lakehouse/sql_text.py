@@ -54,8 +54,9 @@ def plain_literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def create_schema(name: TableName) -> str:
-    return f"CREATE SCHEMA IF NOT EXISTS {identifier(name.catalog)}.{identifier(name.schema)}"
+def create_schema(name: TableName, location: str | None = None) -> str:
+    where = f" LOCATION {plain_literal(location)}" if location else ""
+    return f"CREATE SCHEMA IF NOT EXISTS {identifier(name.catalog)}.{identifier(name.schema)}{where}"
 
 
 def create_table(name: TableName, spec: TableSpec, features: Features, location: str | None = None) -> str:

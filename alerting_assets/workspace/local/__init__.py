@@ -4,7 +4,8 @@ server.py      socket, uvicorn, start and stop, endpoint.json
 app.py         routes put together, behind the gate
 gate.py        what every request passes: Host check, token, faults, journal
 api_alerts.py  /api/2.0/alerts
-api_sql.py     /api/2.0/sql: statements, warehouses
+api_sql.py     /api/2.0/sql: statements, warehouses; the external links of results
+statement.py   one statement with its state and its result
 api_local.py   /api/local: evaluation on demand, faults, journal
 pages.py       the web page
 alert_body.py  what a body of the Alerts v2 API may hold, and update masks
@@ -21,3 +22,6 @@ import pyarrow as pa
 
 SqlRunner = Callable[[str], pa.Table]
 """Runs one query and returns all its rows; raises an exception whose text a reader understands. Called from several threads."""
+
+StatementRunner = Callable[[str], pa.Table]
+"""Runs any one statement, DDL and MERGE too, and returns its rows, if it has some; raises as SqlRunner does."""

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from alerting_assets.workspace.local import SqlRunner
+from alerting_assets.workspace.local import SqlRunner, StatementRunner
 from alerting_assets.workspace.local.api_alerts import AlertsApi
 from alerting_assets.workspace.local.api_error import ApiError, answer_api_error
 from alerting_assets.workspace.local.api_local import LocalApi
@@ -27,13 +27,19 @@ WORKSPACE_ID = "1"
 
 
 def create_app(
-    store: Store, sql_runner: SqlRunner, token: str, *, rules: Rules | None = None, clock: Clock = utc_now
+    store: Store,
+    sql_runner: SqlRunner,
+    token: str,
+    *,
+    statement_runner: StatementRunner | None = None,
+    rules: Rules | None = None,
+    clock: Clock = utc_now,
 ) -> ASGIApp:
     """token: what /api asks for as bearer; the pages need none.
     To be served by `server.py`: its HTTP protocol is what lets a response get lost."""
     rules = rules or Rules()
     faults, journal = Faults(), Journal(store)
-    sql = SqlApi(sql_runner, rules)
+    sql = SqlApi(sql_runner, rules, statement_runner)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

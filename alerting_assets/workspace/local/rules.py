@@ -14,13 +14,20 @@ Clock = Callable[[], datetime]
 @dataclass(frozen=True)
 class Rules:
     """destination_ids: notification destinations that exist here. alert_limit: trashed alerts count.
-    refuse_taken_name: answer RESOURCE_ALREADY_EXISTS where the default is to rename to `… (1)`; Databricks does either."""
+    refuse_taken_name: answer RESOURCE_ALREADY_EXISTS where the default is to rename to `… (1)`; Databricks does either.
+    warehouse_start_seconds: how long a stopped warehouse takes to start; None: it cannot be started.
+    chunk_bytes, link_seconds: size of the parts of a result behind external links, and how long such a link works.
+    statement_bytes: the most that a statement may have, its parameters counted in."""
 
     warehouse_ids: frozenset[str] = frozenset({LOCAL_WAREHOUSE_ID})
     destination_ids: frozenset[str] = frozenset()
     user_name: str = "me@localhost"
     alert_limit: int = 1_000
     refuse_taken_name: bool = False
+    warehouse_start_seconds: float | None = 0.0
+    chunk_bytes: int = 16 * 1024 * 1024
+    link_seconds: float = 900.0
+    statement_bytes: int = 16 * 1024 * 1024
 
 
 def utc_now() -> datetime:

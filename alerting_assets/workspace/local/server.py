@@ -20,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.workspace.endpoint import Endpoint
-from alerting_assets.workspace.local import SqlRunner
+from alerting_assets.workspace.local import SqlRunner, StatementRunner
 from alerting_assets.workspace.local.app import create_app
 from alerting_assets.workspace.local.gate import connection
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
@@ -34,7 +34,8 @@ _STOP_SECONDS = 15.0
 class LocalWorkspaceServer:
     """A context manager: serves in a background thread until it is left, or stopped.
 
-    port None takes any free one. token: generated when None. Raises SettingsError for an address that is not loopback, a port in
+    port None takes any free one. token: generated when None.
+    statement_runner: lets statements be more than queries. Raises SettingsError for an address that is not loopback, a port in
     use, and state that cannot be kept or is in use by another server.
     """
 
@@ -46,6 +47,7 @@ class LocalWorkspaceServer:
         host: str = "127.0.0.1",
         port: int | None = DEFAULT_PORT,
         token: str | None = None,
+        statement_runner: StatementRunner | None = None,
         rules: Rules | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -60,7 +62,14 @@ class LocalWorkspaceServer:
         address = f"http://{name}:{self._socket.getsockname()[1]}"
         self._endpoint = Endpoint(address, token or secrets.token_urlsafe(32), os.getpid())
         config = uvicorn.Config(
-            create_app(self._store, sql_runner, self._endpoint.token, rules=rules, clock=clock),
+            create_app(
+                self._store,
+                sql_runner,
+                self._endpoint.token,
+                statement_runner=statement_runner,
+                rules=rules,
+                clock=clock,
+            ),
             http=_Protocol,
             ws="none",
             lifespan="on",

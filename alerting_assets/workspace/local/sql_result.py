@@ -1,10 +1,12 @@
-"""Arrow tables as statement execution answers them: disposition INLINE, format JSON_ARRAY, every value a string or null."""
+"""Arrow tables as statement execution answers them: INLINE as JSON_ARRAY, every value a string or null; EXTERNAL_LINKS as streams
+of Arrow."""
 
 from __future__ import annotations
 
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -29,20 +31,50 @@ def inline_result(table: pa.Table, row_limit: int | None) -> dict[str, Any]:
         )
     rows = [list(row) for row in zip(*columns, strict=True)]
     chunk = {"chunk_index": 0, "row_count": len(rows), "row_offset": 0}
+    manifest = _manifest("JSON_ARRAY", kept, [chunk], size, truncated=kept.num_rows < table.num_rows)
+    return {"manifest": manifest, "result": {**chunk, "data_array": rows}}
+
+
+@dataclass(frozen=True)
+class ArrowChunk:
+    """info: as in a manifest. stream: a whole Arrow stream, schema included."""
+
+    info: dict[str, int]
+    stream: bytes
+
+
+def arrow_result(table: pa.Table, row_limit: int | None, chunk_bytes: int) -> tuple[dict[str, Any], list[ArrowChunk]]:
+    """(manifest, chunks); no chunk where there is no row."""
+    kept = table.slice(0, row_limit) if row_limit is not None else table
+    rows_each = max(1, kept.num_rows * chunk_bytes // max(kept.nbytes, 1))
+    chunks: list[ArrowChunk] = []
+    for offset in range(0, kept.num_rows, rows_each):
+        part = kept.slice(offset, rows_each)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, kept.schema) as stream:
+            stream.write_table(part)
+        data = sink.getvalue().to_pybytes()
+        info = {"chunk_index": len(chunks), "row_offset": offset, "row_count": part.num_rows, "byte_count": len(data)}
+        chunks.append(ArrowChunk(info, data))
+    infos = [chunk.info for chunk in chunks]
+    size = sum(len(chunk.stream) for chunk in chunks)
+    return _manifest("ARROW_STREAM", kept, infos, size, truncated=kept.num_rows < table.num_rows), chunks
+
+
+def _manifest(
+    format: str, table: pa.Table, chunks: list[dict[str, int]], size: int, *, truncated: bool
+) -> dict[str, Any]:
     return {
-        "manifest": {
-            "format": "JSON_ARRAY",
-            "schema": {
-                "column_count": len(columns),
-                "columns": [_column(index, field) for index, field in enumerate(kept.schema)],
-            },
-            "total_chunk_count": 1,
-            "chunks": [chunk],
-            "total_row_count": len(rows),
-            "total_byte_count": size,
-            "truncated": kept.num_rows < table.num_rows,
+        "format": format,
+        "schema": {
+            "column_count": table.num_columns,
+            "columns": [_column(index, field) for index, field in enumerate(table.schema)],
         },
-        "result": {**chunk, "data_array": rows},
+        "total_chunk_count": len(chunks),
+        "chunks": chunks,
+        "total_row_count": table.num_rows,
+        "total_byte_count": size,
+        "truncated": truncated,
     }
 
 
@@ -65,17 +97,31 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], str, str], ...] = (
 
 
 def _column(position: int, field: pa.Field) -> dict[str, Any]:
-    column = {"name": field.name, "position": position}
+    column = {"name": field.name, "position": position, "type_text": _type_text(field.type)}
     if kinds.is_decimal(field.type):
-        precision, scale = field.type.precision, field.type.scale
-        text = f"DECIMAL({precision},{scale})"
-        return {**column, "type_name": "DECIMAL", "type_text": text, "type_precision": precision, "type_scale": scale}
+        return {
+            **column,
+            "type_name": "DECIMAL",
+            "type_precision": field.type.precision,
+            "type_scale": field.type.scale,
+        }
     if kinds.is_struct(field.type):
-        return {**column, "type_name": "STRUCT", "type_text": "STRUCT"}
-    for matches, name, text in _TYPES:
-        if matches(field.type):
-            return {**column, "type_name": name, "type_text": text}
-    return {**column, "type_name": "STRING", "type_text": "STRING"}
+        return {**column, "type_name": "STRUCT"}
+    return {**column, "type_name": next((name for matches, name, _ in _TYPES if matches(field.type)), "STRING")}
+
+
+def _type_text(arrow: pa.DataType) -> str:
+    if kinds.is_decimal(arrow):
+        return f"DECIMAL({arrow.precision},{arrow.scale})"
+    if kinds.is_struct(arrow):
+        return f"STRUCT<{', '.join(f'{item.name}: {_type_text(item.type)}' for item in arrow)}>"
+    if kinds.is_map(arrow):
+        return f"MAP<{_type_text(arrow.key_type)}, {_type_text(arrow.item_type)}>"
+    if kinds.is_list(arrow) or kinds.is_large_list(arrow):
+        return f"ARRAY<{_type_text(arrow.value_type)}>"
+    if kinds.is_timestamp(arrow) and not arrow.tz:
+        return "TIMESTAMP_NTZ"
+    return next((text for matches, _, text in _TYPES if matches(arrow)), "STRING")
 
 
 def _text(value: Any) -> str | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import TokenType
 
 DIALECT = "databricks"
 # It warns on stderr about statements that it reads as plain commands; here they are refused anyway.
@@ -45,6 +46,26 @@ def prepare(
     return query.sql(dialect=DIALECT)
 
 
+def bind(text: str, parameters: Sequence[Parameter]) -> str:
+    """The text with `:name` replaced by literals and nothing else changed. Raises StatementError for one that has no value."""
+    values = {parameter.name: parameter for parameter in parameters}
+    try:
+        tokens = sqlglot.tokenize(text, DIALECT)
+    except SqlglotError as error:
+        raise StatementError(f"[PARSE_SYNTAX_ERROR] {str(error).splitlines()[0]}") from error
+    pieces, done = [], 0
+    for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
+        if colon.token_type is not TokenType.COLON or name.start != colon.end + 1:
+            continue
+        if name.text not in values:
+            if before is None or before.token_type not in _ENDS_OF_VALUES:  # else it is the path of a JSON value
+                raise StatementError(f"[UNBOUND_SQL_PARAMETER] Found the unbound parameter: {name.text}")
+            continue
+        pieces += [text[done : colon.start], _spark_literal(values[name.text])]
+        done = name.end + 1
+    return "".join([*pieces, text[done:]])
+
+
 def read_only_query(text: str) -> exp.Query:
     """Raises StatementError for anything but exactly one query that neither writes nor commands."""
     try:
@@ -66,16 +87,30 @@ def aggregated(text: str, column: str, aggregation: str) -> str:
     return f"WITH q AS ({text}) SELECT {measure} AS {name} FROM q"
 
 
+_ENDS_OF_VALUES = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.R_PAREN, TokenType.R_BRACKET)
+
+
+def _spark_literal(parameter: Parameter) -> str:
+    if parameter.value is None:
+        return f"CAST(NULL AS {_type_name(parameter)})"
+    escaped = parameter.value.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\u0000")
+    return f"'{escaped}'" if parameter.type.upper() == "STRING" else f"CAST('{escaped}' AS {_type_name(parameter)})"
+
+
+def _type_name(parameter: Parameter) -> str:
+    try:
+        return exp.DataType.build(parameter.type, dialect=DIALECT).sql(DIALECT)
+    except SqlglotError as error:
+        raise StatementError(f"parameter {parameter.name}: unknown type {parameter.type!r}") from error
+
+
 def _literal(marker: exp.Placeholder, values: Mapping[str, Parameter]) -> exp.Expression:
     name = str(marker.this or "?")
     parameter = values.get(name)
     if parameter is None:
         raise StatementError(f"UNBOUND_SQL_PARAMETER: found the unbound parameter {name}")
     value = exp.null() if parameter.value is None else exp.Literal.string(parameter.value)
-    try:
-        return exp.cast(value, exp.DataType.build(parameter.type, dialect=DIALECT))
-    except SqlglotError as error:
-        raise StatementError(f"parameter {name}: unknown type {parameter.type!r}") from error
+    return exp.cast(value, _type_name(parameter), dialect=DIALECT)
 
 
 def _qualify(query: exp.Query, catalog: str | None, schema: str | None) -> None:

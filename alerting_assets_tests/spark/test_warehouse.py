@@ -1,0 +1,70 @@
+"""The warehouse engine over HTTP: the real databricks-sdk, the local workspace's statement endpoint, Spark with Delta behind it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from alerting_assets.lakehouse.as_warehouse import statement_runner
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.spark import LocalSparkLakehouse
+from alerting_assets.lakehouse.sql_engine import SqlLakehouse
+from alerting_assets.lakehouse.warehouse import warehouse_lakehouse
+from alerting_assets.settings import Settings
+from alerting_assets.workspace.client import connect_for_statements
+from alerting_assets.workspace.local.rules import Rules
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.lakehouse.conformance import LakehouseConformance
+
+pytestmark = pytest.mark.integration
+
+SMALL_CHUNKS = Rules(chunk_bytes=200)
+"""So that most results come in several parts."""
+
+
+class TestWarehouseLakehouse(LakehouseConformance):
+    opening = """
+from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.settings import Settings
+engine = open_lakehouse(Settings(lakehouse="warehouse", home=folder, catalog="cat", schema="main"))
+"""
+    writes = 1
+    kills = 2
+    kill_within_seconds = 5.0
+
+    @pytest.fixture(autouse=True, scope="class")
+    def servers(self, request: pytest.FixtureRequest) -> Iterator[None]:
+        """One server a folder, started by the first `open`."""
+        request.cls.running = {}
+        with ExitStack() as stack:
+            request.cls.stack = stack
+            yield
+
+    running: dict[Path, LocalWorkspaceServer]
+    stack: ExitStack
+
+    def open(self, folder: Path) -> Lakehouse:
+        settings = Settings(lakehouse="warehouse", home=folder, catalog="cat", schema="main")
+        if folder not in self.running:
+            spark = self.stack.enter_context(LocalSparkLakehouse(settings.lakehouse_root, "cat", "main"))
+            server = LocalWorkspaceServer(
+                settings.workspace_root,
+                spark.query,
+                port=None,
+                statement_runner=statement_runner(spark),
+                rules=SMALL_CHUNKS,
+            )
+            self.running[folder] = self.stack.enter_context(server)
+        return warehouse_lakehouse(connect_for_statements(settings), settings.warehouse_id, "cat", "main")
+
+    def table_folder(self, folder: Path, table: str) -> Path:
+        return folder / "lakehouse" / "cat" / "main" / table
+
+    def drop(self, engine: Lakehouse, folder: Path, table: str) -> None:
+        assert isinstance(engine, SqlLakehouse)
+        engine._statements.run(f"DROP TABLE cat.main.{table}")
+        shutil.rmtree(self.table_folder(folder, table), ignore_errors=True)
