@@ -247,6 +247,7 @@ def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = 
     try:
         session = SparkSession.builder.remote(url).create()
         session.conf.set("spark.sql.session.timeZone", "UTC")
+        session.conf.set("spark.sql.variable.substitute", "false")
     except (PySparkException, RpcError, ValueError) as error:
         raise LakehouseUnavailable(
             f"the Spark Connect server at {host} (ALERTING_SPARK_REMOTE) does not let us in: {_grpc_reason(error)}; "

@@ -142,6 +142,7 @@ def _configuration() -> dict[str, str]:
         f"spark.sql.catalog.{SESSION_CATALOG}": DELTA_CATALOG,
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # the embedded engine cannot read INT96, the default
+        "spark.sql.variable.substitute": "false",  # ${…} in a text is text, as on a SQL warehouse
         "spark.sql.warehouse.dir": warehouse,
         "spark.sql.shuffle.partitions": "4",  # the default of 200 is for a cluster
         "spark.databricks.delta.snapshotPartitions": "2",  # the same of 50

@@ -18,7 +18,7 @@ from alerting_assets.lakehouse.port import Column, TableName, TableSpec
 REMOVE = "__remove"
 """Column of a merge's source that marks the keys to delete."""
 CHANGE_FEED = "delta.enableChangeDataFeed"
-_PLAIN = re.compile(r"[\w .,:;/|()\[\]{}=<>+*#@!?%&$^~-]*", re.ASCII)
+_PLAIN = re.compile(r"[\w .,:;/|()\[\]{}=<>+*#@!?%&^~-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
