@@ -199,6 +199,12 @@ class LocalSparkLakehouse(SqlLakehouse):
         """Any one statement, as it is. Raises SparkFailure."""
         return self._run(sql)
 
+    @contextmanager
+    def rows_as_view(self, rows: pa.Table) -> Iterator[str]:
+        """The name of a view of `rows`, for the statements of this block."""
+        with self._statements.source(rows) as source:
+            yield source.sql
+
     def define_view(self, view: TableName, sql: str) -> None:
         """Raises SparkFailure, LakehouseError."""
         self._define_view(view, sql)

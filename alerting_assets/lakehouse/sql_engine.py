@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -118,7 +118,7 @@ class SqlLakehouse(Lakehouse):
         name = self._name(table)
         data = conform(name, rows, self._arrow_schema(name))
         if data.num_rows:
-            with self._statements.source(data) as source:
+            with self._source(name, data) as source:
                 sql = sql_text.insert(name, data.column_names, source.sql)
                 self._write(name, lambda: self._run(sql, source.parameters))
         return self._newest_version(name)
@@ -142,7 +142,7 @@ class SqlLakehouse(Lakehouse):
         acts = planned.rows.num_rows and (planned.updated or insert)
         if not acts and not delete_where_not_matched:
             return MergeResult(0, 0, 0)
-        with self._statements.source(planned.rows) as source:
+        with self._source(name, planned.rows) as source:
             sql = sql_text.merge(
                 name,
                 schema,
@@ -167,7 +167,7 @@ class SqlLakehouse(Lakehouse):
         wanted = distinct_keys(name, keys, schema)
         if not wanted.num_rows:
             return 0
-        with self._statements.source(wanted) as source:
+        with self._source(name, wanted) as source:
             sql = sql_text.delete(name, schema, source.sql, wanted.column_names)
             counts = self._write(name, lambda: self._run(sql, source.parameters)).to_pylist()[0]
         return int(counts["num_deleted_rows"])
@@ -318,6 +318,14 @@ class SqlLakehouse(Lakehouse):
                 raise ConcurrentWriteError(
                     f"table {name}: other writers won for {RETRY_SECONDS:.0f} seconds; nothing was written, try again later"
                 ) from failure
+            raise self._table_error(name, failure) from failure
+
+    @contextmanager
+    def _source(self, name: TableName, rows: pa.Table) -> Iterator[Source]:
+        try:
+            with self._statements.source(rows) as source:
+                yield source
+        except SparkFailure as failure:
             raise self._table_error(name, failure) from failure
 
     def _table_error(self, name: TableName, failure: SparkFailure) -> LakehouseError:

@@ -4,8 +4,8 @@ server.py      socket, uvicorn, start and stop, endpoint.json
 app.py         routes put together, behind the gate
 gate.py        what every request passes: Host check, token, faults, journal
 api_alerts.py  /api/2.0/alerts
-api_sql.py     /api/2.0/sql: statements, warehouses; the external links of results
-statement.py   one statement with its state and its result
+api_sql.py     /api/2.0/sql: statements and warehouses
+statement.py, statement_request.py, warehouse.py, external_links.py, sql_result.py   what it is made of
 api_local.py   /api/local: evaluation on demand, faults, journal
 pages.py       the web page
 alert_body.py  what a body of the Alerts v2 API may hold, and update masks
@@ -16,12 +16,14 @@ store.py, journal.py, faults.py   state
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
+
+from alerting_assets.workspace.local.sql_text import Parameter
 
 SqlRunner = Callable[[str], pa.Table]
 """Runs one query and returns all its rows; raises an exception whose text a reader understands. Called from several threads."""
 
-StatementRunner = Callable[[str], pa.Table]
-"""Runs any one statement, DDL and MERGE too, and returns its rows, if it has some; raises as SqlRunner does."""
+StatementRunner = Callable[[str, Sequence[Parameter]], pa.Table]
+"""Runs any one statement, DDL and MERGE too, with its parameters, and returns its rows, if it has some; raises as SqlRunner does."""

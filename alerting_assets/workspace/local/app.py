@@ -32,6 +32,7 @@ def create_app(
     token: str,
     *,
     statement_runner: StatementRunner | None = None,
+    statement_namespace: tuple[str, str] | None = None,
     rules: Rules | None = None,
     clock: Clock = utc_now,
 ) -> ASGIApp:
@@ -39,12 +40,12 @@ def create_app(
     To be served by `server.py`: its HTTP protocol is what lets a response get lost."""
     rules = rules or Rules()
     faults, journal = Faults(), Journal(store)
-    sql = SqlApi(sql_runner, rules, statement_runner)
+    sql = SqlApi(sql_runner, rules, statement_runner, statement_namespace)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        sql.close()
+        await sql.close()
 
     routes = [
         *AlertsApi(store, rules, clock).routes(),

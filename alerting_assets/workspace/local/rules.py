@@ -17,7 +17,8 @@ class Rules:
     refuse_taken_name: answer RESOURCE_ALREADY_EXISTS where the default is to rename to `… (1)`; Databricks does either.
     warehouse_start_seconds: how long a stopped warehouse takes to start; None: it cannot be started.
     chunk_bytes, link_seconds: size of the parts of a result behind external links, and how long such a link works.
-    statement_bytes: the most that a statement may have, its parameters counted in."""
+    statement_bytes: the most that a statement may have, its parameters counted in.
+    statement_seconds: how long a statement that ended, and its result, can be asked for."""
 
     warehouse_ids: frozenset[str] = frozenset({LOCAL_WAREHOUSE_ID})
     destination_ids: frozenset[str] = frozenset()
@@ -28,6 +29,7 @@ class Rules:
     chunk_bytes: int = 16 * 1024 * 1024
     link_seconds: float = 900.0
     statement_bytes: int = 16 * 1024 * 1024
+    statement_seconds: float = 3600.0
 
 
 def utc_now() -> datetime:

@@ -35,8 +35,11 @@ class LocalWorkspaceServer:
     """A context manager: serves in a background thread until it is left, or stopped.
 
     port None takes any free one. token: generated when None.
-    statement_runner: lets statements be more than queries. Raises SettingsError for an address that is not loopback, a port in
-    use, and state that cannot be kept or is in use by another server.
+    statement_runner: lets statements be more than queries. statement_namespace: the catalog and the schema that it is in;
+    statements that ask for others fail.
+
+    Raises SettingsError for an address that is not loopback, a port in use, and state that cannot be kept or is in use by
+    another server.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class LocalWorkspaceServer:
         port: int | None = DEFAULT_PORT,
         token: str | None = None,
         statement_runner: StatementRunner | None = None,
+        statement_namespace: tuple[str, str] | None = None,
         rules: Rules | None = None,
         clock: Clock = utc_now,
     ) -> None:
@@ -67,6 +71,7 @@ class LocalWorkspaceServer:
                 sql_runner,
                 self._endpoint.token,
                 statement_runner=statement_runner,
+                statement_namespace=statement_namespace,
                 rules=rules,
                 clock=clock,
             ),

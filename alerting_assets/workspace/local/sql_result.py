@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+import re
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -20,9 +22,26 @@ class ResultTooLarge(ValueError):
     pass
 
 
-def inline_result(table: pa.Table, row_limit: int | None) -> dict[str, Any]:
-    """manifest and result. Raises ResultTooLarge."""
-    kept = table.slice(0, row_limit) if row_limit is not None else table
+@dataclass(frozen=True)
+class ArrowChunk:
+    """info: as in a manifest. stream: a whole Arrow stream, schema included."""
+
+    info: dict[str, int]
+    stream: bytes
+
+
+@dataclass(frozen=True)
+class Result:
+    """inline: the field `result` of an answer that holds no links. chunks: what lies behind links."""
+
+    manifest: dict[str, Any]
+    inline: dict[str, Any]
+    chunks: tuple[ArrowChunk, ...] = ()
+
+
+def inline_result(table: pa.Table, row_limit: int | None, byte_limit: int | None) -> Result:
+    """Raises ResultTooLarge."""
+    kept = _limited(table, row_limit, byte_limit)
     columns = [[_text(value) for value in column.to_pylist()] for column in kept.columns]
     size = sum(len(value.encode()) for column in columns for value in column if value is not None)
     if size > INLINE_LIMIT:
@@ -32,33 +51,44 @@ def inline_result(table: pa.Table, row_limit: int | None) -> dict[str, Any]:
     rows = [list(row) for row in zip(*columns, strict=True)]
     chunk = {"chunk_index": 0, "row_count": len(rows), "row_offset": 0}
     manifest = _manifest("JSON_ARRAY", kept, [chunk], size, truncated=kept.num_rows < table.num_rows)
-    return {"manifest": manifest, "result": {**chunk, "data_array": rows}}
+    return Result(manifest, {**chunk, "data_array": rows})
 
 
-@dataclass(frozen=True)
-class ArrowChunk:
-    """info: as in a manifest. stream: a whole Arrow stream, schema included."""
-
-    info: dict[str, int]
-    stream: bytes
-
-
-def arrow_result(table: pa.Table, row_limit: int | None, chunk_bytes: int) -> tuple[dict[str, Any], list[ArrowChunk]]:
-    """(manifest, chunks); no chunk where there is no row."""
-    kept = table.slice(0, row_limit) if row_limit is not None else table
-    rows_each = max(1, kept.num_rows * chunk_bytes // max(kept.nbytes, 1))
+def arrow_result(table: pa.Table, row_limit: int | None, byte_limit: int | None, chunk_bytes: int) -> Result:
+    """No chunk where there is no row. chunk_bytes: of data in one chunk, unless it is a single row."""
+    kept = _limited(table, row_limit, byte_limit)
     chunks: list[ArrowChunk] = []
-    for offset in range(0, kept.num_rows, rows_each):
-        part = kept.slice(offset, rows_each)
+    offset = 0
+    for part in _parts(kept, chunk_bytes):
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, kept.schema) as stream:
+        with pa.ipc.new_stream(sink, part.schema) as stream:
             stream.write_table(part)
         data = sink.getvalue().to_pybytes()
         info = {"chunk_index": len(chunks), "row_offset": offset, "row_count": part.num_rows, "byte_count": len(data)}
         chunks.append(ArrowChunk(info, data))
+        offset += part.num_rows
     infos = [chunk.info for chunk in chunks]
     size = sum(len(chunk.stream) for chunk in chunks)
-    return _manifest("ARROW_STREAM", kept, infos, size, truncated=kept.num_rows < table.num_rows), chunks
+    manifest = _manifest("ARROW_STREAM", kept, infos, size, truncated=kept.num_rows < table.num_rows)
+    return Result(manifest, {}, tuple(chunks))
+
+
+def _limited(table: pa.Table, row_limit: int | None, byte_limit: int | None) -> pa.Table:
+    kept = table if row_limit is None else table.slice(0, row_limit)
+    return kept if byte_limit is None else kept.slice(0, _rows_within(kept, byte_limit))
+
+
+def _parts(table: pa.Table, most_bytes: int) -> Iterator[pa.Table]:
+    rest = table
+    while rest.num_rows:
+        rows = max(1, _rows_within(rest, most_bytes))
+        yield rest.slice(0, rows)
+        rest = rest.slice(rows)
+
+
+def _rows_within(table: pa.Table, most_bytes: int) -> int:
+    """How many of the first rows have no more than so many bytes."""
+    return bisect_right(range(1, table.num_rows + 1), most_bytes, key=lambda rows: table.slice(0, rows).nbytes)
 
 
 def _manifest(
@@ -114,7 +144,7 @@ def _type_text(arrow: pa.DataType) -> str:
     if kinds.is_decimal(arrow):
         return f"DECIMAL({arrow.precision},{arrow.scale})"
     if kinds.is_struct(arrow):
-        return f"STRUCT<{', '.join(f'{item.name}: {_type_text(item.type)}' for item in arrow)}>"
+        return f"STRUCT<{', '.join(f'{_quoted(item.name)}: {_type_text(item.type)}' for item in arrow)}>"
     if kinds.is_map(arrow):
         return f"MAP<{_type_text(arrow.key_type)}, {_type_text(arrow.item_type)}>"
     if kinds.is_list(arrow) or kinds.is_large_list(arrow):
@@ -122,6 +152,11 @@ def _type_text(arrow: pa.DataType) -> str:
     if kinds.is_timestamp(arrow) and not arrow.tz:
         return "TIMESTAMP_NTZ"
     return next((text for matches, _, text in _TYPES if matches(arrow)), "STRING")
+
+
+def _quoted(name: str) -> str:
+    plain = re.fullmatch(r"(?!\d+$)\w+", name, re.ASCII)
+    return name if plain else f"`{name.replace('`', '``')}`"
 
 
 def _text(value: Any) -> str | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.databricks import Databricks
 from sqlglot.errors import SqlglotError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 DIALECT = "databricks"
 # It warns on stderr about statements that it reads as plain commands; here they are refused anyway.
@@ -46,24 +48,33 @@ def prepare(
     return query.sql(dialect=DIALECT)
 
 
-def bind(text: str, parameters: Sequence[Parameter]) -> str:
-    """The text with `:name` replaced by literals and nothing else changed. Raises StatementError for one that has no value."""
-    values = {parameter.name: parameter for parameter in parameters}
+def bind(text: str, values: Mapping[str, str]) -> str:
+    """The text with each `:name` replaced by what stands for it, and nothing else changed; in time linear in their lengths.
+
+    values: SQL by name. Not touched: strings, comments, quoted names, `::`, and the path of a JSON value, which touches what it
+    follows (`a:b`). A text that cannot be read stays as it is, for the engine to say what is wrong with it.
+    Raises StatementError for a marker that has no value."""
     try:
-        tokens = sqlglot.tokenize(text, DIALECT)
-    except SqlglotError as error:
-        raise StatementError(f"[PARSE_SYNTAX_ERROR] {str(error).splitlines()[0]}") from error
-    pieces, done = [], 0
-    for before, colon, name in zip([None, *tokens], tokens, tokens[1:], strict=False):
-        if colon.token_type is not TokenType.COLON or name.start != colon.end + 1:
-            continue
-        if name.text not in values:
-            if before is None or before.token_type not in _ENDS_OF_VALUES:  # else it is the path of a JSON value
+        tokens = _Tokenizer(dialect=DIALECT).tokenize(text)
+    except SqlglotError:
+        return text
+    pieces, done, before = [], 0, None
+    for colon, name in pairwise(tokens):
+        if _is_marker(before, colon, name):
+            if name.text not in values:
                 raise StatementError(f"[UNBOUND_SQL_PARAMETER] Found the unbound parameter: {name.text}")
-            continue
-        pieces += [text[done : colon.start], _spark_literal(values[name.text])]
-        done = name.end + 1
+            pieces += [text[done : colon.start], values[name.text]]
+            done = name.end + 1
+        before = colon
     return "".join([*pieces, text[done:]])
+
+
+def spark_literal(parameter: Parameter) -> str:
+    """Raises StatementError for an unknown type."""
+    if parameter.value is None:
+        return f"CAST(NULL AS {_type_name(parameter)})"
+    escaped = parameter.value.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\u0000")
+    return f"'{escaped}'" if parameter.type.upper() == "STRING" else f"CAST('{escaped}' AS {_type_name(parameter)})"
 
 
 def read_only_query(text: str) -> exp.Query:
@@ -87,14 +98,22 @@ def aggregated(text: str, column: str, aggregation: str) -> str:
     return f"WITH q AS ({text}) SELECT {measure} AS {name} FROM q"
 
 
-_ENDS_OF_VALUES = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.R_PAREN, TokenType.R_BRACKET)
+class _Tokenizer(Databricks.Tokenizer):
+    """With the strings that metric views and SQL functions are written in, which sqlglot does not know here."""
+
+    RAW_STRINGS = [*Databricks.Tokenizer.RAW_STRINGS, ("$$", "$$")]  # noqa: RUF012  sqlglot's own way
 
 
-def _spark_literal(parameter: Parameter) -> str:
-    if parameter.value is None:
-        return f"CAST(NULL AS {_type_name(parameter)})"
-    escaped = parameter.value.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\u0000")
-    return f"'{escaped}'" if parameter.type.upper() == "STRING" else f"CAST('{escaped}' AS {_type_name(parameter)})"
+_ENDS_OF_VALUES = (TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.R_PAREN, TokenType.R_BRACKET)
+
+
+def _is_marker(before: Token | None, colon: Token, name: Token) -> bool:
+    if colon.token_type is not TokenType.COLON or name.start != colon.end + 1:
+        return False
+    if name.token_type is not TokenType.IDENTIFIER and not name.text.isidentifier():
+        return False
+    ends_value = before is not None and before.token_type in _ENDS_OF_VALUES and before.end + 1 == colon.start
+    return not ends_value
 
 
 def _type_name(parameter: Parameter) -> str:

@@ -2,48 +2,57 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from alerting_assets.workspace.local.sql_result import ArrowChunk
-
-ENDED = ("SUCCEEDED", "FAILED", "CANCELED", "CLOSED")
+from alerting_assets.workspace.local.sql_result import Result
 
 
 @dataclass
 class Statement:
-    """answer: everything but the id and the links. A statement that ended does not change any more.
-    chunks: of a result that is fetched over external links."""
+    """For the event loop only. A statement that ended does not change any more.
+
+    result: of one that succeeded. error: of one that failed. ended_at: seconds of the monotonic clock."""
 
     id: str
+    warehouse_id: str
     state: str = "PENDING"
-    answer: dict[str, Any] = field(default_factory=dict)
-    chunks: list[ArrowChunk] = field(default_factory=list)
+    result: Result | None = None
+    error: dict[str, str] | None = None
+    ended_at: float | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def has_ended(self) -> bool:
-        return self.state in ENDED
+        return self.ended.is_set()
 
     def start(self) -> None:
         if not self.has_ended:
             self.state = "RUNNING"
 
-    def succeed(self, chunks: list[ArrowChunk] | None = None, **answer: Any) -> None:
+    def succeed(self, result: Result) -> None:
         if not self.has_ended:
-            self.chunks = chunks or []
-            self.state, self.answer = "SUCCEEDED", answer
+            self.result = result
+            self._end("SUCCEEDED")
 
     def fail(self, code: str, message: str) -> None:
+        """code: of the SDK's ServiceErrorCode."""
         if not self.has_ended:
-            self.state, self.answer = "FAILED", {"error": {"error_code": code, "message": message}}
+            self.error = {"error_code": code, "message": message}
+            self._end("FAILED")
 
     def cancel(self) -> None:
         if not self.has_ended:
-            self.state, self.answer = "CANCELED", {}
+            self._end("CANCELED")
 
     def body(self) -> dict[str, Any]:
-        status: dict[str, Any] = {"state": self.state}
-        rest = dict(self.answer)
-        if "error" in rest:
-            status["error"] = rest.pop("error")
-        return {"statement_id": self.id, "status": status, **rest}
+        """Without the links of its result."""
+        status: dict[str, Any] = {"state": self.state, **({"error": self.error} if self.error else {})}
+        answer = {"manifest": self.result.manifest, "result": self.result.inline} if self.result else {}
+        return {"statement_id": self.id, "status": status, **answer}
+
+    def _end(self, state: str) -> None:
+        self.state, self.ended_at = state, time.monotonic()
+        self.ended.set()
