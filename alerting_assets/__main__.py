@@ -28,9 +28,15 @@ def main() -> int:
     try:
         settings = Settings.from_environment()
         prepare_dagster_home(settings)
-        with _step("demo lakehouse"), lakehouse(settings) as tables, progress("generate") as advance:
-            build_demo(tables, now=datetime.now(UTC), on_progress=advance)
-            demo_end = demo_ends_at(tables)
+        demo_end = None
+        if settings.has_own_lakehouse:
+            with _step("demo lakehouse"), lakehouse(settings) as tables, progress("generate") as advance:
+                build_demo(tables, now=datetime.now(UTC), on_progress=advance)
+                demo_end = demo_ends_at(tables)
+        else:
+            console.print(
+                "The demo is not built in a shared metastore; `alerting demo refresh` builds it in your schema."
+            )
         with (
             running_workspace(settings) as address,
             _step("configurations → validated queries → deployed alerts → history"),

@@ -38,6 +38,11 @@ class Settings:
     request_burst: int = 100  # ALERTING_REQUEST_BURST
 
     @property
+    def has_own_lakehouse(self) -> bool:
+        """Whether the tables lie in folders of this home, rather than in a metastore that others use, too."""
+        return self.lakehouse == "embedded" or (self.lakehouse == "spark" and not self.spark_remote)
+
+    @property
     def lakehouse_root(self) -> Path:
         return self.home / "lakehouse"
 

@@ -42,6 +42,7 @@ def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
 
     With ALERTING_LAKEHOUSE=spark its SQL warehouse takes any statement, for ALERTING_LAKEHOUSE=warehouse in another process."""
     chosen = settings()
+    _need_own_engine(chosen)
     with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
         if as_json:
             print_json({"address": server.address})
@@ -146,27 +147,39 @@ def running_workspace(chosen: Settings, port: int | None = None) -> Iterator[str
     if address := running_address(chosen.workspace_root):
         yield address
         return
+    _need_own_engine(chosen)
     if port is None:
         port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else 0
     with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
         yield server.address
 
 
-def _server(chosen: Settings, tables: Lakehouse, port: int) -> LocalWorkspaceServer:
+def _need_own_engine(chosen: Settings) -> None:
+    """The local workspace runs queries by the lakehouse: one that asks a workspace would ask itself."""
     if chosen.lakehouse == "warehouse":
         raise SettingsError(
             "ALERTING_LAKEHOUSE=warehouse needs a workspace that runs already; set ALERTING_WORKSPACE=databricks, or start one here "
             "with `ALERTING_LAKEHOUSE=spark alerting workspace serve`"
         )
+
+
+def _server(chosen: Settings, tables: Lakehouse, port: int) -> LocalWorkspaceServer:
     rules = Rules(warehouse_ids=frozenset({LOCAL_WAREHOUSE_ID, chosen.warehouse_id}))
     runner = None
-    if chosen.lakehouse == "spark" and not chosen.spark_remote:
+    if chosen.lakehouse == "spark" and chosen.has_own_lakehouse:
         from alerting_assets.lakehouse.as_warehouse import statement_runner
         from alerting_assets.lakehouse.spark import LocalSparkLakehouse
 
         assert isinstance(tables, LocalSparkLakehouse)
         runner = statement_runner(tables)
-    return LocalWorkspaceServer(chosen.workspace_root, tables.query, port=port, statement_runner=runner, rules=rules)
+    return LocalWorkspaceServer(
+        chosen.workspace_root,
+        tables.query,
+        port=port,
+        statement_runner=runner,
+        statement_namespace=tables.namespace,
+        rules=rules,
+    )
 
 
 def _is_free(port: int) -> bool:

@@ -248,12 +248,15 @@ def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = 
     from grpc import RpcError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
 
     host = urlsplit(url).netloc
     try:
         session = SparkSession.builder.remote(url).create()
+        session.client.set_retry_policies([])  # a server that is not there is no matter of waiting for ten minutes
         session.conf.set("spark.sql.session.timeZone", "UTC")
         session.conf.set("spark.sql.variable.substitute", "false")
+        session.client.set_retry_policies([DefaultPolicy(max_retries=5)])  # about 15 s
     except (PySparkException, RpcError, ValueError) as error:
         raise LakehouseUnavailable(
             f"the Spark Connect server at {host} (ALERTING_SPARK_REMOTE) does not let us in: {_grpc_reason(error)}; "

@@ -209,7 +209,7 @@ class WarehouseStatements(Statements):
         if tables:
             return pa.concat_tables(tables)
         columns = (manifest.schema.columns if manifest and manifest.schema else None) or []
-        fields = [pa.field(item.name or "", arrow_type((item.type_text or "string").lower())) for item in columns]
+        fields = [pa.field(item.name or "", arrow_type(item.type_text or "string")) for item in columns]
         return pa.schema(fields).empty_table()
 
     def _chunk(self, statement_id: str, index: int, link: str | None) -> pa.Table:

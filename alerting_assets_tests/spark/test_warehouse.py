@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from alerting_assets.lakehouse.as_warehouse import statement_runner
-from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.port import Lakehouse, MergeResult
 from alerting_assets.lakehouse.spark import LocalSparkLakehouse
 from alerting_assets.lakehouse.sql_engine import SqlLakehouse
 from alerting_assets.lakehouse.warehouse import warehouse_lakehouse
@@ -18,12 +18,32 @@ from alerting_assets.settings import Settings
 from alerting_assets.workspace.client import connect_for_statements
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
-from alerting_assets_tests.lakehouse.conformance import LakehouseConformance
+from alerting_assets_tests.lakehouse.conformance import FULL, THINGS, LakehouseConformance, things
 
 pytestmark = pytest.mark.integration
 
 SMALL_CHUNKS = Rules(chunk_bytes=200)
 """So that most results come in several parts."""
+
+
+@contextmanager
+def started_warehouse(
+    home: Path, catalog: str, schema: str, rules: Rules | None = None
+) -> Iterator[LocalWorkspaceServer]:
+    """A local workspace with Spark behind its warehouse."""
+    settings = Settings(home=home)
+    with (
+        LocalSparkLakehouse(settings.lakehouse_root, catalog, schema) as spark,
+        LocalWorkspaceServer(
+            settings.workspace_root,
+            spark.query,
+            port=None,
+            statement_runner=statement_runner(spark),
+            statement_namespace=spark.namespace,
+            rules=rules,
+        ) as server,
+    ):
+        yield server
 
 
 class TestWarehouseLakehouse(LakehouseConformance):
@@ -50,15 +70,8 @@ engine = open_lakehouse(Settings(lakehouse="warehouse", home=folder, catalog="ca
     def open(self, folder: Path) -> Lakehouse:
         settings = Settings(lakehouse="warehouse", home=folder, catalog="cat", schema="main")
         if folder not in self.running:
-            spark = self.stack.enter_context(LocalSparkLakehouse(settings.lakehouse_root, "cat", "main"))
-            server = LocalWorkspaceServer(
-                settings.workspace_root,
-                spark.query,
-                port=None,
-                statement_runner=statement_runner(spark),
-                rules=SMALL_CHUNKS,
-            )
-            self.running[folder] = self.stack.enter_context(server)
+            server = self.stack.enter_context(started_warehouse(folder, "cat", "main", SMALL_CHUNKS))
+            self.running[folder] = server
         return warehouse_lakehouse(connect_for_statements(settings), settings.warehouse_id, "cat", "main")
 
     def table_folder(self, folder: Path, table: str) -> Path:
@@ -68,3 +81,15 @@ engine = open_lakehouse(Settings(lakehouse="warehouse", home=folder, catalog="ca
         assert isinstance(engine, SqlLakehouse)
         engine._statements.run(f"DROP TABLE cat.main.{table}")
         shutil.rmtree(self.table_folder(folder, table), ignore_errors=True)
+
+    def test_rows_too_large_for_one_statement_are_one_commit_and_leave_nothing_behind(self, tmp_path: Path) -> None:
+        self.open(tmp_path).close()
+        settings = Settings(lakehouse="warehouse", home=tmp_path)
+        transport = connect_for_statements(settings)
+        with warehouse_lakehouse(transport, "local", "cat", "main", parameter_bytes=2_000) as engine:
+            engine.create_table(THINGS)
+            rows = things(*({**FULL, "id": f"{number:03}"} for number in range(30)))
+            assert engine.append("things", rows) == 1
+            assert engine.merge("things", rows, on=THINGS.key) == MergeResult(0, 0, 0)
+            assert engine.read("things").sort_by("id").to_pylist() == rows.to_pylist()
+            assert [name.table for name in engine.tables()] == ["things"]
