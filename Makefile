@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: setup run dev test test-ui bench lint lock clean
+.PHONY: setup run dev test test-spark test-ui bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## the targets
@@ -25,6 +25,10 @@ dev: setup  ## local workspace + Dagster UI + daemon; Ctrl-C stops them
 
 test: setup  ## every test that needs Python only
 	$(BIN)/python -m pytest
+
+test-spark: setup  ## the tests on Spark + Delta; need Java 17 and, the first time, Maven Central
+	$(BIN)/python -m pytest alerting_assets_tests/spark -m integration --timeout=600
+	@$(BIN)/python -m alerting_assets_tests.lakehouse.count_conformance
 
 test-ui: setup  ## the UI tests; need an installed chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock playwright==1.65.2

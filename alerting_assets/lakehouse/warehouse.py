@@ -51,9 +51,9 @@ STATEMENT_BYTES = 16 * 1024 * 1024
 """What a query text may have at most, as documented. Nothing is said of parameters: we count them in."""
 PARAMETER_BYTES = 8 * 1024 * 1024
 """Of rows in one statement. JSON in JSON grows by a third on its way, so this stays below the limit of a text, too."""
-WAIT = "10s"
-"""How long the service holds back its first answer while the statement runs."""
-POLL_SECONDS = (0.2, 5.0)
+WAIT = "0s"
+"""How long the service may hold back its first answer: not at all, for a statement without an id cannot be canceled."""
+POLL_SECONDS = (0.05, 5.0)
 QUERY_SECONDS = 600.0
 START_SECONDS = 900.0
 """How long a warehouse may take to start."""
