@@ -25,10 +25,13 @@ class Previous:
 
 def previous_evaluations(lakehouse: Lakehouse) -> dict[str, Previous]:
     """Of every alert that was ever evaluated, by alert_id; one query for all."""
-    catalog, schema = lakehouse.namespace
+    rows = lakehouse.query(previous_evaluations_sql(*lakehouse.namespace)).to_pylist()
+    return {row["alert_id"]: Previous(row["status"], row["evaluated_at"], row["opened_at"]) for row in rows}
+
+
+def previous_evaluations_sql(catalog: str, schema: str) -> str:
     table = f"`{catalog}`.`{schema}`.`{ALERT_HISTORY.name}`"
-    rows = lakehouse.query(
-        f"""
+    return f"""
         SELECT history.alert_id,
                max_by(history.evaluation_status, history.evaluated_at) AS status,
                MAX(history.evaluated_at) AS evaluated_at,
@@ -41,8 +44,6 @@ def previous_evaluations(lakehouse: Lakehouse) -> dict[str, Previous]:
         ) AS recovery ON recovery.alert_id = history.alert_id
         GROUP BY history.alert_id
         """
-    ).to_pylist()
-    return {row["alert_id"]: Previous(row["status"], row["evaluated_at"], row["opened_at"]) for row in rows}
 
 
 def append_rows(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> None:
