@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from alerting_assets_tests.integration.test_main_job import figures, run
 from alerting_assets_tests.spark.test_warehouse import started_warehouse
 
 pytestmark = pytest.mark.integration
@@ -98,8 +99,6 @@ alerts:
     )
     with started_warehouse(tmp_path / "server", "health_monitor", "gold") as server:
         environment = {
-            **os.environ,
-            "ALERTING_HOME": str(tmp_path / "home"),
             "ALERTING_DEFINITIONS": str(definitions),
             "ALERTING_LAKEHOUSE": "warehouse",
             "ALERTING_WORKSPACE": "databricks",
@@ -108,14 +107,33 @@ alerts:
             "DATABRICKS_WAREHOUSE_ID": "local",
         }
         for created, unchanged in ((1, 0), (0, 1)):
-            command = [sys.executable, "-m", "alerting_assets"]
-            ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+            ended = run(tmp_path / "home", **environment)
             assert ended.returncode == 0, ended.stdout + ended.stderr
-            figures = dict(
-                [cell.strip() for cell in line.strip("│ ").split("│")]
-                for line in ended.stdout.splitlines()
-                if line.count("│") == 3
-            )
-            assert (figures["created"], figures["unchanged"]) == (str(created), str(unchanged))
-            assert figures["triggered"] == "1"
+            found = figures(ended.stdout)
+            assert (found["created"], found["unchanged"], found["triggered"]) == (created, unchanged, 1)
             assert "not built in a shared metastore" in ended.stdout
+
+
+def test_the_main_job_has_the_same_summary_on_spark_and_then_embedded_finds_nothing_to_do(tmp_path: Path) -> None:
+    on_spark = run(tmp_path, ALERTING_LAKEHOUSE="spark")
+    assert on_spark.returncode == 0, on_spark.stdout + on_spark.stderr
+    embedded = run(tmp_path)
+    assert embedded.returncode == 0, embedded.stdout + embedded.stderr
+    deployed = {"created": 15, "unchanged": 0, "write requests to the workspace": 15}
+    assert figures(on_spark.stdout) == figures(embedded.stdout) | deployed
+    assert figures(embedded.stdout) == {
+        "configured": 17,
+        "valid": 15,
+        "quarantined": 2,
+        "created": 0,
+        "updated": 0,
+        "unchanged": 15,
+        "deleted": 0,
+        "failed": 0,
+        "write requests to the workspace": 0,
+        "evaluated": 15,
+        "triggered": 4,
+    }
+    for reason in ("fact_invoices does not exist (line 2,", "duration_second does not exist (line 3,"):
+        assert reason in on_spark.stdout
+        assert reason in embedded.stdout
