@@ -6,7 +6,7 @@ Contract, the same for every engine:
 2. A write is one Delta commit or nothing. Concurrent writers retry with jitter; `ConcurrentWriteError` only when the retries run out.
 3. `merge` touches a matched row only where an updated column really differs (`IS DISTINCT FROM`), and makes no commit
    when no row is inserted or changed. So a write-back of unchanged data leaves no trace in the change feed.
-4. Values only ever travel as Arrow data, never inside SQL text.
+4. Rows travel as Arrow data, or as parameters of a statement, never inside SQL text.
 5. `describe` executes nothing. `query` runs exactly one query; callers prove first that the text is one (validation/).
 6. Errors are the `LakehouseError` tree; no exception of a library underneath gets out.
 """
@@ -95,7 +95,7 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def append(self, table: str | TableName, rows: pa.Table) -> int:
-        """One commit; returns its version. Columns left out are NULL. No rows: no commit, the current version."""
+        """One commit; returns the table's version after it. Columns left out are NULL. No rows: no commit."""
 
     @abstractmethod
     def merge(
@@ -131,7 +131,7 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
-        """A whole (small) table, without the SQL engine."""
+        """A whole (small) table."""
 
     @abstractmethod
     def query(self, sql: str) -> pa.Table:
@@ -147,7 +147,7 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def tables(self) -> tuple[TableName, ...]:
-        """Every registered table and view, freshly listed."""
+        """Tables and views, freshly listed: every one in the folders, or those of our own schema in a metastore."""
 
     @abstractmethod
     def create_view(self, name: str, sql: str) -> None:

@@ -7,7 +7,7 @@ import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +15,21 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind
+from alerting_assets.errors import (
+    ConcurrentWriteError,
+    LakehouseError,
+    LakehouseUnavailable,
+    QueryError,
+    QueryErrorKind,
+)
 from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import TableName, TableSpec
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
 from alerting_assets.lakehouse.spark_errors import SparkFailure, plain
-from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statements
+from alerting_assets.lakehouse.sql_engine import RETRY_SECONDS, Source, SqlLakehouse, Statements
 from alerting_assets.lakehouse.views import ViewStore
 
 if TYPE_CHECKING:
@@ -70,14 +76,14 @@ class SparkStatements(Statements):
     ) -> pa.Table:
         """Open-source Spark with Delta's parser binds no parameters; `source` needs none."""
         assert not parameters
-        with self._translated(), self._interruptible():
+        with self.translated(), self._interruptible():
             return self.session.sql(sql).toArrow()
 
     @contextmanager
     def source(self, rows: pa.Table) -> Iterator[Source]:
         name = f"alerting_rows_{uuid.uuid4().hex}"
         with self._frame(rows) as frame:
-            with self._translated():
+            with self.translated():
                 frame.createOrReplaceTempView(name)
             try:
                 yield Source(name)
@@ -90,7 +96,7 @@ class SparkStatements(Statements):
 
     @contextmanager
     def _frame(self, rows: pa.Table) -> Iterator[DataFrame]:
-        with self._translated():
+        with self.translated():
             frame = self.session.createDataFrame(rows)
         yield frame
 
@@ -123,7 +129,8 @@ class SparkStatements(Statements):
                 self.session.removeTag(tag)
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def translated(self) -> Iterator[None]:
+        """What the session raises in this block, as SparkFailure or LakehouseUnavailable."""
         from grpc import RpcError
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
@@ -150,7 +157,7 @@ class LocalSparkStatements(SparkStatements):
         with tempfile.TemporaryDirectory(prefix="alerting-rows-") as folder:
             file = f"{folder}/rows.parquet"
             pq.write_table(rows, file)
-            with self._translated():
+            with self.translated():
                 frame = self.session.read.parquet(file)
             yield frame
 
@@ -177,14 +184,14 @@ class LocalSparkLakehouse(SqlLakehouse):
             ),
             close=lambda: None,  # the JVM serves the whole process
         )
-        super().__init__(LocalSparkStatements(connection, query_seconds), catalog, schema, sql_text.OPEN_SOURCE)
+        self._spark = LocalSparkStatements(connection, query_seconds)
+        super().__init__(self._spark, catalog, schema, sql_text.OPEN_SOURCE)
         self._lock = threading.RLock()
         self._catalog = SessionCatalog(session, self._store.root, self._store, self._views, unusable=self._unusable)
         folder = self._store.root / catalog / schema
         self._run(sql_text.create_schema(TableName(catalog, schema, ""), str(folder)))
         self._run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
-        with self._lock:
-            self._catalog.refresh()
+        self._refresh()
 
     def create_table(self, spec: TableSpec) -> None:
         super().create_table(spec)
@@ -211,7 +218,7 @@ class LocalSparkLakehouse(SqlLakehouse):
 
     def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: bool) -> pa.Table:
         if hasattr(self, "_catalog"):
-            with self._lock:
+            with self._lock, self._spark.translated():
                 self._catalog.refresh_views()
         return super()._run(sql, parameters, **how)
 
@@ -222,17 +229,27 @@ class LocalSparkLakehouse(SqlLakehouse):
         self._store.path(view)  # refuses names that no file can have
         if view in self._store.tables():
             raise LakehouseError(f"view {view} cannot be created: there is a table of this name")
-        with self._lock:
+        with self._lock, self._spark.translated():
             self._catalog.define_view(view, sql)
             self._views.write(view, sql)
 
-    def _writing(self, name: TableName) -> AbstractContextManager[object]:
+    @contextmanager
+    def _writing(self, name: TableName) -> Iterator[None]:
         folder = self._store.root / "_locks"
         make_folder(folder)
-        return FileLock(folder / f"{name}.lock")
+        try:
+            lock = FileLock(folder / f"{name}.lock", timeout=RETRY_SECONDS).acquire()
+        except Timeout as error:
+            raise ConcurrentWriteError(
+                f"table {name}: other writers held it for {RETRY_SECONDS:.0f} seconds; nothing was written, try again later"
+            ) from error
+        except OSError as error:
+            raise LakehouseUnavailable(f"{folder} cannot be written ({error.strerror}); make it writable") from error
+        with lock:
+            yield
 
     def _refresh(self) -> bool:
-        with self._lock:
+        with self._lock, self._spark.translated():
             generation = self._catalog.generation
             self._catalog.refresh()
             return self._catalog.generation != generation

@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 """Fits the pinned pyspark 4.2."""
-JAVA = "17"
+JAVA_VERSION = "17"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 SESSION_CATALOG = "spark_catalog"
+LONGEST_LOG = 5_000_000
+"""Bytes after which the log is begun anew."""
 
 _lock = threading.Lock()
 _context: SparkContext | None = None
 _log_file: Path | None = None
-
-log = logging.getLogger(__name__)
 
 
 def open_session(log_file: Path, catalog: str) -> SparkSession:
@@ -92,7 +92,7 @@ def _start(log_file: Path) -> SparkContext:
     if not (shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")):
         where = f"JAVA_HOME={home} holds no bin/java" if home else "there is no java on the PATH"
         raise LakehouseUnavailable(
-            f"ALERTING_LAKEHOUSE=spark needs Java {JAVA} or newer, and {where}; install it (a JDK or JRE), "
+            f"ALERTING_LAKEHOUSE=spark needs Java {JAVA_VERSION} or newer, and {where}; install it (a JDK or JRE), "
             "or set ALERTING_SPARK_REMOTE to a Spark Connect server, or use ALERTING_LAKEHOUSE=embedded, which needs no Java"
         )
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)  # it prints every error that we translate
@@ -101,7 +101,9 @@ def _start(log_file: Path) -> SparkContext:
         configuration.set(name, value)
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
-        with log_file.open("w", encoding="utf-8") as output:
+        is_long = log_file.exists() and log_file.stat().st_size > LONGEST_LOG
+        with log_file.open("w" if is_long else "a", encoding="utf-8") as output:
+            said_before = output.tell()
             gateway = launch_gateway(configuration, {"stdout": output, "stderr": output})
         with _without_remote_mode():
             return SparkContext(gateway=gateway, conf=configuration)
@@ -110,7 +112,7 @@ def _start(log_file: Path) -> SparkContext:
             f"{log_file}, the log of Spark's JVM, cannot be written ({error.strerror})"
         ) from error
     except PySparkRuntimeError as error:
-        raise LakehouseUnavailable(_why_not(log_file)) from error
+        raise LakehouseUnavailable(_why_not(log_file, said_before)) from error
 
 
 @contextmanager
@@ -157,7 +159,7 @@ _REASONS = (
     ),
     (
         re.compile(r"UnsupportedClassVersionError|Unsupported major\.minor|requires Java"),
-        f"Java is too old: Spark 4 needs Java {JAVA} or newer; install it and set JAVA_HOME",
+        f"Java is too old: Spark 4 needs Java {JAVA_VERSION} or newer; install it and set JAVA_HOME",
     ),
     (
         re.compile(r"OutOfMemory|Cannot allocate memory|insufficient memory"),
@@ -166,8 +168,9 @@ _REASONS = (
 )
 
 
-def _why_not(log_file: Path) -> str:
-    text = log_file.read_text(encoding="utf-8", errors="replace")
+def _why_not(log_file: Path, said_before: int) -> str:
+    """said_before: bytes of other processes' starts, perhaps of a JVM that runs."""
+    text = log_file.read_bytes()[said_before:].decode(errors="replace")
     for pattern, message in _REASONS:
         if pattern.search(text):
             return f"{message}. What Spark said is in {log_file}"

@@ -27,7 +27,7 @@ def run(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**kept, "ALERTING_HOME": str(home), **environment},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
 
 
