@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,20 @@ engine = EmbeddedLakehouse(folder / "a folder", "cat", "main")
             engine.create_view("odd", "SELECT id AS `odd name` FROM things")
         assert caught.value.kind is QueryErrorKind.UNSUPPORTED
         assert [name.table for name in engine.tables()] == ["things"]
+
+
+def test_nothing_of_a_jvm_is_touched(tmp_path: Path) -> None:
+    script = """
+import pathlib, sys
+from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.lakehouse.tables import create_tables
+from alerting_assets.settings import Settings
+with open_lakehouse(Settings(home=pathlib.Path(sys.argv[1]))) as engine:
+    create_tables(engine)
+    assert "pyspark" not in sys.modules  # until the first query
+    engine.query("SELECT 1 AS one")
+assert "alerting_assets.lakehouse.spark_jvm" not in sys.modules
+"""
+    environment = {"PATH": "/nowhere", "JAVA_HOME": "/nowhere"}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    subprocess.run(command, env=environment, timeout=120, check=True)
