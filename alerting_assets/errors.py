@@ -64,6 +64,14 @@ class DefinitionError(AlertingError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class TemplateError(AlertingError):
+    """parameter: None where it is about the template itself."""
+
+    def __init__(self, template_id: str, parameter: str | None, message: str) -> None:
+        self.template_id, self.parameter, self.message = template_id, parameter, message
+        super().__init__(f"template {template_id}: {f'parameter {parameter}: ' if parameter else ''}{message}")
+
+
 class CompileError(AlertingError):
     def __init__(self, alert_id: str, field: str, message: str) -> None:
         self.alert_id, self.field, self.message = alert_id, field, message

@@ -10,25 +10,29 @@ from typing import Any
 
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.alerts.operators import EmptyResultState, Operator, Severity
+from alerting_assets.alerts.thresholds import Condition
 
 Threshold = float | str | bool | None
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where alerts are compiled for. parent_path: workspace folder, None for the deploying principal's home."""
+    """Where alerts are compiled for. parent_path: workspace folder, None for the deploying principal's home.
+    history_is_readable: whether deployed queries find our alert_history; an embedded lakehouse is out of Databricks' sight."""
 
     catalog: str
     schema: str
     environment: str
     warehouse_id: str
     parent_path: str | None = None
+    history_is_readable: bool = True
 
 
 @dataclass(frozen=True)
 class CompiledAlert:
-    """sql: one query without the marker, at most one row. value_column: the column of it that is compared.
-    threshold: None for operators that take none. source_sql: the user's own query with placeholders resolved and nothing else
+    """sql: one query without the marker, at most one row. value_column: the column of it that is compared, by `operator` with
+    `threshold` (None for operators that take none): what the API is told. condition: what the configuration says; where the API
+    has no such condition, the alert `is_gated`. source_sql: the user's own query with placeholders resolved and nothing else
     changed, for validation's messages. channels: e-mail addresses and destination ids."""
 
     alert_id: str
@@ -39,6 +43,7 @@ class CompiledAlert:
     value_column: str
     operator: Operator
     threshold: Threshold
+    condition: Condition
     empty_result_state: EmptyResultState
     schedule_cron: str
     schedule_timezone: str
@@ -49,6 +54,10 @@ class CompiledAlert:
     custom_summary: str | None
     custom_description: str | None
     target: Target
+
+    @property
+    def is_gated(self) -> bool:
+        return not self.condition.is_native
 
     @cached_property
     def compiled_hash(self) -> str:

@@ -8,8 +8,10 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from alerting_assets.alerts import gated
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.configuration import AlertConfiguration, channel_problem
+from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.query_text import (
     DIALECT,
     Identifier,
@@ -35,15 +37,18 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         )
     except QueryTextError as error:
         raise CompileError(configuration.alert_id, "alert_query_template", str(error)) from None
+    condition = configuration.condition
+    _check_gate(configuration, target)
     return CompiledAlert(
         alert_id=configuration.alert_id,
         severity=configuration.severity,
         display_name=f"[{configuration.severity}] {configuration.alert_name}"[:MAX_DISPLAY_NAME],
-        sql=_deployed_sql(configuration, source_sql),
+        sql=_deployed_sql(configuration, source_sql, target),
         source_sql=source_sql,
         value_column=configuration.aggregation_column,
-        operator=configuration.operator,
-        threshold=configuration.threshold,
+        operator=condition.operator if condition.is_native else Operator.IS_NOT_NULL,
+        threshold=condition.threshold if condition.is_native else None,
+        condition=condition,
         empty_result_state=configuration.empty_result_state,
         schedule_cron=configuration.schedule_cron,
         schedule_timezone=configuration.schedule_timezone,
@@ -62,6 +67,8 @@ def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Iden
         "catalog": Identifier(target.catalog),
         "gold_schema": Identifier(target.schema),
     }
+    if configuration.template_id is not None:
+        return values  # the template has been rendered with them
     for name, text in (configuration.template_params or {}).items():
         if name in ("catalog", "gold_schema"):
             raise CompileError(
@@ -81,16 +88,52 @@ def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Iden
     return values
 
 
-def _deployed_sql(configuration: AlertConfiguration, source_sql: str) -> str:
+def _check_gate(configuration: AlertConfiguration, target: Target) -> None:
+    condition = configuration.condition
+    if not condition.is_native and configuration.aggregation_column.lower() in gated.COLUMNS:
+        raise CompileError(
+            configuration.alert_id,
+            "aggregation_column",
+            f"{configuration.aggregation_column} is a column of the deployed form of this condition; give it another alias",
+        )
+    if condition.looks_at_time and not target.history_is_readable:
+        field = next(
+            name
+            for name in ("for_evaluations", "recovery_threshold_double", "operator")
+            if getattr(configuration, name) not in (None, 1)
+        )
+        raise CompileError(
+            configuration.alert_id,
+            field,
+            "needs the alert's history inside the deployed query, and alert_history lies in a lakehouse that the workspace cannot "
+            "read; set ALERTING_LAKEHOUSE=warehouse",
+        )
+
+
+def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Target) -> str:
     """At most one row: an empty result of the user's query stays empty."""
+    if configuration.condition.is_native:
+        return _measured(configuration, source_sql, quote_identifier(configuration.aggregation_column))
+    return gated.gate(
+        _measured(configuration, source_sql, gated.MEASURED),
+        configuration.aggregation_column,
+        configuration.condition,
+        configuration.alert_id,
+        target.catalog,
+        target.schema,
+    )
+
+
+def _measured(configuration: AlertConfiguration, source_sql: str, name: str) -> str:
+    """name: SQL of the name that the measured value gets."""
+    column = quote_identifier(configuration.aggregation_column)
     if configuration.aggregation_type is not None:
-        column = quote_identifier(configuration.aggregation_column)
         value = configuration.aggregation_type.sql(column)
-        return f"SELECT {value} AS {column}\nFROM (\n{source_sql}\n) AS alert_query\nHAVING COUNT(*) > 0"
-    if _limits_itself(source_sql):
-        return f"SELECT *\nFROM (\n{source_sql}\n) AS alert_query\nLIMIT 1"
-    # Not wrapped: engines may drop the ORDER BY of a subquery, and with it which row is the first.
-    return f"{source_sql}\nLIMIT 1"
+        return f"SELECT {value} AS {name}\nFROM (\n{source_sql}\n) AS alert_query\nHAVING COUNT(*) > 0"
+    # Not wrapped without need: engines may drop the ORDER BY of a subquery without LIMIT, and with it which row is the first.
+    whole = f"SELECT *\nFROM (\n{source_sql}\n) AS alert_query" if _limits_itself(source_sql) else source_sql
+    first = f"{whole}\nLIMIT 1"
+    return first if name == column else f"SELECT {column} AS {name}\nFROM (\n{first}\n) AS first_row"
 
 
 def _limits_itself(source_sql: str) -> bool:

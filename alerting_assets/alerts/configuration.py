@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -23,34 +23,20 @@ from quartz_cron_checker import QuartzCronChecker
 from rapidfuzz import process
 
 from alerting_assets.alerts.operators import (
-    OPERATORS,
     Aggregation,
+    ChangeDirection,
     Domain,
     EmptyResultState,
     Operator,
     Severity,
-    ValueType,
 )
+from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, FieldError, condition_of
 from alerting_assets.errors import DefinitionError, Problem
 
 _DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
 
-THRESHOLDS: dict[str, ValueType] = {
-    "threshold_value_double": ValueType.NUMBER,
-    "threshold_value_string": ValueType.STRING,
-    "threshold_value_bool": ValueType.BOOLEAN,
-}
-
 NOT_YET = (
-    "threshold_value_min",
-    "threshold_value_max",
-    "threshold_value_list",
-    "change_direction",
-    "change_lookback_seconds",
-    "for_evaluations",
-    "recovery_threshold_double",
-    "template_id",
     "ml_model_name",
     "ml_threshold",
     "ml_max_hold_minutes",
@@ -134,9 +120,9 @@ class AlertConfiguration(BaseModel):
     threshold_value_min: FiniteFloat | None = None
     threshold_value_max: FiniteFloat | None = None
     threshold_value_list: list[Text] | None = None
-    change_direction: str | None = None
-    change_lookback_seconds: int | None = None
-    for_evaluations: int | None = None
+    change_direction: Annotated[ChangeDirection | None, BeforeValidator(_one_of(ChangeDirection))] = None
+    change_lookback_seconds: Annotated[int, Field(ge=1)] | None = None
+    for_evaluations: Annotated[int, Field(ge=1, le=MAX_EVALUATIONS)] | None = None
     recovery_threshold_double: FiniteFloat | None = None
     empty_result_state: Annotated[EmptyResultState, BeforeValidator(_one_of(EmptyResultState))] = EmptyResultState.OK
     schedule_cron: Annotated[str, AfterValidator(_quartz)]
@@ -160,9 +146,9 @@ class AlertConfiguration(BaseModel):
     managed_by: NonEmpty = "sql"
     tags: dict[Text, Text] | None = None
 
-    @property
-    def threshold(self) -> float | str | bool | None:
-        return next((value for name in THRESHOLDS if (value := getattr(self, name)) is not None), None)
+    @cached_property
+    def condition(self) -> Condition:
+        return condition_of(self)
 
     def row(self) -> dict[str, Any]:
         """As a row of the table, without created_at, updated_at and the sync's own columns."""
@@ -170,20 +156,7 @@ class AlertConfiguration(BaseModel):
 
     @model_validator(mode="after")
     def _thresholds_fit_the_operator(self) -> Self:
-        rule = OPERATORS[self.operator]
-        given = [name for name in THRESHOLDS if getattr(self, name) is not None]
-        if not rule.threshold_types and given:
-            raise FieldError(given[0], f"{self.operator} takes no threshold; remove it")
-        if rule.threshold_types and len(given) != 1:
-            wanted = " or ".join(name for name, kind in THRESHOLDS.items() if kind in rule.threshold_types)
-            problem = (
-                f"is given beside {given[0]}; give one of them"
-                if given
-                else f"is missing: {self.operator} needs {wanted}"
-            )
-            raise FieldError(given[1] if given else wanted.split(" or ")[0], problem)
-        if given and THRESHOLDS[given[0]] not in rule.threshold_types:
-            raise FieldError(given[0], f"{self.operator} compares numbers; use threshold_value_double")
+        _ = self.condition
         return self
 
     @model_validator(mode="after")
@@ -194,14 +167,6 @@ class AlertConfiguration(BaseModel):
         if self.ml_model_enabled:
             raise FieldError("ml_model_enabled", "this version has no anomaly models; set it to false")
         return self
-
-
-class FieldError(ValueError):
-    """A problem that a check over several fields pins on one of them."""
-
-    def __init__(self, field: str, message: str) -> None:
-        self.field, self.message = field, message
-        super().__init__(message)
 
 
 OWNED_COLUMNS = tuple(AlertConfiguration.model_fields)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.scalarbool import ScalarBoolean
-from ruamel.yaml.scalarfloat import ScalarFloat
-from ruamel.yaml.scalarint import ScalarInt
-from ruamel.yaml.scalarstring import ScalarString
+from ruamel.yaml.comments import CommentedMap
 
-from alerting_assets.alerts.configuration import AlertConfiguration, parse_configuration
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.alerts.configuration import AlertConfiguration, did_you_mean, parse_configuration
+from alerting_assets.alerts.templates import AlertTemplate, instantiate
+from alerting_assets.alerts.thresholds import NUMBER, FieldError, is_quoted
+from alerting_assets.alerts.yaml_text import line_of, plain, read_entries
+from alerting_assets.errors import DefinitionError, Problem, TemplateError
 
 _MANAGED = "is set by the loader; remove it"
 
 
-def parse_definitions(files: Mapping[str, str]) -> list[AlertConfiguration]:
-    """files: name → text. Returns the alerts ordered by alert_id, `managed_by` set to `yaml:<file>`.
+def parse_definitions(
+    files: Mapping[str, str], templates: Mapping[str, AlertTemplate] = MappingProxyType({})
+) -> list[AlertConfiguration]:
+    """files: name → text. templates: by id. Returns the alerts ordered by alert_id, `managed_by` set to `yaml:<file>`.
 
     Raises DefinitionError with every problem of every file; then none of them is to be used."""
     alerts: list[AlertConfiguration] = []
@@ -29,17 +29,17 @@ def parse_definitions(files: Mapping[str, str]) -> list[AlertConfiguration]:
     problems: list[Problem] = []
     for file in sorted(files):
         try:
-            entries = list(_entries(file, files[file]))
+            entries = list(read_entries(file, files[file], key="alerts", what="alert"))
         except DefinitionError as error:
             problems += error.problems
             continue
         for entry in entries:
             try:
-                alert = _parse(entry, file)
+                alert = _parse(entry, file, templates)
             except DefinitionError as error:
                 problems += error.problems
                 continue
-            place = f"{file}:{_line(entry)}"
+            place = f"{file}:{line_of(entry)}"
             if alert.alert_id in places:
                 problems.append(
                     Problem(
@@ -47,7 +47,7 @@ def parse_definitions(files: Mapping[str, str]) -> list[AlertConfiguration]:
                         "alert_id",
                         alert.alert_id,
                         file,
-                        _line(entry, "alert_id"),
+                        line_of(entry, "alert_id"),
                     )
                 )
                 continue
@@ -58,57 +58,33 @@ def parse_definitions(files: Mapping[str, str]) -> list[AlertConfiguration]:
     return sorted(alerts, key=lambda alert: alert.alert_id)
 
 
-def _entries(file: str, text: str) -> Iterator[CommentedMap]:
+def _parse(entry: CommentedMap, file: str, templates: Mapping[str, AlertTemplate]) -> AlertConfiguration:
+    values: dict[str, Any] = plain(entry)
+
+    def problem(field: str | None, message: str) -> Problem:
+        alert_id = values.get("alert_id")
+        line = line_of(entry, field)
+        return Problem(message, field, alert_id if isinstance(alert_id, str) else None, file, line)
+
+    problems = [problem("managed_by", _MANAGED)] if "managed_by" in values else []
     try:
-        document = YAML(typ="rt", pure=True).load(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise DefinitionError(
-            [Problem(f"YAML: {error.problem or error.context}", file=file, line=mark.line + 1 if mark else 1)]
-        ) from None
-    except YAMLError as error:
-        raise DefinitionError([Problem(f"YAML: {str(error).splitlines()[0]}", file=file, line=1)]) from None
-    if document is None:
-        raise DefinitionError(
-            [Problem("holds no alert; write a list under `alerts:`, or delete the file", file=file, line=1)]
-        )
-    if isinstance(document, CommentedMap) and "alerts" in document:
-        unknown = [str(key) for key in document if key != "alerts"]
-        if unknown:
-            raise DefinitionError(
-                [
-                    Problem(f"{key!r} is not known beside `alerts`", file=file, line=_line(document, key))
-                    for key in unknown
-                ]
-            )
-        document = document["alerts"]
-    elif isinstance(document, CommentedMap):
-        document = [document]
-    if not isinstance(document, list) or not document:
-        raise DefinitionError([Problem("expected a list of alerts under `alerts:`", file=file, line=1)])
-    for index, entry in enumerate(document):
-        if not isinstance(entry, CommentedMap):
-            line = document.lc.item(index)[0] + 1 if isinstance(document, CommentedSeq) else 1
-            raise DefinitionError([Problem("an alert is a mapping of fields to values", file=file, line=line)])
-        yield entry
-
-
-def _parse(entry: CommentedMap, file: str) -> AlertConfiguration:
-    values: dict[str, Any] = _plain(entry)
-    problems = []
-    if "managed_by" in values:
-        problems.append(Problem(_MANAGED, "managed_by", values.get("alert_id"), file, _line(entry, "managed_by")))
-    parameters = values.get("template_params")
-    if isinstance(parameters, dict):
-        values["template_params"] = {str(name): json.dumps(value) for name, value in parameters.items()}
+        if values.get("template_id") is not None:
+            values = _from_template(values, templates)
+        values["template_params"] = _encoded(values.get("template_params"))
+        if isinstance(values.get("threshold_value_list"), list):
+            values["threshold_value_list"] = _list_items(values["threshold_value_list"])
+    except FieldError as error:
+        raise DefinitionError([*problems, problem(error.field, error.message)]) from None
+    except TemplateError as error:
+        raise DefinitionError([*problems, problem("template_params", str(error))]) from None
     try:
         alert = parse_configuration(
             {**values, "managed_by": f"yaml:{file}"},
             file=file,
-            line_of=lambda field: _line(entry, field) if field in entry else None,
+            line_of=lambda field: line_of(entry, field) if field in entry else None,
         )
     except DefinitionError as error:
-        place = _line(entry)
+        place = line_of(entry)
         problems += [
             problem if problem.line else Problem(problem.message, problem.field, problem.alert_id, file, place)
             for problem in error.problems
@@ -118,20 +94,48 @@ def _parse(entry: CommentedMap, file: str) -> AlertConfiguration:
     return alert
 
 
-def _line(entry: CommentedMap, field: str | None = None) -> int:
-    """Of a field's value's first line, or of the entry itself; counted from 1."""
-    if field is not None and field in entry:
-        return int(entry.lc.key(field)[0]) + 1
-    return int(entry.lc.line) + 1
+def _from_template(values: Mapping[str, Any], templates: Mapping[str, AlertTemplate]) -> dict[str, Any]:
+    template_id = values["template_id"]
+    if template_id not in templates:
+        near = did_you_mean(str(template_id), list(templates))
+        raise FieldError(
+            "template_id", f"there is no template {template_id!r}{near}; `alerting templates list` shows all"
+        )
+    given = values.get("template_params") or {}
+    if not isinstance(given, dict):
+        raise FieldError("template_params", "is a mapping of parameters to values")
+    own = {name: value for name, value in values.items() if name not in ("template_id", "template_params")}
+    fields = instantiate(templates[template_id], own, given)
+    return {**fields, "template_id": template_id, "template_params": given}
 
 
-def _plain(value: Any) -> Any:
-    """ruamel's decorated values as plain ones; keys as they are written."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(item) for item in value]
-    for decorated, plain in ((ScalarString, str), (ScalarBoolean, bool), (ScalarFloat, float), (ScalarInt, int)):
-        if isinstance(value, decorated):
-            return plain(value)
-    return value
+def _encoded(parameters: Any) -> Any:
+    """Values as JSON, as the table holds them."""
+    if not isinstance(parameters, dict):
+        return parameters
+    try:
+        return {str(name): json.dumps(value, ensure_ascii=False) for name, value in parameters.items()}
+    except TypeError:
+        raise FieldError(
+            "template_params", "holds a value that is no string, number, boolean or list; put dates in quotes"
+        ) from None
+
+
+def _list_items(items: list[Any]) -> list[Any]:
+    """Elements as the table holds them, texts. What is a string in YAML stays one: `"404"` is not 404."""
+    if any(isinstance(item, bool) for item in items) and not all(isinstance(item, bool) for item in items):
+        raise FieldError("threshold_value_list", "mixes true and false with other values")
+    if any(isinstance(item, str) for item in items) and not all(isinstance(item, str) for item in items):
+        raise FieldError("threshold_value_list", "mixes strings with other values; put all of them in quotes, or none")
+    return [str(item).lower() if isinstance(item, bool) else _list_item(item) for item in items]
+
+
+def _list_item(item: Any) -> Any:
+    if isinstance(item, int | float):
+        if item - item != 0:
+            raise FieldError("threshold_value_list", f"{item!r} is not allowed; use finite numbers")
+        return repr(item)
+    if not isinstance(item, str):
+        return item  # the field's own check says what is wrong
+    looks_typed = NUMBER.fullmatch(item) or item in ("true", "false") or is_quoted(item)
+    return f"'{item}'" if looks_typed else item

@@ -71,6 +71,19 @@ class Operator(StrEnum):
     NOT_EQUAL = "NOT_EQUAL"
     IS_NULL = "IS_NULL"
     IS_NOT_NULL = "IS_NOT_NULL"
+    BETWEEN = "BETWEEN"
+    NOT_BETWEEN = "NOT_BETWEEN"
+    IN = "IN"
+    NOT_IN = "NOT_IN"
+    MATCHES = "MATCHES"
+    NOT_MATCHES = "NOT_MATCHES"
+    CHANGES_BY = "CHANGES_BY"
+
+
+class ChangeDirection(StrEnum):
+    INCREASE = "INCREASE"
+    DECREASE = "DECREASE"
+    EITHER = "EITHER"
 
 
 class ValueType(StrEnum):
@@ -82,25 +95,50 @@ class ValueType(StrEnum):
     OTHER = "other"
 
 
+class Needs(StrEnum):
+    """Which fields give an operator its thresholds; every other threshold field is refused beside it."""
+
+    NOTHING = "no threshold"
+    VALUE = "one threshold"
+    RANGE = "threshold_value_min and threshold_value_max"
+    LIST = "threshold_value_list"
+    PATTERN = "threshold_value_string"
+    CHANGE = "threshold_value_double and change_direction"
+
+
 @dataclass(frozen=True)
 class OperatorRule:
-    """threshold_types: kinds of threshold it takes; empty: it takes none. reads_as: how it stands in a sentence.
-    A NULL value meets none of the operators but IS_NULL."""
+    """value_types: kinds of measured value that it compares; empty: any. native: the API has it.
+    reads_as: how it stands in a sentence, {} is the threshold. recovers: whether a recovery threshold makes sense."""
 
-    threshold_types: frozenset[ValueType]
+    needs: Needs
+    value_types: frozenset[ValueType]
     reads_as: str
+    native: bool = True
+    recovers: bool = False
 
 
-_ORDERED = frozenset({ValueType.NUMBER})
+_NUMBER = frozenset({ValueType.NUMBER})
+_STRING = frozenset({ValueType.STRING})
 _ANY = frozenset({ValueType.NUMBER, ValueType.STRING, ValueType.BOOLEAN})
+_UNTYPED: frozenset[ValueType] = frozenset()
 
 OPERATORS: dict[Operator, OperatorRule] = {
-    Operator.GREATER_THAN: OperatorRule(_ORDERED, "is greater than"),
-    Operator.GREATER_THAN_OR_EQUAL: OperatorRule(_ORDERED, "is at least"),
-    Operator.LESS_THAN: OperatorRule(_ORDERED, "is less than"),
-    Operator.LESS_THAN_OR_EQUAL: OperatorRule(_ORDERED, "is at most"),
-    Operator.EQUAL: OperatorRule(_ANY, "equals"),
-    Operator.NOT_EQUAL: OperatorRule(_ANY, "differs from"),
-    Operator.IS_NULL: OperatorRule(frozenset(), "is NULL"),
-    Operator.IS_NOT_NULL: OperatorRule(frozenset(), "is not NULL"),
+    Operator.GREATER_THAN: OperatorRule(Needs.VALUE, _NUMBER, "is greater than {}", recovers=True),
+    Operator.GREATER_THAN_OR_EQUAL: OperatorRule(Needs.VALUE, _NUMBER, "is at least {}", recovers=True),
+    Operator.LESS_THAN: OperatorRule(Needs.VALUE, _NUMBER, "is less than {}", recovers=True),
+    Operator.LESS_THAN_OR_EQUAL: OperatorRule(Needs.VALUE, _NUMBER, "is at most {}", recovers=True),
+    Operator.EQUAL: OperatorRule(Needs.VALUE, _ANY, "equals {}"),
+    Operator.NOT_EQUAL: OperatorRule(Needs.VALUE, _ANY, "differs from {}"),
+    Operator.IS_NULL: OperatorRule(Needs.NOTHING, _UNTYPED, "is NULL"),
+    Operator.IS_NOT_NULL: OperatorRule(Needs.NOTHING, _UNTYPED, "is not NULL"),
+    Operator.BETWEEN: OperatorRule(Needs.RANGE, _NUMBER, "is between {}", native=False),
+    Operator.NOT_BETWEEN: OperatorRule(Needs.RANGE, _NUMBER, "is not between {}", native=False),
+    Operator.IN: OperatorRule(Needs.LIST, _ANY, "is one of {}", native=False),
+    Operator.NOT_IN: OperatorRule(Needs.LIST, _ANY, "is none of {}", native=False),
+    Operator.MATCHES: OperatorRule(Needs.PATTERN, _STRING, "matches {}", native=False),
+    Operator.NOT_MATCHES: OperatorRule(Needs.PATTERN, _STRING, "does not match {}", native=False),
+    Operator.CHANGES_BY: OperatorRule(Needs.CHANGE, _NUMBER, "{}", native=False),
 }
+"""What an operator says of a value that is there. Of NULL: it meets IS_NULL and nothing else, the negations (NOT_EQUAL, NOT_IN, …)
+included. Of NaN: it differs from every number and compares with none, so it meets the negations and nothing else."""

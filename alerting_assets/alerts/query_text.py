@@ -24,7 +24,7 @@ _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _STRINGS = (TokenType.STRING, TokenType.RAW_STRING, TokenType.NATIONAL_STRING)
 
-Value = str | int | float | bool
+Value = str | int | float | bool | tuple[str, ...]
 
 
 class QueryTextError(ValueError):
@@ -33,9 +33,11 @@ class QueryTextError(ValueError):
 
 @dataclass(frozen=True)
 class Identifier:
-    """A value that stands for a catalog, schema, table or column name; already checked to be a plain one."""
+    """A value that stands for a catalog, schema, table or column name, already checked. sql: how it is written in a query where
+    that is not the name itself; inside strings the name stands."""
 
     name: str
+    sql: str = ""
 
 
 def tokens_of(text: str) -> list[Token]:
@@ -45,8 +47,11 @@ def tokens_of(text: str) -> list[Token]:
         raise QueryTextError(f"cannot be read as SQL: {str(error).splitlines()[0]}") from None
 
 
-def resolve_placeholders(text: str, values: Mapping[str, Identifier | Value]) -> str:
-    """Replace every `${name}`. Strings become SQL literals, or escaped text where the placeholder stands inside a string literal."""
+def resolve_placeholders(
+    text: str, values: Mapping[str, Identifier | Value], keep: frozenset[str] = frozenset()
+) -> str:
+    """Replace every `${name}`, but for the names to keep. Strings become SQL literals, or escaped text where the placeholder stands
+    inside a string literal."""
     pieces: list[str] = []
     position = 0
     for token in tokens_of(text):
@@ -54,13 +59,13 @@ def resolve_placeholders(text: str, values: Mapping[str, Identifier | Value]) ->
             continue  # inside a placeholder that is already replaced
         raw = text[token.start : token.end + 1]
         if token.token_type in _STRINGS:
-            replaced = _PLACEHOLDER.sub(partial(_in_string, values, raw), raw)
+            replaced = _PLACEHOLDER.sub(partial(_in_string, values, keep, raw), raw)
             end = token.end + 1
         elif token.token_type is TokenType.IDENTIFIER:
-            replaced = _PLACEHOLDER.sub(partial(_in_identifier, values), raw)
+            replaced = _PLACEHOLDER.sub(partial(_in_identifier, values, keep), raw)
             end = token.end + 1
         elif found := _PLACEHOLDER.match(text, token.start):
-            replaced = _as_sql(_look_up(found, values))
+            replaced = found[0] if found[1] in keep else _as_sql(_look_up(found, values))
             end = found.end()
         else:
             continue
@@ -80,6 +85,10 @@ def trim_query(text: str) -> str:
     return text[: tokens[-1].end + 1].lstrip()
 
 
+def text_literal(text: str) -> str:
+    return f"'{_escaped(text)}'"
+
+
 def quote_identifier(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
@@ -96,25 +105,33 @@ def _look_up(found: re.Match[str], values: Mapping[str, Identifier | Value]) -> 
 
 def _as_sql(value: Identifier | Value) -> str:
     match value:
-        case Identifier(name):
-            return name
+        case Identifier(name, sql):
+            return sql or name
         case bool():
             return "TRUE" if value else "FALSE"
         case str():
-            return f"'{_escaped(value)}'"
+            return text_literal(value)
+        case tuple():
+            return f"({', '.join(text_literal(item) for item in value)})"
         case _:
             # In parentheses, or a minus sign before the placeholder would make it a comment.
             return str(value) if value >= 0 else f"({value})"
 
 
-def _in_string(values: Mapping[str, Identifier | Value], literal: str, found: re.Match[str]) -> str:
+def _in_string(
+    values: Mapping[str, Identifier | Value], keep: frozenset[str], literal: str, found: re.Match[str]
+) -> str:
+    if found[1] in keep:
+        return found[0]
     text = _bare(_look_up(found, values))
     if literal[:1] in "rR" and not re.fullmatch(r"[^'\"\\]*", text):
         raise QueryTextError("a parameter with quotes or backslashes cannot stand inside a raw string r'…'")
     return text if literal[:1] in "rR" else _escaped(text)
 
 
-def _in_identifier(values: Mapping[str, Identifier | Value], found: re.Match[str]) -> str:
+def _in_identifier(values: Mapping[str, Identifier | Value], keep: frozenset[str], found: re.Match[str]) -> str:
+    if found[1] in keep:
+        return found[0]
     text = _bare(_look_up(found, values))
     if not re.fullmatch(r"[A-Za-z0-9_]+", text):
         raise QueryTextError(f"{found[0]} stands inside `…` and its value {text!r} is no plain name")
@@ -124,6 +141,8 @@ def _in_identifier(values: Mapping[str, Identifier | Value], found: re.Match[str
 def _bare(value: Identifier | Value) -> str:
     if isinstance(value, Identifier):
         return value.name
+    if isinstance(value, tuple):
+        return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,14 +11,19 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration
+from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
 from alerting_assets.alerts.definitions import parse_definitions
+from alerting_assets.alerts.templates import FIXED, render_fields
 from alerting_assets.configuration.rows import Row, as_table, owned, read_rows
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.configuration.templates import TemplateCatalog, templates_of
+from alerting_assets.errors import DefinitionError, Problem, TemplateError
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 
+_log = logging.getLogger(__name__)
+
 YAML = "yaml:"
+TEMPLATE = "template"
 
 
 @dataclass(frozen=True)
@@ -30,7 +37,8 @@ class LoadResult:
 
 
 def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfiguration]:
-    """All definitions of a folder. rows: the table as it is, to refuse what would take over or wipe out rows.
+    """All definitions of a folder, and the rows that a template manages as that template is now. rows: the table as it is, to
+    refuse what would take over or wipe out rows.
 
     Raises DefinitionError; a folder that is missing or holds no definitions is one, too: it never means "remove all alerts".
     """
@@ -49,7 +57,8 @@ def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfigur
             raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=path.name)]) from None
     if not files:
         raise DefinitionError([Problem(_missing(len(from_yaml)), file=str(directory))])
-    definitions = parse_definitions(files)
+    templates = templates_of(directory)
+    definitions = parse_definitions(files, templates)
     owners = {row["alert_id"]: row["managed_by"] for row in rows}
     taken = [alert for alert in definitions if not owners.get(alert.alert_id, YAML).startswith(YAML)]
     if taken:
@@ -65,7 +74,7 @@ def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfigur
                 for alert in taken
             ]
         )
-    return definitions
+    return [*definitions, *_of_templates(rows, templates)]
 
 
 def load_definitions(lakehouse: Lakehouse, directory: Path, now: datetime) -> LoadResult:
@@ -80,7 +89,7 @@ def load_definitions(lakehouse: Lakehouse, directory: Path, now: datetime) -> Lo
             as_table([alert for alert in definitions if alert.alert_id in writes], now),
             on=["alert_id"],
             update=[*(name for name in OWNED_COLUMNS if name != "alert_id"), "updated_at"],
-            matched_if=f"target.managed_by LIKE '{YAML}%'",
+            matched_if=f"target.managed_by LIKE '{YAML}%' OR target.managed_by = '{TEMPLATE}'",
         )
     if result.removed:
         lakehouse.delete(ALERT_CONFIGURATIONS.name, pa.table({"alert_id": list(result.removed)}))
@@ -91,9 +100,29 @@ def rows_after_load(rows: Sequence[Row], definitions: Sequence[AlertConfiguratio
     """What the table will hold once these definitions are loaded; for a plan that writes nothing."""
     by_id = {row["alert_id"]: row for row in rows}
     empty = dict.fromkeys(ALERT_CONFIGURATIONS.column_names)
-    kept = [row for row in rows if not row["managed_by"].startswith(YAML)]
+    again = {alert.alert_id for alert in definitions}
+    kept = [row for row in rows if not row["managed_by"].startswith(YAML) and row["alert_id"] not in again]
     defined = [{**by_id.get(alert.alert_id, empty), **alert.row()} for alert in definitions]
     return sorted([*kept, *defined], key=lambda row: str(row["alert_id"]))
+
+
+def _of_templates(rows: Sequence[Row], templates: TemplateCatalog) -> list[AlertConfiguration]:
+    """Rows that a template manages, with what the template fixes as it is now; everything else in them is people's.
+
+    A row that no longer goes with its template stays as it is: what is deployed is not the worse for it."""
+    found = []
+    for row in rows:
+        if row["managed_by"] != TEMPLATE or row["template_id"] not in templates:
+            continue
+        template = templates[row["template_id"]]
+        given = {name: json.loads(text) for name, text in (row["template_params"] or {}).items()}
+        try:
+            rendered = render_fields(template, given)
+            fixed = [name for name in rendered if name in FIXED or template.bound_to(name)]
+            found.append(parse_configuration({**owned(row), **{name: rendered[name] for name in fixed}}))
+        except (TemplateError, DefinitionError) as error:
+            _log.warning("alert %s keeps its query: %s", row["alert_id"], error)
+    return found
 
 
 def _difference(rows: Sequence[Row], definitions: Sequence[AlertConfiguration]) -> LoadResult:

@@ -34,7 +34,14 @@ class ConfiguredAlert:
 
 
 def target_of(settings: Settings) -> Target:
-    return Target(settings.catalog, settings.schema, settings.environment, settings.warehouse_id, settings.parent_path)
+    return Target(
+        settings.catalog,
+        settings.schema,
+        settings.environment,
+        settings.warehouse_id,
+        settings.parent_path,
+        history_is_readable=settings.workspace == "local" or not settings.has_own_lakehouse,
+    )
 
 
 def read_rows(lakehouse: Lakehouse) -> list[Row]:

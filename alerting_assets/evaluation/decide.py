@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
+from alerting_assets.alerts import gated
 from alerting_assets.alerts.compiled import CompiledAlert, Threshold
 from alerting_assets.alerts.operators import EmptyResultState, Operator, State
+from alerting_assets.alerts.schedule import in_words
+from alerting_assets.alerts.thresholds import Condition
 
 
 @dataclass(frozen=True)
 class Decision:
     """value: the measured value of the first row; None when it is NULL or there is no row (row_count tells them apart).
-    threshold_met: None when there was nothing to compare. error: for State.ERROR, one sentence."""
+    threshold_met: whether the condition holds, before what may hold the alert back; None when there was nothing to compare.
+    error: for State.ERROR, one sentence. note: what a condition on time did not find in the history."""
 
     state: State
     value: Any
     row_count: int
     threshold_met: bool | None
     error: str | None = None
+    note: str | None = None
 
     @property
     def number(self) -> float | None:
@@ -57,6 +62,8 @@ def decide(alert: CompiledAlert, result: pa.Table) -> Decision:
         )
     if result.num_rows == 0:
         return _empty(alert.empty_result_state)
+    if alert.is_gated:
+        return _gated(alert, result)
     value = result.column(alert.value_column)[0].as_py()
     if alert.operator is Operator.IS_NULL or alert.operator is Operator.IS_NOT_NULL:
         return _met((value is None) == (alert.operator is Operator.IS_NULL), value, result.num_rows)
@@ -68,6 +75,31 @@ def decide(alert: CompiledAlert, result: pa.Table) -> Decision:
     if isinstance(value, Decimal):
         value = float(value)
     return _met(_COMPARE[alert.operator](value, alert.threshold), value, result.num_rows)
+
+
+def failed(error: str) -> Decision:
+    """Of a query that could not be run."""
+    return Decision(State.ERROR, None, 0, None, error)
+
+
+def _gated(alert: CompiledAlert, result: pa.Table) -> Decision:
+    """The query has decided; the columns beside the compared one tell how."""
+    row = {name: result.column(name)[0].as_py() for name in result.column_names}
+    value = row[gated.MEASURED]
+    if isinstance(value, Decimal):
+        value = float(value)
+    state = State.OK if row[alert.value_column] is None else State.TRIGGERED
+    return Decision(state, value, result.num_rows, row[gated.MET], note=_missing_history(alert.condition, row))
+
+
+def _missing_history(condition: Condition, row: Mapping[str, Any]) -> str | None:
+    if condition.operator is Operator.CHANGES_BY and row[gated.BASE] is None:
+        return f"no evaluation of about {in_words(condition.lookback)} ago to compare with, so the condition is not met"
+    if condition.evaluations > 1 and row[gated.MET] and row[gated.EARLIER] < condition.evaluations - 1:
+        return f"only {row[gated.EARLIER]} of {condition.evaluations - 1} earlier evaluations are there; without them nothing is held back"
+    if condition.recovery is not None and row[gated.BEFORE] is None:
+        return f"no evaluation of about {in_words(condition.interval)} ago, so the recovery threshold was left aside"
+    return None
 
 
 def _met(met: bool, value: Any, row_count: int) -> Decision:

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
-from alerting_assets.alerts.operators import OPERATORS, State
+from alerting_assets.alerts.operators import State
 from alerting_assets.errors import AlertingError, LakehouseUnavailable
-from alerting_assets.evaluation.decide import Decision, decide
+from alerting_assets.evaluation.decide import Decision, decide, failed
 from alerting_assets.evaluation.history import Previous, append_rows, previous_evaluations
 from alerting_assets.lakehouse.port import Lakehouse
 
@@ -43,17 +43,7 @@ class Evaluation:
     @property
     def condition_text(self) -> str:
         """`cost is greater than 100`."""
-        alert = self.alert
-        words = f"{alert.value_column} {OPERATORS[alert.operator].reads_as}"
-        match alert.threshold:
-            case None:
-                return words
-            case bool():
-                return f"{words} {str(alert.threshold).lower()}"
-            case float():
-                return f"{words} {alert.threshold:,.6g}"
-            case _:
-                return f"{words} {alert.threshold!r}"
+        return f"{self.alert.value_column} {self.alert.condition.words}"
 
     def row(self) -> dict[str, Any]:
         return {
@@ -71,6 +61,7 @@ class Evaluation:
             "resolution_time_seconds": self.resolution_time_seconds,
             "query_duration_ms": self.query_duration_ms,
             "error_message": self.decision.error,
+            "note": self.decision.note,
             "config_hash": self.alert.config_hash,
         }
 
@@ -99,10 +90,10 @@ def evaluate_alerts(
             decision = decide(alert, lakehouse.query(alert.sql))
         except AlertingError as error:
             away.extend([error] if isinstance(error, LakehouseUnavailable) else [])
-            decision = _failed(str(error))
+            decision = failed(str(error))
         except Exception as error:  # noqa: BLE001
             _log.exception("alert %s", alert.alert_id)
-            decision = _failed(f"{type(error).__name__}: {error}")
+            decision = failed(f"{type(error).__name__}: {error}")
         duration_ms = (time.perf_counter() - started) * 1000
         done += 1
         on_progress(done, len(alerts))
@@ -114,10 +105,6 @@ def evaluate_alerts(
         raise away[0]
     append_rows(lakehouse, [evaluation.row() for evaluation in evaluations])
     return evaluations
-
-
-def _failed(error: str) -> Decision:
-    return Decision(State.ERROR, None, 0, None, error)
 
 
 def _evaluation(

@@ -118,6 +118,7 @@ ALERT_HISTORY = TableSpec(
         _optional("resolution_time_seconds", DOUBLE, comment="on the evaluation that observed the recovery"),
         _optional("query_duration_ms", DOUBLE),
         _optional("error_message"),
+        _optional("note", comment="what stood in for history that a condition on time did not find"),
         _required("config_hash"),
     ),
 )

@@ -18,7 +18,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.configuration import AlertConfiguration, did_you_mean
-from alerting_assets.alerts.operators import OPERATORS, Aggregation, ValueType
+from alerting_assets.alerts.operators import Aggregation, ValueType
 from alerting_assets.alerts.query_text import DIALECT, QueryTextError, tokens_of
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.port import Column, Lakehouse
@@ -104,36 +104,12 @@ class OneReadOnlyQuery(Rule):
 
     Nothing is sent to an engine before this holds: Spark runs DDL and DML the moment it is given the text."""
 
-    FORBIDDEN = (
-        exp.DML,
-        exp.Create,
-        exp.Drop,
-        exp.Alter,
-        exp.Command,
-        exp.Set,
-        exp.Use,
-        exp.Into,
-        exp.TruncateTable,
-        exp.Cache,
-    )
-
-    FILE_FORMATS = frozenset({"csv", "json", "parquet", "orc", "avro", "text", "xml", "binaryfile", "delta", "arrow"})
-
     def check(self, analysis: Analysis) -> Finding | None:
         statements = analysis.statements
         if isinstance(statements, ParseError):
             return self._not_parsed(analysis, statements)
-        if len(statements) != 1:
-            return self.finding(f"{len(statements)} statements; an alert has exactly one query")
-        (tree,) = statements
-        if not isinstance(tree, exp.Query):
-            return self.finding(f"{_words(tree)} is no query; an alert's text begins with SELECT or WITH")
-        for node in tree.walk():
-            if isinstance(node, self.FORBIDDEN):
-                return self.finding(f"{_words(node)} inside the query; an alert's query only reads")
-            if isinstance(node, exp.Table) and node.db.lower() in self.FILE_FORMATS:
-                return self.finding(f"{node.sql(dialect=DIALECT)} is a file; an alert's query reads tables and views")
-        return None
+        problem = _writes(statements)
+        return self.finding(problem) if problem else None
 
     def _not_parsed(self, analysis: Analysis, error: ParseError) -> Finding:
         """Wrong, or beyond our parser? Inside parentheses nothing but a query can be meant, so the engine may be asked."""
@@ -151,6 +127,43 @@ class OneReadOnlyQuery(Rule):
                 f"cannot be read well enough to prove that it only reads: {message}", line=line, column=column
             )
         return self.finding(f"is not one query: {message}", line=line, column=column)
+
+
+_FORBIDDEN = (
+    exp.DML,
+    exp.Create,
+    exp.Drop,
+    exp.Alter,
+    exp.Command,
+    exp.Set,
+    exp.Use,
+    exp.Into,
+    exp.TruncateTable,
+    exp.Cache,
+)
+_FILE_FORMATS = frozenset({"csv", "json", "parquet", "orc", "avro", "text", "xml", "binaryfile", "delta", "arrow"})
+
+
+def read_only_problem(sql: str) -> str | None:
+    """Why the text is not proven to be one read-only query; None when it is."""
+    try:
+        return _writes([tree for tree in sqlglot.parse(sql, dialect=DIALECT) if tree is not None])
+    except SqlglotError as error:
+        return f"cannot be read well enough to prove that it only reads: {str(error).splitlines()[0]}"
+
+
+def _writes(statements: list[exp.Expr]) -> str | None:
+    if len(statements) != 1:
+        return f"{len(statements)} statements; an alert has exactly one query"
+    (tree,) = statements
+    if not isinstance(tree, exp.Query):
+        return f"{_words(tree)} is no query; an alert's text begins with SELECT or WITH"
+    for node in tree.walk():
+        if isinstance(node, _FORBIDDEN):
+            return f"{_words(node)} inside the query; an alert's query only reads"
+        if isinstance(node, exp.Table) and node.db.lower() in _FILE_FORMATS:
+            return f"{node.sql(dialect=DIALECT)} is a file; an alert's query reads tables and views"
+    return None
 
 
 class AcceptedByTheEngine(Rule):
@@ -198,6 +211,29 @@ class AggregationFitsTheColumn(Rule):
         )
 
 
+class ValueFitsTheThreshold(Rule):
+    """The value's type can be compared with the threshold by the operator."""
+
+    def check(self, analysis: Analysis) -> Finding | None:
+        condition, aggregation = analysis.compiled.condition, analysis.configuration.aggregation_type
+        if not condition.value_types:
+            return None
+        column = analysis.source_column
+        becomes_number = aggregation is not None and (aggregation.counts or aggregation.needs_number)
+        if (ValueType.NUMBER if becomes_number else value_type(column.type)) in condition.value_types:
+            return None
+        (wanted,) = condition.value_types
+        what = (
+            f"{aggregation} of {column.name!r}, which is a number"
+            if becomes_number
+            else f"{column.name!r}, which is {column.type}"
+        )
+        return self.finding(
+            f"{condition.operator} compares {what}, with a {wanted} threshold; "
+            f"cast the column to a {wanted}, or give a threshold of its type"
+        )
+
+
 class DeployedFormIsAccepted(Rule):
     """The engine analyses exactly the text that is deployed, and it yields the column that is compared."""
 
@@ -214,30 +250,13 @@ class DeployedFormIsAccepted(Rule):
         return None
 
 
-class ValueFitsTheThreshold(Rule):
-    """The value's type can be compared with the threshold by the operator."""
-
-    def check(self, analysis: Analysis) -> Finding | None:
-        compiled = analysis.compiled
-        if not OPERATORS[compiled.operator].threshold_types:
-            return None
-        column = next(column for column in analysis.columns if column.name == compiled.value_column)
-        wanted = threshold_type(compiled.threshold)
-        if value_type(column.type) is wanted:
-            return None
-        return self.finding(
-            f"{compiled.operator} compares {column.name!r}, which is {column.type}, with a {wanted} threshold; "
-            f"cast the column to a {wanted}, or give a threshold of its type"
-        )
-
-
 RULES: tuple[Rule, ...] = (
     OneReadOnlyQuery(),
     AcceptedByTheEngine(),
     AggregationColumnExists(),
     AggregationFitsTheColumn(),
-    DeployedFormIsAccepted(),
     ValueFitsTheThreshold(),
+    DeployedFormIsAccepted(),
 )
 
 
@@ -253,12 +272,6 @@ def value_type(spark_type: str) -> ValueType:
     if base in ("string", "varchar", "char"):
         return ValueType.STRING
     return ValueType.BOOLEAN if base == "boolean" else ValueType.OTHER
-
-
-def threshold_type(threshold: float | str | bool | None) -> ValueType:
-    if isinstance(threshold, bool):
-        return ValueType.BOOLEAN
-    return ValueType.STRING if isinstance(threshold, str) else ValueType.NUMBER
 
 
 def _words(node: exp.Expr) -> str:

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pyarrow as pa
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.scope import traverse_scope
 
-from alerting_assets.alerts.query_text import DIALECT
+from alerting_assets.alerts.query_text import QueryTextError
+from alerting_assets.alerts.rewrite import tables_read
 from alerting_assets.errors import TableNotFound
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse, TableName
@@ -63,23 +60,12 @@ class Schemas:
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()[:32]
 
     def _tables_of(self, sql: str) -> set[TableName]:
-        try:
-            trees = sqlglot.parse(sql, dialect=DIALECT)
-            sources = [
-                source
-                for tree in trees
-                if tree is not None
-                for scope in traverse_scope(tree)
-                for source in scope.sources.values()
-            ]
-        except SqlglotError:
-            return set()
         catalog, schema = self._lakehouse.namespace
-        return {
-            TableName(source.catalog or catalog, source.db or schema, source.name)
-            for source in sources
-            if isinstance(source, exp.Table) and source.name
-        }
+        try:
+            parts = [reference.parts for reference in tables_read(sql)]
+        except QueryTextError:
+            return set()
+        return {TableName(*(catalog, schema)[: 3 - len(names)], *names) for names in parts if len(names) <= 3}
 
     def _columns(self, name: TableName) -> list[list[str]] | None:
         if name not in self._tables:

@@ -1,0 +1,147 @@
+"""The gated form: conditions that the Alerts API does not have, compiled into the query (DESIGN section 7).
+
+The column that the deployed alert compares holds the measured value when the alert is to fire, and NULL otherwise; the native
+condition is IS_NOT_NULL. Beside it stand the columns of `Gate`, for people and for our own evaluation.
+
+What looks at time reads alert_history by windows, never "the previous row", so that it decides the same whether our evaluation ran
+a minute before or a minute after the workspace's. With I for the seconds between two evaluations:
+
+- `for_evaluations` N: nothing in (now - (N - 1/2) I, now - I/2] says "not met". A gap in the history says nothing: it fires.
+- a recovery threshold: the row nearest to now - I, at most I/2 from it, tells whether the alert is firing. No row: it is not.
+- CHANGES_BY with lookback L: the value of the row nearest to now - L, at most L/2 from it, is the base. No row: not met.
+"""
+
+from __future__ import annotations
+
+from alerting_assets.alerts.operators import ChangeDirection, Operator
+from alerting_assets.alerts.query_text import quote_identifier, text_literal
+from alerting_assets.alerts.thresholds import Condition, Item
+from alerting_assets.lakehouse.tables import ALERT_HISTORY
+
+MEASURED = "measured_value"
+MET = "condition_met"
+"""Whether the condition holds by itself, whatever holds the alert back; BOOLEAN, never NULL."""
+BASE = "base_value"
+"""CHANGES_BY: what the value is compared with; NULL for none."""
+EARLIER, EARLIER_NOT_MET = "earlier_evaluations", "earlier_not_met"
+"""for_evaluations: rows in the window, and how many of them say that the condition did not hold."""
+BEFORE = "status_before"
+"""Recovery threshold: the status of the evaluation before; NULL for none."""
+
+COLUMNS = (MEASURED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
+
+_NUMBER = f"CAST({MEASURED} AS DOUBLE)"
+_NOW = "CURRENT_TIMESTAMP()"
+
+
+def gate(measured: str, column: str, condition: Condition, alert_id: str, catalog: str, schema: str) -> str:
+    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares."""
+    history = ".".join(quote_identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
+    looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
+    with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
+    beside = "".join(f", {name}" for name in looks)
+    value = "'NULL'" if condition.operator is Operator.IS_NULL else MEASURED
+    return (
+        f"SELECT CASE WHEN {_fires(condition)} THEN {value} END AS {quote_identifier(column)}, {MEASURED}, {MET}{beside}\n"
+        f"FROM (\nSELECT {MEASURED}{beside}, COALESCE({_met(condition)}, FALSE) AS {MET}\n"
+        f"FROM (\nSELECT {MEASURED}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided"
+    )
+
+
+def _met(condition: Condition) -> str:
+    """SQL of the condition alone; NULL counts as not met."""
+    match condition.operator:
+        case Operator.IS_NULL:
+            return f"{MEASURED} IS NULL"
+        case Operator.IS_NOT_NULL:
+            return f"{MEASURED} IS NOT NULL"
+        case Operator.BETWEEN:
+            return (
+                f"NOT isnan({_NUMBER}) AND {_NUMBER} BETWEEN {_literal(condition.low)} AND {_literal(condition.high)}"
+            )
+        case Operator.NOT_BETWEEN:
+            return f"isnan({_NUMBER}) OR {_NUMBER} NOT BETWEEN {_literal(condition.low)} AND {_literal(condition.high)}"
+        case Operator.IN | Operator.NOT_IN:
+            value = _NUMBER if isinstance(condition.items[0], float) else MEASURED
+            word = "IN" if condition.operator is Operator.IN else "NOT IN"
+            return f"{value} {word} ({', '.join(_literal(item) for item in condition.items)})"
+        case Operator.MATCHES:
+            return f"{MEASURED} RLIKE {_literal(condition.threshold)}"
+        case Operator.NOT_MATCHES:
+            return f"NOT {MEASURED} RLIKE {_literal(condition.threshold)}"
+        case Operator.CHANGES_BY:
+            return _changes(condition)
+        case _:
+            return _compares(condition.operator, condition.threshold)
+
+
+_SIGNS = {
+    Operator.GREATER_THAN: ">",
+    Operator.GREATER_THAN_OR_EQUAL: ">=",
+    Operator.LESS_THAN: "<",
+    Operator.LESS_THAN_OR_EQUAL: "<=",
+    Operator.EQUAL: "=",
+    Operator.NOT_EQUAL: "<>",
+}
+
+
+def _compares(operator: Operator, threshold: Item | None) -> str:
+    if not isinstance(threshold, float):
+        return f"{MEASURED} {_SIGNS[operator]} {_literal(threshold)}"
+    comparison = f"{_NUMBER} {_SIGNS[operator]} {_literal(threshold)}"
+    # Engines order NaN above every number; here it compares with none.
+    return comparison if operator in (Operator.EQUAL, Operator.NOT_EQUAL) else f"NOT isnan({_NUMBER}) AND {comparison}"
+
+
+def _changes(condition: Condition) -> str:
+    """From a base of zero every change is one of more than any percentage; no change never is."""
+    sign = ">" if condition.direction is ChangeDirection.INCREASE else "<>"
+    sign = "<" if condition.direction is ChangeDirection.DECREASE else sign
+    return (
+        f"NOT isnan({_NUMBER}) AND {_NUMBER} {sign} {BASE}"
+        f" AND ABS({_NUMBER} - {BASE}) >= {_literal(condition.threshold)} * ABS({BASE}) / 100D"
+    )
+
+
+def _looks(condition: Condition, rows: str) -> dict[str, str]:
+    """Scalar subqueries over the alert's history, by the column that they become."""
+    looks = {}
+    rows = f"{rows} AND evaluation_status <> 'ERROR'"
+    if condition.operator is Operator.CHANGES_BY:
+        usable = f"{rows}\n      AND query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
+        looks[BASE] = _nearest("query_result_value", usable, condition.lookback)
+    if condition.evaluations > 1:
+        half = condition.interval // 2
+        window = f"{rows}\n      AND {_between(condition.interval * condition.evaluations - half, half)}"
+        met = "COALESCE(threshold_met, evaluation_status = 'TRIGGERED')"
+        looks[EARLIER] = f"SELECT COUNT(*) {window}"
+        looks[EARLIER_NOT_MET] = f"SELECT COUNT(CASE WHEN NOT {met} THEN 1 END) {window}"
+    if condition.recovery is not None:
+        looks[BEFORE] = _nearest("evaluation_status", rows, condition.interval)
+    return looks
+
+
+def _nearest(column: str, rows: str, seconds: int) -> str:
+    distance = f"ABS(unix_seconds(evaluated_at) - unix_seconds({_NOW}) + {seconds})"
+    window = _between(seconds + seconds // 2, seconds // 2)
+    return f"SELECT {column} {rows}\n      AND {window}\n    ORDER BY {distance}, evaluated_at, evaluation_id LIMIT 1"
+
+
+def _between(oldest: int, newest: int) -> str:
+    return f"evaluated_at > {_NOW} - INTERVAL {oldest} SECONDS AND evaluated_at <= {_NOW} - INTERVAL {newest} SECONDS"
+
+
+def _fires(condition: Condition) -> str:
+    fires = f"{MET} AND {EARLIER_NOT_MET} = 0" if condition.evaluations > 1 else MET
+    if condition.recovery is None:
+        return fires
+    operator = Operator.GREATER_THAN if condition.fires_above else Operator.LESS_THAN
+    bad = _compares(operator, condition.recovery)
+    return f"{fires} OR ({BEFORE} IN ('TRIGGERED', 'SUPPRESSED') AND COALESCE({bad}, FALSE))"
+
+
+def _literal(value: Item | None) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    # Zero has a sign that some engines compare.
+    return f"{value + 0.0!r}D" if isinstance(value, float) else text_literal(str(value))

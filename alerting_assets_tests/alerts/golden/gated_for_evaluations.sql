@@ -1,0 +1,20 @@
+SELECT CASE WHEN condition_met AND earlier_not_met = 0 THEN 'NULL' END AS `cost`, measured_value, condition_met, earlier_evaluations, earlier_not_met
+FROM (
+SELECT measured_value, earlier_evaluations, earlier_not_met, COALESCE(measured_value IS NULL, FALSE) AS condition_met
+FROM (
+SELECT measured_value,
+  (SELECT COUNT(*) FROM `health_monitor`.`gold`.`alert_history`
+    WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
+      AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 9000 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS) AS earlier_evaluations,
+  (SELECT COUNT(CASE WHEN NOT COALESCE(threshold_met, evaluation_status = 'TRIGGERED') THEN 1 END) FROM `health_monitor`.`gold`.`alert_history`
+    WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
+      AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 9000 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS) AS earlier_not_met
+FROM (
+SELECT SUM(`cost`) AS measured_value
+FROM (
+SELECT list_cost AS cost FROM health_monitor.gold.fact_usage
+) AS alert_query
+HAVING COUNT(*) > 0
+) AS measured
+) AS looked_back
+) AS decided

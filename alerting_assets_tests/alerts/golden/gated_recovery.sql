@@ -1,0 +1,24 @@
+SELECT CASE WHEN condition_met AND earlier_not_met = 0 OR (status_before IN ('TRIGGERED', 'SUPPRESSED') AND COALESCE(NOT isnan(CAST(measured_value AS DOUBLE)) AND CAST(measured_value AS DOUBLE) > 80.0D, FALSE)) THEN measured_value END AS `cost`, measured_value, condition_met, earlier_evaluations, earlier_not_met, status_before
+FROM (
+SELECT measured_value, earlier_evaluations, earlier_not_met, status_before, COALESCE(NOT isnan(CAST(measured_value AS DOUBLE)) AND CAST(measured_value AS DOUBLE) > 100.0D, FALSE) AS condition_met
+FROM (
+SELECT measured_value,
+  (SELECT COUNT(*) FROM `health_monitor`.`gold`.`alert_history`
+    WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
+      AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 5400 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS) AS earlier_evaluations,
+  (SELECT COUNT(CASE WHEN NOT COALESCE(threshold_met, evaluation_status = 'TRIGGERED') THEN 1 END) FROM `health_monitor`.`gold`.`alert_history`
+    WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
+      AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 5400 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS) AS earlier_not_met,
+  (SELECT evaluation_status FROM `health_monitor`.`gold`.`alert_history`
+    WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
+      AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 5400 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS
+    ORDER BY ABS(unix_seconds(evaluated_at) - unix_seconds(CURRENT_TIMESTAMP()) + 3600), evaluated_at, evaluation_id LIMIT 1) AS status_before
+FROM (
+SELECT SUM(`cost`) AS measured_value
+FROM (
+SELECT list_cost AS cost FROM health_monitor.gold.fact_usage
+) AS alert_query
+HAVING COUNT(*) > 0
+) AS measured
+) AS looked_back
+) AS decided
