@@ -102,9 +102,9 @@ _NOT_SUPPORTED = {
 def compile_text(text: str, static: Mapping[str, str], *, condition: str | None = None, html: bool = False) -> str:
     """The text as Databricks gets it. static: a value for every name of kind STATIC. condition: in words, for alerts in the gated form.
 
-    A value is text and nothing else. Line breaks in it become spaces; braces in it that would open or close a placeholder are set apart by a
-    space, `{ {ALERT_URL} }`: people see what stands there, it works in a subject as in a body, and nothing on the way turns it back,
-    as happens to an entity.
+    A value is text and nothing else: line breaks in it become spaces, and braces in it that would open or close a placeholder are set
+    apart by a space, `{ {ALERT_URL} }`. People see what stands there, it serves a subject as well as a body, and nothing on the way
+    turns it back, as happens to entities.
     """
     given = dict(static) if condition is None else {**static, "CONDITION": condition}
     compiled = ""
@@ -190,6 +190,7 @@ def _placeholder_problems(text: str) -> Iterator[Finding]:
             position = match.start() + opening
             shown = match["open"] + "".join(name.split()[:1])[:40]
             name = shown[opening:]
+        shown = " ".join(shown.split())
         if len(shown) > 60:
             shown = f"{shown[:60]}…"
         yield match.start(), f"{shown}; {_reason(opening, name, closing)}{_nearest(name)}"
@@ -197,13 +198,11 @@ def _placeholder_problems(text: str) -> Iterator[Finding]:
 
 def _reason(opening: int, name: str, closing: int) -> str:
     if opening > 2 or closing > 2:
-        return "it has too many braces, write two; "
+        return "it has too many braces; "
+    if closing == 0:
+        return "its }} is missing; "
     if opening < 2 or closing < 2:
-        return (
-            f"two braces are missing at the {'start' if opening < closing else 'end'}; "
-            if 0 in (opening, closing)
-            else ("two braces stand on each side; ")
-        )
+        return "two braces stand on each side; "
     reason = _NOT_SUPPORTED.get(name.strip()[:1])
     return f"{reason}; " if reason else ""
 
