@@ -85,6 +85,12 @@ def test_a_value_adds_no_line_to_a_subject() -> None:
     assert compile_text("{{ALERT_NAME}}", {**STATIC, "ALERT_NAME": "a\r\nBcc: b\u2028c"}) == "a Bcc: b c"
 
 
+def test_what_is_no_placeholder_stays_as_it_is() -> None:
+    text = "{{{ALERT_NAME}}} {{alert_name}} {{ALERT_NAM}} {{#ALERT_NAME}}"
+    assert compile_text(text, STATIC, condition="x") == text
+    assert render(text, TEST_VALUES) == text
+
+
 @given(NO_BRACES)
 def test_text_without_braces_has_no_placeholders_and_stays_as_it_is(text: str) -> None:
     assert validate_template_syntax(text) == (True, None)
@@ -375,6 +381,10 @@ HOSTILE = [
     "</td></tr></table>",
     "</ b>",
     "</b onclick=alert(1)>",
+    "<b>x</b onclick='alert(1)'>",
+    "<abbr title='<script>alert(1)</script>'>x</abbr>",
+    '<abbr title="a > b">x</abbr>',
+    '<a href="&#104;ttps://x.example">x</a>',
     "<b>never closed",
     "<b/>never closed",
     "<div><b>x</div>",
