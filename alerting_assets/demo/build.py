@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.demo.incidents import Incident, Kind, incidents_for
-from alerting_assets.demo.simulate import SIMULATIONS, Simulation
+from alerting_assets.demo import jobs, quality, requests, spend
+from alerting_assets.demo.incidents import HOUR, Incident, Kind, incidents_for
+from alerting_assets.demo.simulate import Simulation
 from alerting_assets.demo.tables import DEMO_INCIDENTS, DEMO_TABLES
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 
+SIMULATIONS = (*spend.SIMULATIONS, *jobs.SIMULATIONS, *requests.SIMULATIONS, *quality.SIMULATIONS)
 DAYS = 90
 SEED = 20260101
 
@@ -42,8 +44,13 @@ def refresh_demo(
 
 def demo_ends_at(lakehouse: Lakehouse) -> datetime | None:
     """The moment up to which every demo table reaches; None when one of them is empty."""
-    newest = [_newest(lakehouse, simulation) for simulation in SIMULATIONS]
-    return None if None in newest else min(moment for moment in newest if moment)
+    ends = []
+    for simulation in SIMULATIONS:
+        newest = _newest(lakehouse, simulation)
+        if newest is None:
+            return None
+        ends.append(newest + (simulation.every_hours - 1) * HOUR)
+    return min(ends)
 
 
 def _fill(
@@ -52,19 +59,21 @@ def _fill(
     for spec in DEMO_TABLES:
         lakehouse.create_table(spec)
     incidents = _read_incidents(lakehouse)
-    newest = {simulation: _newest(lakehouse, simulation) for simulation in SIMULATIONS}
-    due = {simulation: last or begin for simulation, last in newest.items() if last is None or (refresh and last < now)}
+    due = {}
+    for simulation in SIMULATIONS:
+        newest = _newest(lakehouse, simulation)
+        if newest is None or (refresh and newest < now):
+            due[simulation] = newest or begin
     appended: dict[str, int] = {}
     if not due:
         return appended
-    if not incidents or all(newest.values()):
-        # Stored before the rows that they shape, so that a build which was killed is completed with the same ones.
-        new = incidents_for(now, since=max(due.values()) if incidents else begin, known=incidents)
-        if new:
-            rows = pa.Table.from_pylist([asdict(one) for one in new], schema=arrow_schema(DEMO_INCIDENTS))
-            lakehouse.append(DEMO_INCIDENTS.name, rows)
-            appended[DEMO_INCIDENTS.name] = len(new)
-        incidents += new
+    # Stored before the rows that they shape, so that a build which was killed is completed with the same ones.
+    new = incidents_for(now, since={simulation.spec.name: after for simulation, after in due.items()}, known=incidents)
+    if new:
+        rows = pa.Table.from_pylist([asdict(one) for one in new], schema=arrow_schema(DEMO_INCIDENTS))
+        lakehouse.append(DEMO_INCIDENTS.name, rows)
+        appended[DEMO_INCIDENTS.name] = len(new)
+    incidents += new
     for done, (simulation, after) in enumerate(due.items()):
         on_progress(done, len(due))
         rows = pa.concat_tables(simulation.rows(seed, after, now, incidents))

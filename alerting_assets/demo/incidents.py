@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -23,10 +23,15 @@ class Kind(StrEnum):
     """STALE_TABLE_NAME is not updated; magnitude is not used."""
     UNTAGGED = "UNTAGGED"
     """magnitude: probability that a record bears no tags."""
+    QUEUEING = "QUEUEING"
+    """magnitude: share of statements that wait for a warehouse, one to three minutes."""
+    NULLS = "NULLS"
+    """magnitude: share of NULLs in NULLS_COLUMN_NAME of NULLS_TABLE_NAME."""
 
 
 INGEST_JOBS = ("orders_ingest", "events_ingest", "clickstream_ingest")
 STALE_TABLE_NAME = "orders"
+NULLS_TABLE_NAME, NULLS_COLUMN_NAME = "orders", "customer_id"
 INTRUDER = "svc-legacy@example.com"
 
 
@@ -63,21 +68,27 @@ _RECIPE: tuple[tuple[Kind, str, str, float, float, float, str], ...] = (
     ),
     (Kind.STALE_TABLE, "QUALITY", "fact_table_freshness", 1200, 30, 1.0, "the load was paused over a weekend"),
     (Kind.STALE_TABLE, "QUALITY", "fact_table_freshness", 40, 48, 1.0, "the load hangs, and nobody has noticed yet"),
+    (Kind.QUEUEING, "PERFORMANCE", "fact_query_history", 820, 6, 0.3, "a report was opened by a whole department"),
+    (Kind.QUEUEING, "PERFORMANCE", "fact_query_history", 5, 8, 0.4, "a warehouse was made smaller"),
+    (Kind.NULLS, "QUALITY", "fact_column_profile", 1150, 36, 0.2, "a join missed the customers of a new region"),
+    (Kind.NULLS, "QUALITY", "fact_column_profile", 30, 40, 0.35, "the shop sends orders of guests without a customer"),
 )
 
 
-def incidents_for(now: datetime, *, since: datetime, known: Sequence[Incident] = ()) -> list[Incident]:
-    """Those of the recipe that lie behind `since`, cut to start there. On whole hours, as the simulator works.
+def incidents_for(now: datetime, *, since: Mapping[str, datetime], known: Sequence[Incident] = ()) -> list[Incident]:
+    """Those of the recipe for the tables in `since`, cut to start after that moment, so that rows which are there never change.
+    On whole hours, as the simulator works.
 
     Where one of the same kind in `known` still covers the start, it starts when that one is over, if that is before now.
     """
-    now, since = _hour(now), _hour(since + HOUR - timedelta(microseconds=1))
+    now = _hour(now)
     found = []
     for kind, domain, table, before, hours, magnitude, description in _RECIPE:
-        starts_at = max(now - before * HOUR, since)
+        if table not in since:
+            continue
+        starts_at = max(now - before * HOUR, _hour(since[table]) + HOUR)
         ends_at = now - (before - hours) * HOUR
-        former = under_way(known, kind, starts_at)
-        if former is not None:
+        while former := under_way(known, kind, starts_at):
             starts_at = former.ends_at
         if starts_at >= ends_at or starts_at > now:
             continue

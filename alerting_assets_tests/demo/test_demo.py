@@ -13,9 +13,9 @@ import pytest
 from alerting_assets.alerts.compiled import Target
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.configuration import ConfiguredAlert, definitions_from, rows_after_load, to_alerts
-from alerting_assets.demo import DEMO_TABLES, build_demo, refresh_demo
-from alerting_assets.demo.incidents import INGEST_JOBS, INTRUDER, STALE_TABLE_NAME, Kind, incidents_for
-from alerting_assets.demo.simulate import SIMULATIONS
+from alerting_assets.demo import DEMO_TABLES, build_demo, demo_ends_at, refresh_demo
+from alerting_assets.demo.build import SIMULATIONS
+from alerting_assets.demo.incidents import INGEST_JOBS, INTRUDER, STALE_TABLE_NAME, Incident, Kind, incidents_for
 from alerting_assets.evaluation import evaluate_alerts
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
@@ -39,10 +39,13 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
         yield lakehouse
 
 
+def all_incidents() -> list[Incident]:
+    return incidents_for(NOW, since={spec.name: NOW - timedelta(days=90) for spec in DEMO_TABLES})
+
+
 def simulated(name: str, after: datetime, until: datetime, seed: int = 7) -> pa.Table:
     (simulation,) = [one for one in SIMULATIONS if one.spec.name == name]
-    incidents = incidents_for(NOW, since=NOW - timedelta(days=90))
-    return pa.concat_tables(simulation.rows(seed, after, until, incidents))
+    return pa.concat_tables(simulation.rows(seed, after, until, all_incidents()))
 
 
 @pytest.mark.parametrize("name", [one.spec.name for one in SIMULATIONS])
@@ -52,7 +55,7 @@ def test_a_period_is_the_same_generated_at_once_or_in_parts(name: str) -> None:
     parts = pa.concat_tables([simulated(name, start, middle), simulated(name, middle, NOW)])
     assert whole.num_rows > 0
     assert parts.equals(whole)
-    assert name == "fact_table_freshness" or simulated(name, start, NOW, seed=8).num_rows != whole.num_rows
+    assert not simulated(name, start, NOW, seed=8).equals(whole)
 
 
 def test_weekends_are_quiet_and_afternoons_are_busy() -> None:
@@ -66,7 +69,7 @@ def test_weekends_are_quiet_and_afternoons_are_busy() -> None:
 
 
 def test_incidents_are_visible_where_they_are_labelled() -> None:
-    by_kind = {incident.kind: incident for incident in incidents_for(NOW, since=NOW - timedelta(days=90))}
+    by_kind = {incident.kind: incident for incident in all_incidents()}
     spike = by_kind[Kind.COST_SPIKE]
     during = simulated("fact_usage", spike.starts_at, spike.ends_at)
     week = timedelta(days=7)
@@ -95,6 +98,31 @@ def test_incidents_are_visible_where_they_are_labelled() -> None:
     late = [look["table_name"] for look in looks if look["hours_since_update"] > look["freshness_sla_hours"]]
     assert late == [STALE_TABLE_NAME]
 
+    queueing = by_kind[Kind.QUEUEING]
+    waits = simulated("fact_query_history", queueing.starts_at, NOW)["waiting_at_capacity_duration_ms"].to_numpy()
+    assert abs((waits >= 60_000).mean() - queueing.magnitude) < 0.07
+    assert waits.max() <= 180_000
+    before = simulated("fact_query_history", queueing.starts_at - week, NOW - week)
+    assert pc.max(before["waiting_at_capacity_duration_ms"]).as_py() < 60_000
+
+    lost = by_kind[Kind.NULLS]
+    profiles = simulated("fact_column_profile", lost.starts_at - timedelta(microseconds=1), NOW).to_pylist()
+    shares = {
+        (look["observed_at"], look["table_name"], look["column_name"]): look["null_count"] / look["row_count"]
+        for look in profiles
+    }
+    hit = {key: share for key, share in shares.items() if key[1:] == ("orders", "customer_id")}
+    assert len(hit) == 5
+    assert all(abs(share - lost.magnitude) < 0.01 for share in hit.values())
+    assert all(share <= 0.03 for key, share in shares.items() if key not in hit)
+
+
+def test_what_goes_on_now_has_happened_before() -> None:
+    for kind in (Kind.QUEUEING, Kind.NULLS):
+        earlier, now = (incident for incident in all_incidents() if incident.kind is kind)
+        assert earlier.ends_at < NOW - timedelta(days=14)
+        assert now.starts_at < NOW < now.ends_at
+
 
 def test_the_demo_has_a_million_usage_rows_and_ends_now(demo: Lakehouse) -> None:
     (row,) = demo.query(
@@ -102,15 +130,108 @@ def test_the_demo_has_a_million_usage_rows_and_ends_now(demo: Lakehouse) -> None
     ).to_pylist()
     assert row["n"] >= 1_000_000
     assert timedelta(days=89) < row["last"] - row["first"] <= timedelta(days=90)
-    assert demo.read("demo_incidents").num_rows == 11
+    assert demo.read("demo_incidents").num_rows == 15
 
 
 def test_every_column_that_the_specification_reads_is_there(demo: Lakehouse) -> None:
     columns = {spec.name: {column.name for column in demo.table_columns(spec.name)} for spec in DEMO_TABLES}
-    assert columns["fact_usage"] >= {"list_cost", "usage_date", "custom_tags"}
+    assert columns["fact_usage"] >= {"list_cost", "usage_date", "custom_tags", "job_id"}
     assert columns["fact_job_run_timeline"] >= {"result_state", "start_time", "duration_seconds"}
-    assert columns["fact_audit_logs"] >= {"event_date", "action_result", "action_name"}
+    assert columns["fact_audit_logs"] >= {"event_date", "action_result", "action_name", "ingested_at"}
     assert columns["fact_table_freshness"] >= {"table_name", "record_updated_timestamp"}
+    for name, expected in NEW_TABLES.items():
+        assert ", ".join(f"{column.name} {column.type}" for column in demo.table_columns(name)) == expected
+
+
+NEW_TABLES = {
+    "fact_query_history": "statement_id string, workspace_id bigint, warehouse_id string, executed_by string, start_time timestamp, "
+    "end_time timestamp, execution_status string, total_duration_ms bigint, waiting_at_capacity_duration_ms bigint, read_bytes bigint",
+    "fact_node_timeline": "cluster_id string, instance_id string, node_type string, driver boolean, start_time timestamp, "
+    "end_time timestamp, cpu_user_percent double, mem_used_percent double",
+    "fact_pipeline_update_timeline": "update_id string, workspace_id bigint, pipeline_id string, pipeline_name string, "
+    "period_start_time timestamp, period_end_time timestamp, result_state string, trigger_type string",
+    "fact_endpoint_usage": "request_id string, workspace_id bigint, endpoint_name string, requester string, "
+    "request_time timestamp, status_code int, execution_duration_ms bigint",
+    "fact_column_profile": "observed_at timestamp, table_name string, column_name string, row_count bigint, "
+    "null_count bigint, distinct_count bigint",
+}
+
+
+def share(values: pa.ChunkedArray, *wanted: object) -> float:
+    return float(pc.mean(pc.is_in(values, pa.array(wanted))).as_py())
+
+
+def test_statements_hardly_ever_wait(demo: Lakehouse) -> None:
+    rows = demo.read("fact_query_history").to_pandas()
+    normal = rows[rows.waiting_at_capacity_duration_ms < 60_000]
+    assert 0.10 < len(rows) / demo.read("fact_usage", ["record_id"]).num_rows < 0.12
+    assert rows.waiting_at_capacity_duration_ms.median() == 0
+    assert 0.015 < (normal.waiting_at_capacity_duration_ms > 0).mean() < 0.025
+    assert (rows.total_duration_ms > rows.waiting_at_capacity_duration_ms).all()
+    lasted = (rows.end_time - rows.start_time) / timedelta(milliseconds=1)
+    assert (lasted == rows.total_duration_ms).all()
+    assert set(rows.execution_status) == {"FINISHED", "FAILED", "CANCELED"}
+
+
+def test_one_cluster_idles_at_night_and_all_work_by_day(demo: Lakehouse) -> None:
+    rows = demo.read("fact_node_timeline").to_pandas()
+    assert (rows.groupby("end_time").instance_id.nunique() == 12).all()
+    assert len(rows) == 90 * 24 * 12
+    assert (rows.end_time - rows.start_time == timedelta(hours=1)).all()
+    assert rows[rows.driver].instance_id.nunique() == rows.cluster_id.nunique() == 4
+    for column in (rows.cpu_user_percent, rows.mem_used_percent):
+        assert column.between(0, 100).all()
+    cpu = rows.groupby([rows.cluster_id, rows.start_time.dt.hour]).cpu_user_percent.mean().unstack()
+    assert (cpu[12] > 20).all()
+    assert sorted(cpu[2] < 5) == [False, False, False, True]
+
+
+def test_pipelines_and_endpoints_seldom_fail(demo: Lakehouse) -> None:
+    updates = demo.read("fact_pipeline_update_timeline")
+    assert 0.16 < updates.num_rows / demo.read("fact_job_run_timeline", ["run_id"]).num_rows < 0.19
+    assert 0.015 < share(updates["result_state"], "FAILED") < 0.025
+    assert set(updates["result_state"].to_pylist()) == {"COMPLETED", "FAILED", "CANCELED"}
+    assert pc.all(pc.less(updates["period_start_time"], updates["period_end_time"])).as_py()
+    calls = demo.read("fact_endpoint_usage")
+    assert 0.10 < calls.num_rows / demo.read("fact_usage", ["record_id"]).num_rows < 0.12
+    assert len(pc.unique(calls["endpoint_name"])) == 4
+    assert 0.004 < pc.mean(pc.greater_equal(calls["status_code"], 500)).as_py() < 0.006
+    assert 0.008 < share(calls["status_code"], 429) < 0.012
+
+
+def test_column_profiles_fit_the_tables_that_are_watched(demo: Lakehouse) -> None:
+    profiles = demo.read("fact_column_profile").to_pandas()
+    looks = demo.read("fact_table_freshness").to_pandas()
+    assert set(profiles.observed_at.dt.hour) == {0, 6, 12, 18}
+    assert (profiles.groupby(["observed_at", "table_name"]).column_name.nunique() == 3).all()
+    both = profiles.merge(looks, on=["observed_at", "table_name"], suffixes=("", "_seen"))
+    assert len(both) == len(profiles) == 90 * 4 * 30
+    assert (both.row_count == both.row_count_seen).all()
+    assert (profiles.distinct_count <= profiles.row_count - profiles.null_count).all()
+    assert (profiles.null_count > 0.03 * profiles.row_count).sum() in (6 + 5, 6 + 6)  # looks at 36 hours, and at 30
+
+
+def test_usage_of_jobs_names_the_job(demo: Lakehouse) -> None:
+    usage = demo.read("fact_usage", ["billing_origin_product", "job_id"])
+    of_jobs = pc.equal(usage["billing_origin_product"], "JOBS")
+    assert pc.all(pc.equal(of_jobs, pc.is_valid(usage["job_id"]))).as_py()
+    runs = demo.read("fact_job_run_timeline", ["job_id"])
+    assert set(pc.unique(usage["job_id"]).to_pylist()) - {None} == set(pc.unique(runs["job_id"]).to_pylist())
+
+
+def test_audit_events_arrive_minutes_later_and_tokens_are_rare(demo: Lakehouse) -> None:
+    events = demo.read("fact_audit_logs").to_pandas()
+    minutes = (events.ingested_at - events.event_time) / timedelta(minutes=1)
+    assert minutes.between(1, 15).mean() > 0.9
+    assert minutes.min() > 0
+    assert minutes.max() < 180
+    tokens = events[events.action_name == "generateDbToken"]
+    assert 1 < len(tokens) / 90 < 3
+    assert tokens.user_name.str.startswith("svc-").all()
+    permissions = events[events.action_name == "updatePermissions"]
+    assert 8 < len(permissions) / 90 < 12
+    assert set(permissions.service_name) == {"unityCatalog"}
+    assert (events[events.action_name == "login"].action_result == "FAILURE").mean() < 0.03
 
 
 def test_building_again_does_nothing_and_refreshing_only_appends(lakehouse: Lakehouse) -> None:
@@ -122,8 +243,7 @@ def test_building_again_does_nothing_and_refreshing_only_appends(lakehouse: Lake
     for name, rows in before.items():
         after = lakehouse.read(name)
         assert after.num_rows == rows.num_rows + added.get(name, 0)
-        key = next(spec.key[0] for spec in DEMO_TABLES if spec.name == name)
-        assert name == "fact_table_freshness" or len(pc.unique(after[key])) == after.num_rows
+        assert has_unique_keys(lakehouse, name)
     assert refresh_demo(lakehouse, now=NOW + timedelta(hours=5)) == {}
 
 
@@ -153,9 +273,89 @@ def test_a_refresh_that_was_killed_is_completed_without_doubles(lakehouse: Lakeh
         refresh_demo(lakehouse, now=later, on_progress=stop)
     refresh_demo(lakehouse, now=later)
     for spec in DEMO_TABLES:
-        keys = lakehouse.read(spec.name, spec.key)
-        assert keys.group_by(list(spec.key)).aggregate([]).num_rows == keys.num_rows, spec.name
+        assert has_unique_keys(lakehouse, spec.name), spec.name
     assert refresh_demo(lakehouse, now=later) == {}
+
+
+def has_unique_keys(lakehouse: Lakehouse, table: str) -> bool:
+    (key,) = (list(spec.key) for spec in DEMO_TABLES if spec.name == table)
+    keys = lakehouse.read(table, key)
+    return bool(keys.group_by(key).aggregate([]).num_rows == keys.num_rows)
+
+
+def test_a_demo_reaches_as_far_as_its_hourly_tables_though_profiles_are_rarer(lakehouse: Lakehouse) -> None:
+    build_demo(lakehouse, now=NOW.replace(hour=17), days=1)
+    end = demo_ends_at(lakehouse)
+    assert end is not None
+    assert end >= NOW.replace(hour=17, minute=0, second=0, microsecond=0)
+
+
+OLD_TABLES = ("fact_usage", "fact_job_run_timeline", "fact_audit_logs", "fact_table_freshness", "demo_incidents")
+LATER_COLUMNS = {"fact_usage": "job_id", "fact_audit_logs": "ingested_at"}
+
+
+@pytest.fixture
+def old_demo(lakehouse: Lakehouse, tmp_path: Path) -> dict[str, pa.Table]:
+    """In `lakehouse`, what its first version left there."""
+    tables = {}
+    with EmbeddedLakehouse(tmp_path / "source", "health_monitor", "gold") as source:
+        build_demo(source, now=NOW, days=40)
+        for spec in DEMO_TABLES:
+            if spec.name not in OLD_TABLES:
+                continue
+            columns = tuple(column for column in spec.columns if column.name != LATER_COLUMNS.get(spec.name))
+            lakehouse.create_table(dataclasses.replace(spec, columns=columns))
+            rows = source.read(spec.name, [column.name for column in columns])
+            if spec.name == "demo_incidents":
+                rows = rows.filter(pc.is_in(rows["table_name"], pa.array(OLD_TABLES)))
+            if spec.name == "fact_audit_logs":
+                rare = pc.is_in(rows["action_name"], pa.array(["generateDbToken", "updatePermissions"]))
+                rows = rows.filter(pc.invert(rare))
+            lakehouse.append(spec.name, rows)
+            tables[spec.name] = lakehouse.read(spec.name)
+    return tables
+
+
+def assert_old_rows_are_as_they_were(lakehouse: Lakehouse, old_demo: dict[str, pa.Table]) -> None:
+    for name, rows in old_demo.items():
+        (key,) = (spec.key for spec in DEMO_TABLES if spec.name == name)
+        order = [(column, "ascending") for column in key]
+        now = lakehouse.read(name)
+        kept = now.filter(pc.is_in(now[key[0]], rows[key[0]].combine_chunks()))
+        assert kept.select(rows.column_names).sort_by(order).equals(rows.sort_by(order)), name
+        if name in LATER_COLUMNS:
+            later = LATER_COLUMNS[name]
+            assert kept[later].null_count == kept.num_rows
+        assert has_unique_keys(lakehouse, name), name
+
+
+def test_refreshing_an_old_demo_adds_what_it_lacks(lakehouse: Lakehouse, old_demo: dict[str, pa.Table]) -> None:
+    now = NOW + timedelta(hours=30)
+    added = refresh_demo(lakehouse, now=now)
+    assert_old_rows_are_as_they_were(lakehouse, old_demo)
+    assert added.keys() == {spec.name for spec in DEMO_TABLES}
+    assert added["fact_node_timeline"] == 90 * 24 * 12
+    incidents = lakehouse.read("demo_incidents").to_pylist()
+    kinds = [incident["kind"] for incident in incidents]
+    assert kinds.count("QUEUEING") == kinds.count("NULLS") == 2
+    assert {"COST_SPIKE", "QUEUEING", "NULLS"} <= {
+        incident["kind"] for incident in incidents if incident["ends_at"] > now - timedelta(hours=6)
+    }
+    for name, column in LATER_COLUMNS.items():
+        assert lakehouse.read(name, [column])[column].null_count < old_demo[name].num_rows + added[name]
+    assert refresh_demo(lakehouse, now=now) == {}
+
+
+def test_building_on_an_old_demo_fills_the_new_tables_and_a_refresh_the_others(
+    lakehouse: Lakehouse, old_demo: dict[str, pa.Table]
+) -> None:
+    now = NOW + timedelta(days=7)
+    added = build_demo(lakehouse, now=now, days=3)
+    assert added.keys() == {*(spec.name for spec in DEMO_TABLES if spec.name not in OLD_TABLES), "demo_incidents"}
+    refresh_demo(lakehouse, now=now)
+    assert_old_rows_are_as_they_were(lakehouse, old_demo)
+    spikes = [one for one in lakehouse.read("demo_incidents").to_pylist() if one["kind"] == "COST_SPIKE"]
+    assert max(spike["ends_at"] for spike in spikes) > now - timedelta(hours=6)
 
 
 def test_incidents_of_one_kind_never_overlap_however_often_the_demo_is_refreshed(lakehouse: Lakehouse) -> None:
