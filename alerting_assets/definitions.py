@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from alerting_assets.assets.checks import alert_tests_pass, notification_texts_are_valid
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
 from alerting_assets.assets.history import alert_history
@@ -13,6 +14,7 @@ alerting = AlertingResource.from_environment()
 
 defs = dg.Definitions(
     assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
+    asset_checks=[alert_tests_pass, notification_texts_are_valid],
     jobs=[sync, evaluate, everything],
     schedules=[evaluation_schedule(running=alerting.workspace == "local")],
     resources={"alerting": alerting},

@@ -54,6 +54,7 @@ class CompiledAlert:
     custom_summary: str | None
     custom_description: str | None
     target: Target
+    template_id: str | None = None
 
     @property
     def is_gated(self) -> bool:

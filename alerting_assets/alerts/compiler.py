@@ -8,7 +8,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from alerting_assets.alerts import gated
+from alerting_assets.alerts import gated, notification
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.configuration import AlertConfiguration, channel_problem
 from alerting_assets.alerts.operators import Operator
@@ -56,9 +56,10 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         channels=tuple(configuration.notification_channels),
         notify_on_ok=configuration.notify_on_ok,
         retrigger_seconds=configuration.retrigger_seconds,
-        custom_summary=configuration.custom_subject_template,
-        custom_description=configuration.custom_body_template,
+        custom_summary=_text(configuration, "custom_subject_template"),
+        custom_description=_text(configuration, "custom_body_template"),
         target=target,
+        template_id=configuration.template_id,
     )
 
 
@@ -86,6 +87,36 @@ def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Iden
             )
         values[name] = value
     return values
+
+
+def static_values(configuration: AlertConfiguration) -> dict[str, str]:
+    """Of the placeholders in notification texts that are known when the alert is compiled."""
+    return {
+        "ALERT_ID": configuration.alert_id,
+        "ALERT_NAME": configuration.alert_name,
+        "SEVERITY": configuration.severity.value,
+        "THRESHOLD_VALUE": configuration.condition.threshold_words,
+        "OPERATOR": configuration.operator.value,
+    }
+
+
+def _text(configuration: AlertConfiguration, field: notification.Field) -> str | None:
+    text: str | None = getattr(configuration, field)
+    if text is None:
+        return None
+    if wrong := notification.problems(text, field=field):
+        raise CompileError(configuration.alert_id, field, "; ".join(wrong))
+    condition = configuration.condition
+    compiled = notification.compile_text(
+        text,
+        static_values(configuration),
+        condition=None if condition.is_native else condition.words,
+        html=field == "custom_body_template",
+    )
+    if len(compiled) > (limit := notification.MAX_LENGTH[field]):
+        message = f"has {len(compiled):,} characters once its placeholders are filled in, and may have {limit:,}"
+        raise CompileError(configuration.alert_id, field, message)
+    return compiled
 
 
 def _check_gate(configuration: AlertConfiguration, target: Target) -> None:

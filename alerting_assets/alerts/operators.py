@@ -138,7 +138,7 @@ OPERATORS: dict[Operator, OperatorRule] = {
     Operator.NOT_IN: OperatorRule(Needs.LIST, _ANY, "is none of {}", native=False),
     Operator.MATCHES: OperatorRule(Needs.PATTERN, _STRING, "matches {}", native=False),
     Operator.NOT_MATCHES: OperatorRule(Needs.PATTERN, _STRING, "does not match {}", native=False),
-    Operator.CHANGES_BY: OperatorRule(Needs.CHANGE, _NUMBER, "{}", native=False),
+    Operator.CHANGES_BY: OperatorRule(Needs.CHANGE, _NUMBER, "changes by {}", native=False),
 }
 """What an operator says of a value that is there. Of NULL: it meets IS_NULL and nothing else, the negations (NOT_EQUAL, NOT_IN, …)
 included. Of NaN: it differs from every number and compares with none, so it meets the negations and nothing else."""

@@ -49,7 +49,7 @@ class FieldError(ValueError):
 class Condition:
     """What an alert says of its value, checked. threshold: of Needs.VALUE and PATTERN (then the canonical pattern), or percent.
     value_types: kinds of value that can be compared with it; empty: any. interval: seconds between evaluations where the
-    condition looks at time, lookback likewise."""
+    condition looks at time, lookback likewise. words: `is greater than 100`; threshold_words: `100`."""
 
     operator: Operator
     value_types: frozenset[ValueType]
@@ -63,6 +63,7 @@ class Condition:
     recovery: float | None = None
     interval: int = 0
     words: str = ""
+    threshold_words: str = ""
 
     @property
     def is_native(self) -> bool:
@@ -112,7 +113,8 @@ def condition_of(configuration: AlertConfiguration) -> Condition:
         case Needs.CHANGE:
             condition = _with_change(configuration, condition)
     condition = _with_time(configuration, condition)
-    return replace(condition, words=_words(configuration, condition))
+    threshold = _threshold_words(configuration, condition)
+    return replace(condition, threshold_words=threshold, words=_words(condition, threshold))
 
 
 def list_items(texts: Sequence[str]) -> tuple[Item, ...]:
@@ -217,21 +219,26 @@ def _check_recovery(condition: Condition, recovery: float) -> None:
         )
 
 
-def _words(configuration: AlertConfiguration, condition: Condition) -> str:
-    rule = OPERATORS[condition.operator]
-    match rule.needs:
+def _threshold_words(configuration: AlertConfiguration, condition: Condition) -> str:
+    match OPERATORS[condition.operator].needs:
         case Needs.RANGE:
-            text = rule.reads_as.format(f"{shown(condition.low)} and {shown(condition.high)}")
+            return f"{shown(condition.low)} and {shown(condition.high)}"
         case Needs.LIST:
-            text = rule.reads_as.format(", ".join(shown(item) for item in condition.items) or "nothing")
+            return ", ".join(shown(item) for item in condition.items)
         case Needs.PATTERN:
-            text = rule.reads_as.format(f"/{configuration.threshold_value_string}/")
+            return f"/{configuration.threshold_value_string}/"
         case Needs.CHANGE:
-            verb = {"INCREASE": "rises", "DECREASE": "falls", "EITHER": "changes"}[str(condition.direction)]
-            percent = f"{condition.threshold:,.6g}"
-            text = f"{verb} by {percent} % or more against {in_words(condition.lookback)} before"
+            return f"{condition.threshold:,.6g} %"
         case _:
-            text = rule.reads_as.format("" if condition.threshold is None else shown(condition.threshold))
+            return "" if condition.threshold is None else shown(condition.threshold)
+
+
+def _words(condition: Condition, threshold: str) -> str:
+    if condition.direction is not None:
+        verb = {"INCREASE": "rises", "DECREASE": "falls", "EITHER": "changes"}[condition.direction]
+        text = f"{verb} by {threshold} or more against {in_words(condition.lookback)} before"
+    else:
+        text = OPERATORS[condition.operator].reads_as.format(threshold)
     if condition.evaluations > 1:
         text += f", at {condition.evaluations} evaluations in a row"
     if condition.recovery is not None:

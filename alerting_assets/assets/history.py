@@ -80,5 +80,5 @@ def _shown(evaluation: Evaluation) -> dict[str, str | float | None]:
         "condition": evaluation.condition_text,
         "before": evaluation.previous_status,
         "ms": round(evaluation.query_duration_ms, 1),
-        "error": evaluation.decision.error,
+        "error or note": evaluation.decision.error or evaluation.decision.note,
     }

@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli import config, local, sync
+from alerting_assets.cli import config, local, notification, sync, templates, unit_test
 from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
@@ -25,7 +25,10 @@ app.command()(sync.plan)
 app.command()(sync.apply)
 app.command()(sync.evaluate)
 app.command()(sync.status)
+app.command("test")(unit_test.run_tests)
 app.add_typer(config.app, name="config")
+app.add_typer(templates.app, name="templates")
+app.add_typer(notification.app, name="notification")
 app.add_typer(local.workspace, name="workspace", help="The local workspace: everything with no account.")
 app.add_typer(local.demo, name="demo", help="The demo lakehouse.")
 app.command()(local.dev)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -54,12 +55,7 @@ def show(alert_id: AlertId, as_json: Json = False) -> None:
     if as_json:
         print_json(row)
         return
-    text = StringIO()
-    writer = YAML()
-    writer.default_flow_style = False
-    writer.width = 10_000
-    writer.dump({name: _block(value) for name, value in row.items() if value is not None}, text)
-    console.print(text.getvalue(), markup=False, end="")
+    console.print(as_yaml(row), markup=False, end="")
 
 
 @app.command("set")
@@ -94,6 +90,15 @@ def delete(alert_id: AlertId, as_json: Json = False) -> None:
         console.print(f"{alert_id} is deleted. `alerting apply` removes it from the workspace.")
 
 
+def as_yaml(values: Mapping[str, Any]) -> str:
+    """What is not None, for people; a query is a block, so that it is read as a query."""
+    text = StringIO()
+    writer = YAML()
+    writer.default_flow_style = False
+    writer.width = 10_000
+    writer.dump({name: _block(value) for name, value in values.items() if value is not None}, text)
+    return str(text.getvalue())
+
+
 def _block(value: Any) -> Any:
-    """Text of several lines as a YAML block, so that a query is read as a query."""
     return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value

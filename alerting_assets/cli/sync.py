@@ -144,7 +144,9 @@ def evaluate(
         print_json({"evaluations": [_evaluation_json(item) for item in evaluations], "skipped": skipped})
     else:
         rows = [_evaluation_row(item) for item in evaluations]
-        print_table("Evaluations", ("state", "alert", "name", "value", "condition", "before", "ms", "error"), rows)
+        print_table(
+            "Evaluations", ("state", "alert", "name", "value", "condition", "before", "ms", "error or note"), rows
+        )
         print_counts(
             {
                 state.value: sum(item.decision.state is state for item in evaluations)
@@ -264,7 +266,7 @@ def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
         item.condition_text,
         item.previous_status,
         f"{item.query_duration_ms:.0f}",
-        item.decision.error,
+        item.decision.error or item.decision.note,
     )
 
 
@@ -277,6 +279,7 @@ def _evaluation_json(item: Evaluation) -> dict[str, Any]:
         "resolution_time_seconds",
         "query_duration_ms",
         "error_message",
+        "note",
     )
     return {name: row[name] for name in (*shown, *more)}
 

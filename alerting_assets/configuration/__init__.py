@@ -3,6 +3,8 @@
 from alerting_assets.configuration.edit import delete_alert, set_fields
 from alerting_assets.configuration.load import LoadResult, definitions_from, load_definitions, rows_after_load
 from alerting_assets.configuration.rows import ConfiguredAlert, Row, read_rows, target_of, to_alerts
+from alerting_assets.configuration.seed import seed_template_alerts
+from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
 
 __all__ = [
     "ConfiguredAlert",
@@ -10,10 +12,15 @@ __all__ = [
     "Row",
     "definitions_from",
     "delete_alert",
+    "get_template",
+    "list_templates",
     "load_definitions",
     "read_rows",
+    "render_template",
     "rows_after_load",
+    "seed_template_alerts",
     "set_fields",
     "target_of",
+    "templates_of",
     "to_alerts",
 ]

@@ -49,6 +49,11 @@ class TemplateCatalog(Mapping[str, AlertTemplate]):
     def __len__(self) -> int:
         return len(self._files) + len(self._own)
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Ids of the user's own."""
+        return tuple(self._own)
+
     def find(self, template_id: str) -> AlertTemplate:
         """Raises TemplateError with the nearest id."""
         if template_id not in self:

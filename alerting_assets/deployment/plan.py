@@ -224,7 +224,8 @@ def _act(wanted: DesiredAlert, current: _Ours | None, known: SyncState) -> Plann
         )
     elif fields:
         drifted = known.applied_hash == compiled.config_hash
-        action, reason = Action.UPDATE, f"{'was changed in the workspace' if drifted else 'changed'}: {changed}"
+        source = f" (template {compiled.template_id})" if compiled.template_id and not drifted else ""
+        action, reason = Action.UPDATE, f"{'was changed in the workspace' if drifted else 'changed'}: {changed}{source}"
     else:
         action, reason = Action.UNCHANGED, "is as configured"
     return PlannedAction(

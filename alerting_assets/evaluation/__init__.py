@@ -1,7 +1,7 @@
 """Run compiled alerts, decide as the workspace would, record."""
 
 from alerting_assets.evaluation.decide import Decision, decide
-from alerting_assets.evaluation.history import Previous, previous_evaluations
+from alerting_assets.evaluation.history import Previous, latest_decision, previous_evaluations
 from alerting_assets.evaluation.run import Evaluation, evaluate_alerts
 
-__all__ = ["Decision", "Evaluation", "Previous", "decide", "evaluate_alerts", "previous_evaluations"]
+__all__ = ["Decision", "Evaluation", "Previous", "decide", "evaluate_alerts", "latest_decision", "previous_evaluations"]

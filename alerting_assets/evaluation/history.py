@@ -9,6 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from alerting_assets.alerts.operators import State
+from alerting_assets.alerts.query_text import quote_identifier, text_literal
+from alerting_assets.evaluation.decide import Decision
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
@@ -44,6 +47,20 @@ def previous_evaluations_sql(catalog: str, schema: str) -> str:
         ) AS recovery ON recovery.alert_id = history.alert_id
         GROUP BY history.alert_id
         """
+
+
+def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:
+    """Of its newest evaluation; None if it was never evaluated."""
+    table = ".".join(quote_identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
+    rows = lakehouse.query(
+        f"SELECT * FROM {table} WHERE alert_id = {text_literal(alert_id)} ORDER BY evaluated_at DESC, evaluation_id LIMIT 1"
+    ).to_pylist()
+    if not rows:
+        return None
+    (row,) = rows
+    value = row["query_result_string"] if row["query_result_string"] is not None else row["query_result_value"]
+    state = State(row["evaluation_status"])
+    return Decision(state, value, row["row_count"] or 0, row["threshold_met"], row["error_message"], row["note"])
 
 
 def append_rows(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> None:

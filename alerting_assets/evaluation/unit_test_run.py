@@ -35,7 +35,7 @@ ColumnsOf = Callable[[TableName], Sequence[Column] | None]
 
 
 @dataclass(frozen=True)
-class TestOutcome:
+class UnitTestOutcome:
     """failures: what was not as expected, one sentence each; or why the test could not run. decision: None if it could not."""
 
     test: AlertTest
@@ -52,7 +52,7 @@ class _CannotRun(Exception):
     pass
 
 
-class TestRunner:
+class UnitTestRunner:
     """alerts, templates: what tests are about, by id. columns_of: of the real tables; None for one that there is not."""
 
     def __init__(
@@ -68,11 +68,11 @@ class TestRunner:
 
     def run(
         self, tests: Sequence[AlertTest], on_progress: Callable[[int, int], None] = lambda _done, _all: None
-    ) -> list[TestOutcome]:
+    ) -> list[UnitTestOutcome]:
         """In the order of `tests`. on_progress: (tests done, tests in all). Raises LakehouseUnavailable when the engine is away."""
         done = 0
 
-        def one(test: AlertTest) -> TestOutcome:
+        def one(test: AlertTest) -> UnitTestOutcome:
             nonlocal done
             outcome = self._run(test)
             done += 1
@@ -82,7 +82,7 @@ class TestRunner:
         with ThreadPoolExecutor(TESTS_AT_A_TIME, thread_name_prefix="alert-test") as pool:
             return list(pool.map(one, tests))
 
-    def _run(self, test: AlertTest) -> TestOutcome:
+    def _run(self, test: AlertTest) -> UnitTestOutcome:
         started = time.perf_counter()
         decision = None
         try:
@@ -91,7 +91,7 @@ class TestRunner:
             failures = tuple(_differences(test, compiled, decision))
         except (_CannotRun, GivenError, QueryTextError) as error:
             failures = (str(error),)
-        return TestOutcome(test, failures, decision, time.perf_counter() - started)
+        return UnitTestOutcome(test, failures, decision, time.perf_counter() - started)
 
     def _compiled(self, test: AlertTest) -> CompiledAlert:
         if test.of_template:
