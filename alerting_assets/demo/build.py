@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.demo import jobs, quality, requests, spend
+from alerting_assets.demo import activity, jobs, quality, spend
 from alerting_assets.demo.incidents import HOUR, Incident, Kind, incidents_for
 from alerting_assets.demo.simulate import Simulation
 from alerting_assets.demo.tables import DEMO_INCIDENTS, DEMO_TABLES
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 
-SIMULATIONS = (*spend.SIMULATIONS, *jobs.SIMULATIONS, *requests.SIMULATIONS, *quality.SIMULATIONS)
+SIMULATIONS = (*spend.SIMULATIONS, *jobs.SIMULATIONS, *activity.SIMULATIONS, *quality.SIMULATIONS)
 DAYS = 90
 SEED = 20260101
 

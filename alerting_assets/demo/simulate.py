@@ -2,7 +2,7 @@
 
 So an hour looks the same whether it is generated alone, with 90 days, or in parts; only its incidents come from outside.
 Volumes follow the working week and the time of day (UTC), with a slow trend and noise. The tables are in `spend`, `jobs`,
-`requests` and `quality`. A column that comes later is drawn last, so that the older ones keep their values.
+`activity` and `quality`. A column that comes later is drawn last, so that the older ones keep their values.
 """
 
 from __future__ import annotations
