@@ -37,8 +37,6 @@ def canonical_pattern(pattern: str) -> str:
     """The same pattern in the syntax that all engines share. Raises PatternError."""
     if not pattern or len(pattern) > MAX_LENGTH:
         raise PatternError(f"a pattern has 1 to {MAX_LENGTH} characters, this one {len(pattern)}")
-    if "$" in pattern.rstrip("$") and re.search(r"(?<!\\)\$[*+?{]", pattern):
-        raise PatternError("$ cannot be repeated")
     try:
         tree = _parser.parse(pattern, re.ASCII)
     except (re.error, OverflowError, RecursionError) as error:
@@ -86,8 +84,6 @@ def _repeat(lazy: bool, low: Any, high: Any, inner: Any, budget: int) -> str:
     most = int(low) if high is op.MAXREPEAT else int(high)
     if most > budget:
         raise PatternError(f"repetitions, nested ones multiplied, go up to {MAX_REPEAT}")
-    if any(kind is op.AT for kind, _ in inner):
-        raise PatternError("^ and $ cannot be repeated")
     times = {(0, op.MAXREPEAT): "*", (1, op.MAXREPEAT): "+", (0, 1): "?"}.get(
         (low, high), f"{{{low},{'' if high is op.MAXREPEAT else high}}}"
     )

@@ -3,7 +3,6 @@ are still the ones there are."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.rewrite import at_moment
 from alerting_assets.configuration import load_definitions, read_rows, target_of, to_alerts
 from alerting_assets.demo import build_demo
 from alerting_assets.errors import QueryError
@@ -21,6 +21,9 @@ from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.spark import LocalSparkLakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.settings import Settings
+from alerting_assets_tests.decisions import EDGES, decided, edge_case, inline
+from alerting_assets_tests.decisions import expected as documented
+from alerting_assets_tests.patterns import PATTERNS, TEXTS, matching_sql, python_matches
 
 pytestmark = pytest.mark.integration
 
@@ -58,8 +61,7 @@ def test_every_demo_alert_decides_the_same_on_both(
 
 def answer(engine: Lakehouse, alert: CompiledAlert, now: datetime) -> tuple[object, ...]:
     """The result's columns and what is decided, or what is wrong and where. The clock stands still at `now`."""
-    stopped = re.sub(r"CURRENT_TIMESTAMP\(\)", f"TIMESTAMP'{now:%Y-%m-%d %H:%M:%S}'", alert.sql)
-    stopped = re.sub(r"CURRENT_DATE\(\)", f"DATE'{now:%Y-%m-%d}'", stopped)
+    stopped = at_moment(alert.sql, now)
     try:
         columns = [(column.name, column.type) for column in engine.describe(stopped)]
         decision = decide(alert, engine.query(stopped))
@@ -67,6 +69,28 @@ def answer(engine: Lakehouse, alert: CompiledAlert, now: datetime) -> tuple[obje
         return error.kind, error.name, error.line, error.column
     value = round(decision.value, 9) if isinstance(decision.value, float) else decision.value
     return columns, decision.state, value, decision.row_count
+
+
+def test_spark_decides_the_edges_of_every_operator_as_the_documentation_says(
+    engines: tuple[Lakehouse, Lakehouse],
+) -> None:
+    wrong = []
+    for edge in EDGES:
+        case = edge_case(*edge)
+        decision = decided(lambda tables, sql_of: engines[1].query(sql_of([inline(table) for table in tables])), case)
+        if (decision.state.value, decision.threshold_met) != documented(case):
+            wrong.append((case, decision, documented(case)))
+    assert wrong == []
+
+
+def test_spark_finds_the_patterns_that_the_documentation_says(engines: tuple[Lakehouse, Lakehouse]) -> None:
+    wrong = []
+    for pattern in PATTERNS:
+        (row,) = engines[1].query(matching_sql(pattern)).to_pylist()
+        found = [text for text, matches in zip(TEXTS, row.values(), strict=True) if matches]
+        if found != [text for text in TEXTS if python_matches(pattern, text)]:
+            wrong.append((pattern, found))
+    assert wrong == []
 
 
 DIFFERENCES: list[tuple[str, object, object]] = [
