@@ -67,6 +67,8 @@ class DefinitionError(AlertingError):
 class TemplateError(AlertingError):
     """parameter: None where it is about the template itself."""
 
+    exit_code = 2
+
     def __init__(self, template_id: str, parameter: str | None, message: str) -> None:
         self.template_id, self.parameter, self.message = template_id, parameter, message
         super().__init__(f"template {template_id}: {f'parameter {parameter}: ' if parameter else ''}{message}")

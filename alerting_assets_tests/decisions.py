@@ -27,7 +27,7 @@ Ask = Callable[[Sequence[pa.Table], Callable[[Sequence[str]], str]], pa.Table]
 
 NOW = datetime(2026, 11, 2, 12, 0, 0, 250_000, tzinfo=UTC)
 HOUR = 3600
-HISTORY_SCHEMA = pa.schema([pa.field(field.name, field.type) for field in arrow_schema(ALERT_HISTORY)])
+HISTORY_SCHEMA = arrow_schema(ALERT_HISTORY).remove_metadata()
 
 TYPES: dict[str, tuple[ValueType, pa.DataType, st.SearchStrategy[Any]]] = {
     "double": (

@@ -117,7 +117,8 @@ def _looks(condition: Condition, rows: str) -> dict[str, str]:
         looks[EARLIER] = f"SELECT COUNT(*) {window}"
         looks[EARLIER_NOT_MET] = f"SELECT COUNT(CASE WHEN NOT {met} THEN 1 END) {window}"
     if condition.recovery is not None:
-        looks[BEFORE] = _nearest("evaluation_status", rows, condition.interval)
+        # Sail takes a subquery over a NOT NULL column for one that always has a row.
+        looks[BEFORE] = _nearest("NULLIF(evaluation_status, '')", rows, condition.interval)
     return looks
 
 

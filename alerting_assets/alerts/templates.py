@@ -339,8 +339,8 @@ def _identifier(value: Any, parts: int) -> tuple[str, ...]:
     except (SqlglotError, ValueError):
         tree = None
     found = tuple(part.name for part in tree.parts) if isinstance(tree, exp.Table) else ()
-    exact = [".".join(found), ".".join(quote_identifier(name) for name in found)]
-    if not 0 < len(found) <= parts or text.strip() not in exact or not all(found):
+    as_written = r"\.".join(f"(?:{re.escape(name)}|{re.escape(quote_identifier(name))})" for name in found)
+    if not 0 < len(found) <= parts or not all(found) or not re.fullmatch(as_written, text.strip()):
         raise ValueError(f"{text!r} is not {what}")
     return found
 

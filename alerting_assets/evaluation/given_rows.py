@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.evaluation.unit_tests import AlertTest, moment
-from alerting_assets.lakehouse.arrow import arrow_type
+from alerting_assets.lakehouse.arrow import arrow_schema, arrow_type
 from alerting_assets.lakehouse.port import Column
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 
@@ -61,8 +61,7 @@ def history_table(test: AlertTest, alert_id: str) -> pa.Table:
                 "config_hash": "",
             }
         )
-    schema = pa.schema([pa.field(column.name, arrow_type(column.type)) for column in ALERT_HISTORY.columns])
-    return pa.Table.from_pylist(rows, schema=schema)
+    return pa.Table.from_pylist(rows, schema=arrow_schema(ALERT_HISTORY))
 
 
 def _array(test: AlertTest, table: str, name: str, kind: pa.DataType, values: Sequence[Any]) -> pa.Array:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ import pyarrow as pa
 import pytest
 import requests
 
+from alerting_assets.assets.checks import alert_tests_pass, notification_texts_are_valid
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT, deployed_alerts
 from alerting_assets.assets.history import ALERT_HISTORY_KEY, alert_history
 from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.validation import QUERY_IS_VALID, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
 from alerting_assets.automation.schedules import evaluate, everything, sync
+from alerting_assets.evaluation.history import append_rows
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
-from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
@@ -54,6 +57,7 @@ class Platform:
         )
         self.definitions = dg.Definitions(
             assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
+            asset_checks=[alert_tests_pass, notification_texts_are_valid],
             jobs=[sync, evaluate, everything],
             resources={"alerting": resource},
             executor=dg.in_process_executor,
@@ -312,3 +316,77 @@ def test_the_code_location_is_what_the_docs_say() -> None:
     )
     assert jobs == str(["evaluate", "everything", "sync"])
     assert described == "True"
+
+
+def check_of(platform: Platform, name: str) -> dg.AssetCheckEvaluation:
+    key = dg.AssetCheckKey(alert_configurations.key, name)
+    (record,) = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert record.event is not None
+    return record.event.dagster_event.event_specific_data
+
+
+def test_a_failing_unit_test_is_a_failed_check_and_stops_nobody(platform: Platform) -> None:
+    platform.define(A="SELECT cost FROM ${catalog}.${gold_schema}.costs")
+    folder = platform.settings.definitions / "tests"
+    folder.mkdir()
+    test = "tests:\n  - {name: t, alert: A, as_of: 2026-11-02, given: {costs: [{cost: 150}]}, expect: {state: TRIGGERED}}\n"
+    (folder / "a.yml").write_text(test)
+    assert platform.run().success
+    assert check_of(platform, "alert_tests_pass").passed
+    (folder / "a.yml").write_text(test.replace("TRIGGERED", "OK"))
+    assert platform.run().success
+    failed = check_of(platform, "alert_tests_pass")
+    assert (failed.passed, failed.description) == (False, "1 of 1 tests failed")
+    assert platform.remote() == ["[WARNING] A"]
+
+
+def test_a_bad_notification_text_is_a_failed_check_and_quarantines_its_alert(platform: Platform) -> None:
+    query = "SELECT cost FROM ${catalog}.${gold_schema}.costs"
+    alerts = [
+        values(
+            alert_id=name,
+            alert_name=name,
+            alert_query_template=query,
+            aggregation_type=None,
+            custom_subject_template=text,
+        )
+        for name, text in (("A", "{{ALERT_NAME}}"), ("B", "{{ALERT_NAM}}"))
+    ]
+    (platform.settings.definitions / "alerts.yml").write_text(json.dumps({"alerts": alerts}))
+    assert platform.run().success
+    failed = check_of(platform, "notification_texts_are_valid")
+    assert (failed.passed, failed.description) == (False, "1 of 2 texts cannot be used")
+    assert platform.remote() == ["[WARNING] A"]
+
+
+def test_history_decides_in_the_workspace_as_it_does_here(platform: Platform) -> None:
+    """`for_evaluations`: the deployed text reads the history that our own evaluations write."""
+    fields = values(
+        alert_id="A",
+        alert_query_template="SELECT cost FROM ${catalog}.${gold_schema}.costs",
+        aggregation_type=None,
+        for_evaluations=2,
+        schedule_cron="0 * * * * ?",
+    )
+    (platform.settings.definitions / "alerts.yml").write_text(json.dumps({"alerts": [fields]}))
+    with platform.tables() as tables:
+        create_tables(tables)
+        earlier = {
+            "evaluation_id": "1",
+            "alert_id": "A",
+            "evaluated_at": datetime.now(UTC) - timedelta(seconds=70),
+            "evaluated_by": "own",
+            "evaluation_status": "OK",
+            "threshold_met": False,
+            "ml_suppressed": False,
+            "config_hash": "",
+        }
+        append_rows(tables, [earlier])
+    assert platform.run().success
+    headers = {"Authorization": f"Bearer {platform.server.token}"}
+    answer = requests.post(f"{platform.server.address}/api/local/evaluate", headers=headers, timeout=60).json()
+    (theirs,) = answer["evaluations"]
+    with platform.tables() as tables:
+        (ours,) = [row for row in tables.read(ALERT_HISTORY.name).to_pylist() if row["evaluation_id"] != "1"]
+    assert (theirs["state"], ours["evaluation_status"], ours["threshold_met"]) == ("OK", "OK", True)
+    assert ours["query_result_value"] == 150.0

@@ -9,7 +9,7 @@ SELECT measured_value,
   (SELECT COUNT(CASE WHEN NOT COALESCE(threshold_met, evaluation_status = 'TRIGGERED') THEN 1 END) FROM `health_monitor`.`gold`.`alert_history`
     WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
       AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 5400 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS) AS earlier_not_met,
-  (SELECT evaluation_status FROM `health_monitor`.`gold`.`alert_history`
+  (SELECT NULLIF(evaluation_status, '') FROM `health_monitor`.`gold`.`alert_history`
     WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
       AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 5400 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS
     ORDER BY ABS(unix_seconds(evaluated_at) - unix_seconds(CURRENT_TIMESTAMP()) + 3600), evaluated_at, evaluation_id LIMIT 1) AS status_before
