@@ -119,20 +119,20 @@ def test_the_main_job_has_the_same_summary_on_spark_and_then_embedded_finds_noth
     assert on_spark.returncode == 0, on_spark.stdout + on_spark.stderr
     embedded = run(tmp_path)
     assert embedded.returncode == 0, embedded.stdout + embedded.stderr
-    deployed = {"created": 15, "unchanged": 0, "write requests to the workspace": 15}
+    deployed = {"created": 39, "unchanged": 0, "write requests to the workspace": 39}
     assert figures(on_spark.stdout) == figures(embedded.stdout) | deployed
     assert figures(embedded.stdout) == {
-        "configured": 17,
-        "valid": 15,
+        "configured": 41,
+        "valid": 39,
         "quarantined": 2,
         "created": 0,
         "updated": 0,
-        "unchanged": 15,
+        "unchanged": 39,
         "deleted": 0,
         "failed": 0,
         "write requests to the workspace": 0,
-        "evaluated": 15,
-        "triggered": 4,
+        "evaluated": 39,
+        "triggered": 6,
     }
     for reason in ("fact_invoices does not exist (line 2,", "duration_second does not exist (line 3,"):
         assert reason in on_spark.stdout

@@ -84,6 +84,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `resolution_time_seconds` DOUBLE COMMENT 'on the evaluation that observed the recovery',
   `query_duration_ms` DOUBLE,
   `error_message` STRING,
+  `note` STRING COMMENT 'what stood in for history that a condition on time did not find',
   `config_hash` STRING NOT NULL,
   CONSTRAINT `alert_history_key` PRIMARY KEY (`evaluation_id`)
 )
