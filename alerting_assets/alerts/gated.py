@@ -35,13 +35,16 @@ _NOW = "CURRENT_TIMESTAMP()"
 
 
 def gate(measured: str, column: str, condition: Condition, alert_id: str, catalog: str, schema: str) -> str:
-    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares."""
+    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares.
+
+    A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
     history = ".".join(quote_identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
     looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
     with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
     beside = "".join(f", {name}" for name in looks)
     value = "'NULL'" if condition.operator is Operator.IS_NULL else MEASURED
     return (
+        f"/* {_comment(f'{column} {condition.words}')} */\n"
         f"SELECT CASE WHEN {_fires(condition)} THEN {value} END AS {quote_identifier(column)}, {MEASURED}, {MET}{beside}\n"
         f"FROM (\nSELECT {MEASURED}{beside}, COALESCE({_met(condition)}, FALSE) AS {MET}\n"
         f"FROM (\nSELECT {MEASURED}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided"
@@ -139,6 +142,11 @@ def _fires(condition: Condition) -> str:
     operator = Operator.GREATER_THAN if condition.fires_above else Operator.LESS_THAN
     bad = _compares(operator, condition.recovery)
     return f"{fires} OR ({BEFORE} IN ('TRIGGERED', 'SUPPRESSED') AND COALESCE({bad}, FALSE))"
+
+
+def _comment(words: str) -> str:
+    """Words that end no comment and begin none, which Spark would nest."""
+    return " ".join(words.split()).replace("*", "∗")
 
 
 def _literal(value: Item | None) -> str:

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from alerting_assets.configuration.templates import LIBRARY
-from alerting_assets.demo.tables import FACT_USAGE
+from alerting_assets.demo.tables import FACT_JOB_RUN_TIMELINE, FACT_USAGE
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.test_command import Home
 from alerting_assets_tests.templates import TEXT
 
 pytestmark = pytest.mark.integration
+
+CHECKOUT = Path(__file__).parents[2]
 
 TESTS = """\
 tests:
@@ -100,6 +103,37 @@ def test_templates_are_listed_shown_and_rendered(home: Home) -> None:
     assert "job = 'O\\'Brien'" in rendered["alert_query_template"]
 
 
+def test_a_plan_shows_the_alerts_that_a_changed_template_changes(home: Home) -> None:
+    with (
+        home.tables() as tables,
+        LocalWorkspaceServer(home.settings.workspace_root, tables.query, port=0),
+    ):
+        tables.create_table(FACT_JOB_RUN_TIMELINE)
+        own = home.path / "alerts" / "templates"
+        own.mkdir()
+        text = (
+            TEXT.replace("state IN", "result_state IN")
+            .replace("runs}", "fact_job_run_timeline}")
+            .replace("job =", "job_name =")
+        )
+        text = text.replace(
+            "(${strict} OR retries = 0) AND zone = '${zone}'", "(${strict} OR job_id > 0 OR run_as = ${zone})"
+        )
+        text = text.replace("default: fact_job", "default: health_monitor.gold.fact_job")
+        (own / "own_rate.yml").write_text(text)
+        home.define({"alert_id": "A"})
+        home.json("templates", "add", "OWN_RATE", "--param", "job=nightly")
+        home.json("apply")
+        assert home.json("plan")["summary"]["unchanged"] == 2
+        (own / "own_rate.yml").write_text(text.replace("default: 10,", "default: 12,"))
+        planned = home.json("plan", expect=1)
+        (changed,) = [action for action in planned["actions"] if action["action"] == "UPDATE"]
+        assert changed["alert_id"] == "REL-001"
+        assert changed["reason"].endswith("(template OWN_RATE)")
+        paths = [field["path"] for field in changed["fields"]]
+        assert "evaluation.threshold.value.double_value" in paths or "evaluation.threshold" in paths
+
+
 def test_seeding_adds_four_alerts_once(home: Home) -> None:
     first = home.json("templates", "seed", "--owner", "me@example.com")
     assert [row["alert_id"] for row in first] == ["COST-001", "COST-002", "REL-001", "SEC-001"]
@@ -117,6 +151,12 @@ def test_tests_pass_or_say_what_was_expected(home: Home) -> None:
     unknown = home.run("test", "B")
     assert (unknown.returncode, "'B' has no tests; did you mean" in unknown.stderr) == (2, False)
     assert home.json("test", "COST_SPIKE")["summary"]["passed"] >= 3
+
+
+def test_the_tests_of_the_demo_and_of_the_library_pass(home: Home) -> None:
+    found = home.json("test", "--templates", ALERTING_DEFINITIONS=str(CHECKOUT / "alerts"))
+    assert found["summary"]["failed"] == 0
+    assert found["summary"]["passed"] > 80
 
 
 def test_a_broken_file_of_tests_is_a_wrong_call(home: Home) -> None:

@@ -1,3 +1,4 @@
+/* cost rises by 20 % or more against 1 hour before */
 SELECT CASE WHEN condition_met THEN measured_value END AS `cost`, measured_value, condition_met, base_value
 FROM (
 SELECT measured_value, base_value, COALESCE(NOT isnan(CAST(measured_value AS DOUBLE)) AND CAST(measured_value AS DOUBLE) > base_value AND ABS(CAST(measured_value AS DOUBLE) - base_value) >= 20.0D * ABS(base_value) / 100D, FALSE) AS condition_met

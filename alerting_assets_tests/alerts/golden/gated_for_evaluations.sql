@@ -1,3 +1,4 @@
+/* cost is NULL, at 3 evaluations in a row */
 SELECT CASE WHEN condition_met AND earlier_not_met = 0 THEN 'NULL' END AS `cost`, measured_value, condition_met, earlier_evaluations, earlier_not_met
 FROM (
 SELECT measured_value, earlier_evaluations, earlier_not_met, COALESCE(measured_value IS NULL, FALSE) AS condition_met

@@ -1,3 +1,4 @@
+/* cost is one of 1, 2.5 */
 SELECT CASE WHEN condition_met THEN measured_value END AS `cost`, measured_value, condition_met
 FROM (
 SELECT measured_value, COALESCE(CAST(measured_value AS DOUBLE) IN (1.0D, 2.5D), FALSE) AS condition_met

@@ -1,3 +1,4 @@
+/* cost is none of 'O'Brien', '日本' */
 SELECT CASE WHEN condition_met THEN measured_value END AS `cost`, measured_value, condition_met
 FROM (
 SELECT measured_value, COALESCE(measured_value NOT IN ('O\'Brien', '日本'), FALSE) AS condition_met

@@ -1,3 +1,4 @@
+/* cost does not match /^(SUCCEEDED|SKIPPED)\s∗$/ */
 SELECT CASE WHEN condition_met THEN measured_value END AS `cost`, measured_value, condition_met
 FROM (
 SELECT measured_value, COALESCE(NOT measured_value RLIKE '\\A(?:S(?:UCCEEDED|KIPPED))(?:[\\x{9}-\\x{D}\\x{20}])*\\z', FALSE) AS condition_met

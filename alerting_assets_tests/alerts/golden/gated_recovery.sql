@@ -1,3 +1,4 @@
+/* cost is greater than 100, at 2 evaluations in a row, until it is not above 80 */
 SELECT CASE WHEN condition_met AND earlier_not_met = 0 OR (status_before IN ('TRIGGERED', 'SUPPRESSED') AND COALESCE(NOT isnan(CAST(measured_value AS DOUBLE)) AND CAST(measured_value AS DOUBLE) > 80.0D, FALSE)) THEN measured_value END AS `cost`, measured_value, condition_met, earlier_evaluations, earlier_not_met, status_before
 FROM (
 SELECT measured_value, earlier_evaluations, earlier_not_met, status_before, COALESCE(NOT isnan(CAST(measured_value AS DOUBLE)) AND CAST(measured_value AS DOUBLE) > 100.0D, FALSE) AS condition_met
