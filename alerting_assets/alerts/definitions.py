@@ -72,7 +72,7 @@ def _parse(entry: CommentedMap, file: str, templates: Mapping[str, AlertTemplate
             values = _from_template(values, templates)
         values["template_params"] = _encoded(values.get("template_params"))
         if isinstance(values.get("threshold_value_list"), list):
-            values["threshold_value_list"] = _list_items(values["threshold_value_list"])
+            values["threshold_value_list"] = list_texts(values["threshold_value_list"])
     except FieldError as error:
         raise DefinitionError([*problems, problem(error.field, error.message)]) from None
     except TemplateError as error:
@@ -121,8 +121,10 @@ def _encoded(parameters: Any) -> Any:
         ) from None
 
 
-def _list_items(items: list[Any]) -> list[Any]:
-    """Elements as the table holds them, texts. What is a string in YAML stays one: `"404"` is not 404."""
+def list_texts(items: list[Any]) -> list[Any]:
+    """Elements of threshold_value_list as the table holds them, texts. What is a string in YAML stays one: `"404"` is not 404.
+
+    Raises FieldError."""
     if any(isinstance(item, bool) for item in items) and not all(isinstance(item, bool) for item in items):
         raise FieldError("threshold_value_list", "mixes true and false with other values")
     if any(isinstance(item, str) for item in items) and not all(isinstance(item, str) for item in items):

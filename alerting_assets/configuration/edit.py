@@ -11,6 +11,8 @@ from ruamel.yaml import YAML as YamlReader
 from ruamel.yaml.error import YAMLError
 
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, did_you_mean, parse_configuration
+from alerting_assets.alerts.definitions import list_texts
+from alerting_assets.alerts.thresholds import FieldError
 from alerting_assets.configuration.load import YAML
 from alerting_assets.configuration.rows import as_table, owned, read_rows
 from alerting_assets.errors import DefinitionError, Problem
@@ -72,6 +74,9 @@ def _value(alert_id: str, name: str, text: str) -> Any:
     ):
         return text  # strings and names stay as they are written
     try:
-        return YamlReader(typ="safe", pure=True).load(text)
+        value = YamlReader(typ="safe", pure=True).load(text)
+        return list_texts(value) if name == "threshold_value_list" and isinstance(value, list) else value
     except YAMLError:
         raise DefinitionError([Problem(f"{text!r} cannot be read as YAML", name, alert_id)]) from None
+    except FieldError as error:
+        raise DefinitionError([Problem(error.message, error.field, alert_id)]) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alerting_assets.configuration.templates import LIBRARY
-from alerting_assets.demo.tables import FACT_JOB_RUN_TIMELINE, FACT_USAGE
+from alerting_assets.demo.tables import FACT_USAGE
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.test_command import Home
 from alerting_assets_tests.templates import TEXT
@@ -26,6 +26,22 @@ tests:
     as_of: 2026-11-02T12:00:00Z
     given: {fact_usage: [{list_cost: 150}]}
     expect: {state: TRIGGERED, value: 150, subject: "Daily cost: 150"}
+"""
+SPEND = """\
+template_id: OWN_SPEND
+template_name: Spend of ${run_as}
+description: USD.
+agent_domain: COST
+severity: INFO
+parameters:
+  run_as: {type: string, description: Who}
+  usd: {type: number, description: USD, default: 10}
+query: SELECT list_cost FROM ${catalog}.${gold_schema}.fact_usage WHERE run_as = ${run_as}
+aggregation_column: list_cost
+aggregation_type: SUM
+operator: GREATER_THAN
+threshold_value_double: ${usd}
+schedule_cron: 0 0 8 * * ?
 """
 QUERY = "SELECT list_cost AS cost FROM ${catalog}.${gold_schema}.fact_usage"
 
@@ -108,28 +124,20 @@ def test_a_plan_shows_the_alerts_that_a_changed_template_changes(home: Home) -> 
         home.tables() as tables,
         LocalWorkspaceServer(home.settings.workspace_root, tables.query, port=0),
     ):
-        tables.create_table(FACT_JOB_RUN_TIMELINE)
+        tables.create_table(FACT_USAGE)
         own = home.path / "alerts" / "templates"
         own.mkdir()
-        text = (
-            TEXT.replace("state IN", "result_state IN")
-            .replace("runs}", "fact_job_run_timeline}")
-            .replace("job =", "job_name =")
-        )
-        text = text.replace(
-            "(${strict} OR retries = 0) AND zone = '${zone}'", "(${strict} OR job_id > 0 OR run_as = ${zone})"
-        )
-        text = text.replace("default: fact_job", "default: health_monitor.gold.fact_job")
-        (own / "own_rate.yml").write_text(text)
+        text = SPEND
+        (own / "own_spend.yml").write_text(text)
         home.define({"alert_id": "A"})
-        home.json("templates", "add", "OWN_RATE", "--param", "job=nightly")
+        home.json("templates", "add", "OWN_SPEND", "--param", "run_as=me")
         home.json("apply")
         assert home.json("plan")["summary"]["unchanged"] == 2
-        (own / "own_rate.yml").write_text(text.replace("default: 10,", "default: 12,"))
+        (own / "own_spend.yml").write_text(text.replace("default: 10}", "default: 12}"))
         planned = home.json("plan", expect=1)
         (changed,) = [action for action in planned["actions"] if action["action"] == "UPDATE"]
-        assert changed["alert_id"] == "REL-001"
-        assert changed["reason"].endswith("(template OWN_RATE)")
+        assert changed["alert_id"] == "COST-001"
+        assert changed["reason"].endswith("(template OWN_SPEND)")
         paths = [field["path"] for field in changed["fields"]]
         assert "evaluation.threshold.value.double_value" in paths or "evaluation.threshold" in paths
 

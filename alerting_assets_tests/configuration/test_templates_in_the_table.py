@@ -90,9 +90,6 @@ def test_a_load_refreshes_what_the_template_fixes_and_leaves_what_people_set(
     query = row(lakehouse, "COST-001")["alert_query_template"]
     # As if the package had shipped another query before, and somebody had chosen another severity.
     set_fields(lakehouse, "COST-001", {"alert_query_template": "SELECT 1 AS daily_cost", "severity": "INFO"}, NOW)
-    lakehouse.merge(
-        "alert_configurations", _managed_by(lakehouse, "COST-001", "template"), on=["alert_id"], update=["managed_by"]
-    )
     planned = rows_after_load(read_rows(lakehouse), definitions_from(definitions, read_rows(lakehouse)))
     assert next(item for item in planned if item["alert_id"] == "COST-001")["alert_query_template"] == query
     assert load_definitions(lakehouse, definitions, NOW).changed == ("COST-001",)
@@ -102,13 +99,22 @@ def test_a_load_refreshes_what_the_template_fixes_and_leaves_what_people_set(
     )
 
 
-def _managed_by(lakehouse: Lakehouse, alert_id: str, value: str) -> Any:
-    table = lakehouse.read("alert_configurations")
-    index = [item["alert_id"] for item in table.to_pylist()].index(alert_id)
-    import pyarrow as pa
-
-    position = table.column_names.index("managed_by")
-    return table.slice(index, 1).set_column(position, "managed_by", pa.array([value]))
+def test_lists_are_set_as_they_are_written_in_yaml(lakehouse: Lakehouse) -> None:
+    fields = {
+        "alert_name": "mine",
+        "agent_domain": "COST",
+        "severity": "INFO",
+        "alert_query_template": "SELECT 404 AS code",
+        "aggregation_column": "code",
+        "operator": "IN",
+        "schedule_cron": "0 0 8 * * ?",
+        "owner": "me",
+    }
+    numbers = set_fields(lakehouse, "COST-001", {**fields, "threshold_value_list": "[404, 500]"}, NOW)
+    texts = set_fields(lakehouse, "COST-001", {"threshold_value_list": "['404', '500']"}, NOW)
+    assert (numbers.condition.items, texts.condition.items) == ((404.0, 500.0), ("404", "500"))
+    with pytest.raises(DefinitionError, match="threshold_value_list: mixes strings with other values"):
+        set_fields(lakehouse, "COST-001", {"threshold_value_list": "[404, '500']"}, NOW)
 
 
 def test_an_alert_is_added_behind_those_that_are_there(definitions: Path) -> None:
