@@ -19,6 +19,7 @@ from alerting_assets.alerts.rewrite import at_moment, replace_tables
 from alerting_assets.evaluation import Decision, decide
 from alerting_assets.lakehouse.arrow import arrow_schema, spark_type
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.workspace.local.evaluate import evaluate
 from alerting_assets_tests.conditions import TEXTS, condition_fields
 from alerting_assets_tests.examples import compiled
 
@@ -44,6 +45,11 @@ TYPES: dict[str, tuple[ValueType, pa.DataType, st.SearchStrategy[Any]]] = {
     ),
     "string": (ValueType.STRING, pa.string(), TEXTS | st.sampled_from(["ab", "a.b", "12", "1234", "\n", "a\n"])),
     "boolean": (ValueType.BOOLEAN, pa.bool_(), st.booleans()),
+    "timestamp": (
+        ValueType.OTHER,
+        pa.timestamp("us", tz="UTC"),
+        st.integers(0, 4_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)),
+    ),
 }
 
 
@@ -127,7 +133,12 @@ def decided(ask: Ask, case: dict[str, Any], now: datetime = NOW) -> Decision:
         known = dict(zip(tables, names, strict=True))
         return replace_tables(at_moment(alert.sql, now), lambda reference: known[reference.parts[-1]])
 
-    return decide(alert, ask(list(tables.values()), sql_of))
+    result = ask(list(tables.values()), sql_of)
+    decision = decide(alert, result)
+    # The workspace's own decision, from nothing but the body that is deployed.
+    theirs = evaluate({**alert.body("0" * 32), "id": "1"}, lambda _: result, now)
+    assert theirs.state == decision.state
+    return decision
 
 
 def history_table(rows: Sequence[dict[str, Any]]) -> pa.Table:

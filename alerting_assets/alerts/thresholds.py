@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -141,7 +142,16 @@ def shown(value: Item) -> str:
     """As people read it: 1,000 · 'FAILED' · true."""
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:,.6g}" if isinstance(value, float) else f"'{value}'"
+    return number_text(value, 12) if isinstance(value, float) else f"'{value}'"
+
+
+def number_text(value: float, digits: int = 6) -> str:
+    """To so many significant digits, never fewer than the whole part has: 1,234,568 · 0.0421 · 1e+15."""
+    if not 1e-4 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def _refuse_foreign(operator: Operator, given: Sequence[str]) -> None:
@@ -228,7 +238,7 @@ def _threshold_words(configuration: AlertConfiguration, condition: Condition) ->
         case Needs.PATTERN:
             return f"/{configuration.threshold_value_string}/"
         case Needs.CHANGE:
-            return f"{condition.threshold:,.6g} %"
+            return f"{shown(condition.threshold or 0.0)} %"
         case _:
             return "" if condition.threshold is None else shown(condition.threshold)
 

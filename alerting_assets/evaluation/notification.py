@@ -9,8 +9,8 @@ from alerting_assets.evaluation.decide import Decision
 
 
 def rendered(text: str, alert: CompiledAlert, decision: Decision, url: str = "") -> str:
-    """text: of a compiled alert. url: of the deployed alert."""
-    value = decision.text if decision.text is not None or decision.number is None else f"{decision.number:,.6g}"
+    """text: of a compiled alert. url: of the deployed alert. Numbers are plain, as the query gives them."""
+    value = decision.text if decision.text is not None or decision.number is None else f"{decision.number:.12g}"
     row = f"{alert.value_column}: {value}" if decision.row_count else ""
     return render(
         text,

@@ -13,6 +13,7 @@ from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import State
+from alerting_assets.alerts.thresholds import number_text
 from alerting_assets.errors import AlertingError, LakehouseUnavailable
 from alerting_assets.evaluation.decide import Decision, decide, failed
 from alerting_assets.evaluation.history import Previous, append_rows, previous_evaluations
@@ -38,7 +39,7 @@ class Evaluation:
     def value_text(self) -> str | None:
         """The measured value as people read it; None for NULL, and where there is none."""
         decision = self.decision
-        return decision.text if decision.text is not None or decision.number is None else f"{decision.number:,.6g}"
+        return decision.text if decision.text is not None or decision.number is None else number_text(decision.number)
 
     @property
     def condition_text(self) -> str:
