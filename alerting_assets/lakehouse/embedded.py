@@ -14,7 +14,7 @@ from alerting_assets.lakehouse import delta_writes
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
-from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error
+from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error, rows_of
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
 from alerting_assets.lakehouse.sql_text import quoted
 from alerting_assets.lakehouse.views import ViewStore
@@ -96,7 +96,7 @@ class EmbeddedLakehouse(Lakehouse):
         return self._store.read(self._name(table), columns)
 
     def query(self, sql: str) -> pa.Table:
-        return self._run(sql, lambda session: session.sql(sql).toArrow())
+        return self._run(sql, lambda session: rows_of(session, sql))
 
     def describe(self, sql: str) -> tuple[Column, ...]:
         return self._run(sql, lambda session: _describe(session, sql))

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.spark_errors import DATABRICKS_FUNCTION
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Kind = QueryErrorKind
 MAX_MESSAGE = 300
@@ -53,6 +59,11 @@ _KINDS: tuple[tuple[re.Pattern[str], QueryErrorKind], ...] = (
     (re.compile(r"expected one statement|^invalid argument: (?:decimal|found)"), Kind.SYNTAX),
 )
 
+EMPTY_SUBQUERY = (
+    "the embedded engine takes a subquery over a NOT NULL column for one that always has a row; "
+    "take MAX(…) or NULLIF(…, '') of the column inside the subquery"
+)
+
 _SAYINGS: tuple[tuple[re.Pattern[str], QueryErrorKind, str], ...] = (
     (
         re.compile(r'No field named [^"]*"#\d+".*Valid fields', re.S),
@@ -82,6 +93,7 @@ _SAYINGS: tuple[tuple[re.Pattern[str], QueryErrorKind, str], ...] = (
         "a subquery after IN must have one column",
     ),
     (re.compile(r"DateValue \{ year: (\d+), month: (\d+), day: (\d+)"), Kind.SYNTAX, r"there is no date \1-\2-\3"),
+    (re.compile(r"declared as non-nullable but contains null"), Kind.UNSUPPORTED, EMPTY_SUBQUERY),
     (re.compile(r"Unsupported CAST (from .* to .*)"), Kind.TYPE_MISMATCH, r"there is no cast \1"),
 )
 """Errors that Sail words for its own developers, and what they mean."""
@@ -120,6 +132,18 @@ def plan_error(plan: str, sql: str) -> QueryError | None:
     """EXPLAIN succeeds on some errors and writes them into the plan."""
     found = _PLAN.search(plan)
     return _from_text(found.group(1), sql, ()) if found else None
+
+
+def rows_of(session: SparkSession, sql: str) -> pa.Table:
+    """The rows of a query; what pyspark says in words of its own about what Sail returned is a QueryError."""
+    from pyspark.errors import PySparkException
+
+    try:
+        return session.sql(sql).toArrow()
+    except ValueError as error:
+        if isinstance(error, PySparkException | pa.ArrowException) or "to non-nullable" not in str(error):
+            raise
+        raise QueryError(Kind.UNSUPPORTED, EMPTY_SUBQUERY) from error
 
 
 def query_error(error: Exception, sql: str, known_tables: Callable[[], Sequence[str]]) -> QueryError:

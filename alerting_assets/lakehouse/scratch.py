@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from alerting_assets.lakehouse.arrow import spark_type
 from alerting_assets.lakehouse.sail import Sail, SailServer
-from alerting_assets.lakehouse.sail_errors import query_error
+from alerting_assets.lakehouse.sail_errors import query_error, rows_of
 from alerting_assets.lakehouse.sql_text import identifier
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ScratchEngine:
             try:
                 for name, rows in zip(names, tables, strict=True):
                     _frame(session, rows).createOrReplaceTempView(name)
-                return session.sql(sql).toArrow()
+                return rows_of(session, sql)
             finally:
                 for name in names:
                     session.catalog.dropTempView(name)

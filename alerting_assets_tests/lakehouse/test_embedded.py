@@ -111,3 +111,15 @@ assert "alerting_assets.lakehouse.spark_jvm" not in sys.modules
     environment = {"PATH": "/nowhere", "JAVA_HOME": "/nowhere"}
     command = [sys.executable, "-c", script, str(tmp_path)]
     subprocess.run(command, env=environment, timeout=120, check=True)
+
+
+@pytest.mark.parametrize("select", ["{}", "COALESCE({}, 'x')"])
+def test_an_empty_subquery_over_a_column_that_is_never_null_says_what_to_write(
+    lakehouse: EmbeddedLakehouse, select: str
+) -> None:
+    query = "SELECT (SELECT {} FROM alert_history WHERE alert_id = 'nobody') AS v"
+    with pytest.raises(QueryError, match="take MAX") as caught:
+        lakehouse.query(query.format(select.format("alert_id")))
+    assert caught.value.kind is QueryErrorKind.UNSUPPORTED
+    for instead in ("MAX(alert_id)", "NULLIF(alert_id, '')"):
+        assert lakehouse.query(query.format(instead)).to_pylist() == [{"v": None}]
