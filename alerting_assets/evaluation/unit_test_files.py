@@ -8,7 +8,6 @@ from pathlib import Path
 
 from alerting_assets.configuration import definitions_from, read_rows, rows_after_load, target_of, to_alerts
 from alerting_assets.configuration.templates import TemplateCatalog, templates_of
-from alerting_assets.demo.tables import DEMO_TABLES
 from alerting_assets.errors import DefinitionError, Problem, TableNotFound
 from alerting_assets.evaluation.unit_test_run import ColumnsOf, UnitTestRunner
 from alerting_assets.evaluation.unit_tests import AlertTest, parse_tests, template_tests
@@ -61,6 +60,8 @@ def open_runner(settings: Settings, lakehouse: Lakehouse | None) -> Iterator[Uni
 
 
 def _columns_of(lakehouse: Lakehouse | None, namespace: tuple[str, str]) -> ColumnsOf:
+    from alerting_assets.demo.tables import DEMO_TABLES  # its room brings numpy and pandas along
+
     demo = {TableName(*namespace, spec.name): spec.columns for spec in DEMO_TABLES}
 
     def columns_of(name: TableName) -> Sequence[Column] | None:
