@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -13,10 +12,10 @@ from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.configuration import AlertConfiguration, channel_problem
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.query_text import (
-    DIALECT,
     Identifier,
     QueryTextError,
     Value,
+    parse_statements,
     quote_identifier,
     resolve_placeholders,
     trim_query,
@@ -170,7 +169,7 @@ def _measured(configuration: AlertConfiguration, source_sql: str, name: str) -> 
 def _limits_itself(source_sql: str) -> bool:
     """Whether the outermost query already has LIMIT, OFFSET or FETCH. What cannot be parsed is wrapped; validation judges it."""
     try:
-        tree = sqlglot.parse_one(source_sql, dialect=DIALECT)
-    except SqlglotError:
+        (tree,) = parse_statements(source_sql)
+    except (SqlglotError, ValueError):
         return True
     return any(tree.args.get(part) for part in ("limit", "offset", "fetch")) or isinstance(tree, exp.Subquery)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import sqlglot
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -38,6 +39,18 @@ class Identifier:
 
     name: str
     sql: str = ""
+
+
+class TooDeeplyNested(SqlglotError):
+    """Valid or not: no parser of ours can say, and an engine may crash on it."""
+
+
+def parse_statements(text: str) -> list[exp.Expr]:
+    """sqlglot's trees of a text. Raises SqlglotError."""
+    try:
+        return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
+    except RecursionError:
+        raise TooDeeplyNested("is nested too deeply to be read; write it with fewer levels of parentheses") from None
 
 
 def tokens_of(text: str) -> list[Token]:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
-from alerting_assets.alerts.query_text import DIALECT, QueryTextError, quote_identifier, tokens_of
+from alerting_assets.alerts.query_text import QueryTextError, parse_statements, quote_identifier, tokens_of
 
 _BARE = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE"})
 """Clock functions that need no parentheses."""
@@ -33,7 +32,7 @@ class TableReference:
 def tables_read(sql: str) -> list[TableReference]:
     """Every place where a table is named; common table expressions are none. Raises QueryTextError for what cannot be parsed."""
     try:
-        trees = [tree for tree in sqlglot.parse(sql, dialect=DIALECT) if tree is not None]
+        trees = parse_statements(sql)
         found = {
             id(source): source
             for tree in trees

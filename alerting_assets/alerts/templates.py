@@ -336,7 +336,7 @@ def _identifier(value: Any, parts: int) -> tuple[str, ...]:
     text = _string(value)
     try:
         tree = sqlglot.parse_one(text, into=exp.Table, dialect=DIALECT)
-    except (SqlglotError, ValueError):
+    except (SqlglotError, ValueError, RecursionError):
         tree = None
     found = tuple(part.name for part in tree.parts) if isinstance(tree, exp.Table) else ()
     as_written = r"\.".join(f"(?:{re.escape(name)}|{re.escape(quote_identifier(name))})" for name in found)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from functools import cached_property
 from typing import ClassVar
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
 from sqlglot.tokenizer_core import TokenType
@@ -19,7 +18,7 @@ from sqlglot.tokenizer_core import TokenType
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.configuration import AlertConfiguration, did_you_mean
 from alerting_assets.alerts.operators import Aggregation, ValueType
-from alerting_assets.alerts.query_text import DIALECT, QueryTextError, tokens_of
+from alerting_assets.alerts.query_text import DIALECT, QueryTextError, TooDeeplyNested, parse_statements, tokens_of
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.port import Column, Lakehouse
 
@@ -51,14 +50,12 @@ class Analysis:
         self.lakehouse = lakehouse
 
     @cached_property
-    def statements(self) -> list[exp.Expr] | ParseError:
+    def statements(self) -> list[exp.Expr] | SqlglotError:
         """sqlglot's trees of the user's text."""
         try:
-            return [tree for tree in sqlglot.parse(self.compiled.source_sql, dialect=DIALECT) if tree is not None]
-        except ParseError as error:
-            return error
+            return parse_statements(self.compiled.source_sql)
         except SqlglotError as error:
-            return ParseError(str(error))
+            return error
 
     @cached_property
     def source_columns(self) -> tuple[Column, ...]:
@@ -106,15 +103,17 @@ class OneReadOnlyQuery(Rule):
 
     def check(self, analysis: Analysis) -> Finding | None:
         statements = analysis.statements
-        if isinstance(statements, ParseError):
+        if isinstance(statements, TooDeeplyNested):
+            return self.unsupported(str(statements))
+        if isinstance(statements, SqlglotError):
             return self._not_parsed(analysis, statements)
         problem = _writes(statements)
         return self.finding(problem) if problem else None
 
-    def _not_parsed(self, analysis: Analysis, error: ParseError) -> Finding:
+    def _not_parsed(self, analysis: Analysis, error: SqlglotError) -> Finding:
         """Wrong, or beyond our parser? Inside parentheses nothing but a query can be meant, so the engine may be asked."""
         text = analysis.compiled.source_sql
-        detail = error.errors[0] if error.errors else {}
+        detail = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
         line, column = detail.get("line"), detail.get("col")
         message = str(detail.get("description") or str(error).splitlines()[0]).rstrip(".")
         if _can_only_be_a_query(text):
@@ -147,7 +146,7 @@ _FILE_FORMATS = frozenset({"csv", "json", "parquet", "orc", "avro", "text", "xml
 def read_only_problem(sql: str) -> str | None:
     """Why the text is not proven to be one read-only query; None when it is."""
     try:
-        return _writes([tree for tree in sqlglot.parse(sql, dialect=DIALECT) if tree is not None])
+        return _writes(parse_statements(sql))
     except SqlglotError as error:
         return f"cannot be read well enough to prove that it only reads: {str(error).splitlines()[0]}"
 

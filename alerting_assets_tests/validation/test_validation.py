@@ -165,3 +165,24 @@ def test_deployment_looks_up_what_validation_stored(costs: Lakehouse) -> None:
         "NEW": None,
         "WRONG": "INVALID",
     }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"SELECT {'(' * 5000}1{')' * 5000} AS cost",
+        f"SELECT {'CASE WHEN TRUE THEN ' * 3000}1{' END' * 3000} AS cost",
+        f"{'SELECT * FROM (' * 1000}SELECT 1 AS cost{') AS t' * 1000}",
+    ],
+    ids=["parentheses", "case", "subqueries"],
+)
+@pytest.mark.parametrize("aggregation", [None, "SUM"])
+def test_a_query_that_is_nested_beyond_reading_costs_its_own_alert_only(
+    costs: Lakehouse, query: str, aggregation: str | None
+) -> None:
+    deep = alert(costs, query, alert_id="DEEP", aggregation_type=aggregation)
+    good = alert(costs, "SELECT cost FROM ${catalog}.${gold_schema}.costs", alert_id="GOOD")
+    found = {verdict.alert_id: verdict for verdict in validate_alerts(costs, [deep, good], NOW).verdicts}
+    assert found["GOOD"].verdict == "VALID"
+    assert found["DEEP"].verdict == "UNSUPPORTED"
+    assert "nested too deeply" in found["DEEP"].reason
