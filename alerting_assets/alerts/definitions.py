@@ -84,14 +84,18 @@ def _parse(entry: CommentedMap, file: str, templates: Mapping[str, AlertTemplate
             line_of=lambda field: line_of(entry, field) if field in entry else None,
         )
     except DefinitionError as error:
-        place = line_of(entry)
-        problems += [
-            problem if problem.line else Problem(problem.message, problem.field, problem.alert_id, file, place)
-            for problem in error.problems
-        ]
+        template = templates.get(str(values.get("template_id")))
+        problems += [_placed(problem, template, file, line_of(entry)) for problem in error.problems]
     if problems:
         raise DefinitionError(problems)
     return alert
+
+
+def _placed(problem: Problem, template: AlertTemplate | None, file: str, line: int) -> Problem:
+    """With the parameter that set the field, where it was one; at the entry's line where it has none of its own."""
+    parameter = template.bound_to(problem.field) if template and problem.field else None
+    source = f" (set by parameter {parameter} of template {template.template_id})" if template and parameter else ""
+    return Problem(problem.message + source, problem.field, problem.alert_id, file, problem.line or line)
 
 
 def _from_template(values: Mapping[str, Any], templates: Mapping[str, AlertTemplate]) -> dict[str, Any]:

@@ -192,6 +192,19 @@ def test_a_wrong_use_of_a_template_is_told_with_alert_file_and_line(old: str, ne
     assert says in str(problem)
 
 
+def test_a_parameter_that_does_not_go_with_another_is_named_with_its_template() -> None:
+    text = ALERT.replace("OWN_RATE", "WAREHOUSE_QUEUEING").replace(
+        "{job: nightly, threshold_pct: 25}", "{threshold_pct: 5, recovered_pct: 9}"
+    )
+    with pytest.raises(DefinitionError) as caught:
+        parse_definitions({"a.yml": text}, TemplateCatalog())
+    (problem,) = caught.value.problems
+    assert str(problem) == (
+        "a.yml:2: alert REL-100 recovery_threshold_double: 9 lies beyond the threshold 5; with GREATER_THAN it is at most that "
+        "(set by parameter recovered_pct of template WAREHOUSE_QUEUEING)"
+    )
+
+
 def test_a_folder_of_templates_is_picked_up_beside_those_of_the_package(tmp_path: Path) -> None:
     (tmp_path / "own_rate.yml").write_text(TEXT)
     listed = [item.template_id for item in list_templates(tmp_path)]
