@@ -136,6 +136,13 @@ def test_quarantined_alerts_are_visibly_failed_with_their_reason(site: Site, pag
     expect(page.get_by_text("the query can be deployed").first).to_be_visible()
 
 
+def test_unit_tests_of_alerts_are_a_check_with_a_table(site: Site, page: Page) -> None:
+    page.goto(f"{site.dagster}/assets/alert_configurations?view=checks&checkDetail=alert_tests_pass")
+    expect(page.get_by_text("0 of 8 tests failed")).to_be_visible()
+    expect(page.get_by_text("SEC-007: an address outside of the network")).to_be_visible()
+    screenshot(page, "alert_tests")
+
+
 def test_a_deployed_alert_links_to_its_page_in_the_workspace(site: Site, page: Page) -> None:
     page.goto(f"{site.dagster}/assets/deployed_alerts?view=partitions&partition=COST-001")
     expect(page.get_by_text("[CRITICAL] Spend against the same day last week")).to_be_visible()
