@@ -1,37 +1,29 @@
-"""Alert templates: typed parameters in, the fields of an alert out. Values become SQL literals or checked names, never pasted text."""
+"""Alert templates: what one holds, and the fields of an alert that come of it."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
-import sqlglot
 from ruamel.yaml.comments import CommentedMap
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, did_you_mean
-from alerting_assets.alerts.query_text import (
-    DIALECT,
-    Identifier,
-    QueryTextError,
-    Value,
-    quote_identifier,
-    resolve_placeholders,
+from alerting_assets.alerts.query_text import QueryTextError, resolve_placeholders
+from alerting_assets.alerts.template_parameters import (
+    SETTINGS,
+    Parameter,
+    as_sql,
+    as_words,
+    checked,
+    read_parameters,
 )
 from alerting_assets.alerts.thresholds import FieldError
 from alerting_assets.alerts.yaml_text import line_of, plain, read_document
 from alerting_assets.errors import DefinitionError, Problem, TemplateError
 
-SETTINGS = frozenset({"catalog", "gold_schema"})
-"""Placeholders that stay in a rendered query: the compiler fills them in for the target."""
-
 _ID = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
 _RENAMED = {"alert_name": "template_name", "alert_description": "description", "alert_query_template": "query"}
 _OWN_KEYS = ("template_id", *_RENAMED.values(), "parameters", "tests")
@@ -55,44 +47,6 @@ _REQUIRED = (
 )
 FIXED = ("alert_query_template", "aggregation_column", "aggregation_type", "operator", "agent_domain")
 """What an alert cannot change about its template: it would be another template."""
-
-
-class ParameterType(StrEnum):
-    NUMBER = "number"
-    INTEGER = "integer"
-    STRING = "string"
-    BOOLEAN = "boolean"
-    STRINGS = "strings"
-    """A list of strings; `IN ${names}`."""
-    TABLE = "table"
-    """1 to 3 parts; what is missing is the target's catalog and schema."""
-    COLUMN = "column"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """default: None for a required one. minimum, maximum: inclusive. choices: of a string."""
-
-    name: str
-    type: ParameterType
-    description: str
-    default: Any = None
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-
-    @property
-    def is_required(self) -> bool:
-        return self.default is None
-
-    @property
-    def bounds(self) -> str:
-        """For people: `0 … 100`, or the choices."""
-        if self.choices:
-            return ", ".join(self.choices)
-        if self.minimum is None and self.maximum is None:
-            return ""
-        return f"{'' if self.minimum is None else f'{self.minimum:g}'} … {'' if self.maximum is None else f'{self.maximum:g}'}"
 
 
 @dataclass(frozen=True)
@@ -150,7 +104,7 @@ def parse_template(file: str, text: str) -> AlertTemplate:
         problem("template_id", f"{template_id!r} is not allowed; use 1 to 64 of A-Z, 0-9 and _, a letter first")
     elif file.rpartition("/")[2].partition(".")[0] != template_id.lower():
         problem("template_id", f"the file of {template_id} is named {template_id.lower()}.yml")
-    parameters = _parameters(values.get("parameters") or {}, problem)
+    parameters = read_parameters(values.get("parameters") or {}, problem)
     if problems:
         raise DefinitionError(problems)
     template = AlertTemplate(
@@ -181,7 +135,7 @@ def check_parameters(template: AlertTemplate, given: Mapping[str, Any]) -> dict[
         if given.get(name) is None and parameter.is_required:
             raise TemplateError(template.template_id, name, f"is missing: {parameter.description} ({parameter.type})")
         try:
-            values[name] = _checked(parameter, parameter.default if given.get(name) is None else given[name])
+            values[name] = checked(parameter, parameter.default if given.get(name) is None else given[name])
         except ValueError as error:
             raise TemplateError(template.template_id, name, str(error)) from None
     return values
@@ -190,7 +144,7 @@ def check_parameters(template: AlertTemplate, given: Mapping[str, Any]) -> dict[
 def render_fields(template: AlertTemplate, given: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an alert that the template gives, with these parameters. `${catalog}` and `${gold_schema}` stay in the query."""
     values = check_parameters(template, given)
-    sql = {name: _sql(template.parameters[name], value) for name, value in values.items()}
+    sql = {name: as_sql(template.parameters[name], value) for name, value in values.items()}
     try:
         query = resolve_placeholders(template.query_template, sql, keep=SETTINGS)
     except QueryTextError as error:
@@ -220,50 +174,6 @@ def instantiate(template: AlertTemplate, alert: Mapping[str, Any], given: Mappin
     return {**rendered, **alert}
 
 
-def _parameters(values: Any, problem: Callable[[str, str], None]) -> dict[str, Parameter]:
-    parameters: dict[str, Parameter] = {}
-    if not isinstance(values, dict):
-        problem("parameters", "is a mapping of names to {type, description, default, min, max, choices}")
-        return parameters
-    for name, spec in values.items():
-        try:
-            parameters[name] = _parameter(name, spec)
-        except ValueError as error:
-            problem("parameters", f"{name}: {error}")
-    return parameters
-
-
-def _parameter(name: str, spec: Any) -> Parameter:
-    if not _NAME.fullmatch(name) or name in SETTINGS:
-        raise ValueError("is no name for a parameter; use a-z, 0-9 and _, and neither catalog nor gold_schema")
-    if not isinstance(spec, dict):
-        raise ValueError("is a mapping of type, description, default, min, max, choices")
-    known = ("type", "description", "default", "min", "max", "choices")
-    for key in spec:
-        if key not in known:
-            raise ValueError(f"{key!r} is not known{did_you_mean(key, known)}")
-    kinds = [kind.value for kind in ParameterType]
-    if spec.get("type") not in kinds:
-        raise ValueError(f"type is one of {', '.join(kinds)}, not {spec.get('type')!r}")
-    if not spec.get("description"):
-        raise ValueError("has no description")
-    kind = ParameterType(spec["type"])
-    if ("min" in spec or "max" in spec) and kind not in (ParameterType.NUMBER, ParameterType.INTEGER):
-        raise ValueError(f"min and max bound numbers, not a {kind}")
-    parameter = Parameter(
-        name,
-        kind,
-        str(spec["description"]),
-        spec.get("default"),
-        spec.get("min"),
-        spec.get("max"),
-        tuple(spec.get("choices") or ()),
-    )
-    if not parameter.is_required:
-        _checked(parameter, parameter.default)
-    return parameter
-
-
 def _check_references(template: AlertTemplate, problem: Callable[[str, str], None]) -> None:
     """Every `${…}` is a parameter, and every parameter does something."""
     used: set[str] = set()
@@ -282,84 +192,6 @@ def _check_references(template: AlertTemplate, problem: Callable[[str, str], Non
             problem("parameters", f"{name}: is used nowhere")
 
 
-def _checked(parameter: Parameter, value: Any) -> Any:
-    """The value as its type. Raises ValueError."""
-    kind = parameter.type
-    match kind:
-        case ParameterType.NUMBER | ParameterType.INTEGER:
-            return _number(parameter, value)
-        case ParameterType.BOOLEAN:
-            if not isinstance(value, bool):
-                raise ValueError(f"expected true or false, got {value!r}")
-            return value
-        case ParameterType.STRINGS:
-            if not isinstance(value, list | tuple) or not value:
-                raise ValueError(f"expected a list of strings, got {value!r}")
-            return tuple(_string(item) for item in value)
-        case ParameterType.TABLE:
-            return _identifier(value, 3)
-        case ParameterType.COLUMN:
-            return _identifier(value, 1)
-        case _:
-            text = _string(value)
-            if parameter.choices and text not in parameter.choices:
-                near = did_you_mean(text, parameter.choices)
-                raise ValueError(f"{text!r} is not one of {', '.join(parameter.choices)}{near}")
-            return text
-
-
-def _number(parameter: Parameter, value: Any) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"expected a number, got {value!r}")
-    if parameter.type is ParameterType.INTEGER and value != int(value):
-        raise ValueError(f"expected a whole number, got {value!r}")
-    if parameter.minimum is not None and value < parameter.minimum:
-        raise ValueError(f"{value:g} is below the minimum of {parameter.minimum:g}")
-    if parameter.maximum is not None and value > parameter.maximum:
-        raise ValueError(f"{value:g} is above the maximum of {parameter.maximum:g}")
-    return int(value) if parameter.type is ParameterType.INTEGER else float(value)
-
-
-def _string(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected a string, got {value!r}")
-    if "${" in value:
-        raise ValueError(f"{value!r} holds ${{, which would be taken for a placeholder")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError(f"{value!r} holds half of a surrogate pair, which is no text")
-    return value
-
-
-def _identifier(value: Any, parts: int) -> tuple[str, ...]:
-    """The parts of a name, through the SQL parser: whatever else is in the text is refused."""
-    what = "a table name of 1 to 3 parts" if parts > 1 else "a column name"
-    text = _string(value)
-    try:
-        tree = sqlglot.parse_one(text, into=exp.Table, dialect=DIALECT)
-    except (SqlglotError, ValueError, RecursionError):
-        tree = None
-    found = tuple(part.name for part in tree.parts) if isinstance(tree, exp.Table) else ()
-    as_written = r"\.".join(f"(?:{re.escape(name)}|{re.escape(quote_identifier(name))})" for name in found)
-    if not 0 < len(found) <= parts or not all(found) or not re.fullmatch(as_written, text.strip()):
-        raise ValueError(f"{text!r} is not {what}")
-    return found
-
-
-def _sql(parameter: Parameter, value: Any) -> Identifier | Value:
-    match parameter.type:
-        case ParameterType.NUMBER:
-            text = f"{value:g}" if float(f"{value:g}") == value else repr(value)
-            return Identifier(text, f"{value!r}D" if value >= 0 else f"({value!r}D)")
-        case ParameterType.TABLE:
-            missing = ["${catalog}", "${gold_schema}"][: 3 - len(value)]
-            return Identifier(".".join(value), ".".join([*missing, *(quote_identifier(part) for part in value)]))
-        case ParameterType.COLUMN:
-            return Identifier(value[0], quote_identifier(value[0]))
-        case _:
-            checked: Value = value
-            return checked
-
-
 def _field(value: Any, values: Mapping[str, Any]) -> Any:
     if not isinstance(value, str):
         return value
@@ -370,12 +202,4 @@ def _field(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _text(text: str, values: Mapping[str, Any]) -> str:
-    return _REFERENCE.sub(lambda found: _words(values[found[1]]), text)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, tuple):
-        return ".".join(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+    return _REFERENCE.sub(lambda found: as_words(values[found[1]]), text)
