@@ -167,6 +167,11 @@ def test_the_tests_of_the_demo_and_of_the_library_pass(home: Home) -> None:
     assert found["summary"]["passed"] > 80
 
 
+def test_the_library_can_be_tested_without_an_alert_of_ones_own(tmp_path: Path) -> None:
+    found = Home(tmp_path).json("test", "COST_SPIKE")
+    assert (found["summary"]["passed"] > 2, found["summary"]["failed"]) == (True, 0)
+
+
 def test_a_broken_file_of_tests_is_a_wrong_call(home: Home) -> None:
     (home.path / "alerts" / "tests" / "a.yml").write_text(TESTS.replace("as_of", "asof"))
     done = home.run("test")
