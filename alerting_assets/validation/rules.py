@@ -97,7 +97,7 @@ class Rule(ABC):
 
 
 class OneReadOnlyQuery(Rule):
-    """The text is exactly one query that writes, creates, drops and configures nothing.
+    """The text is exactly one query that writes, creates, drops and configures nothing, and reads nothing but tables and views.
 
     Nothing is sent to an engine before this holds: Spark runs DDL and DML the moment it is given the text."""
 
@@ -140,6 +140,15 @@ _FORBIDDEN = (
     exp.TruncateTable,
     exp.Cache,
 )
+_OUTSIDE = frozenset(
+    {
+        "http_request", "remote_query", "vector_search", "secret", "try_secret", "list_secrets", "reflect", "try_reflect", "java_method",
+        "read_files", "read_kafka", "read_kinesis", "read_pubsub", "read_pulsar", "read_statestore", "read_state_metadata", "cloud_files",
+        "cloud_files_state", "list_files", "event_log", "identifier",
+    }
+)  # fmt: skip
+"""Functions of Databricks that call services or code, read files, streams or secrets, or name tables by a text; and all that begin with
+`ai_`. What is denied, not what is allowed: functions of one's own are legitimate, and what an engine does not know it refuses."""
 _FILE_FORMATS = frozenset({"csv", "json", "parquet", "orc", "avro", "text", "xml", "binaryfile", "delta", "arrow"})
 
 
@@ -160,9 +169,17 @@ def _writes(statements: list[exp.Expr]) -> str | None:
     for node in tree.walk():
         if isinstance(node, _FORBIDDEN):
             return f"{_words(node)} inside the query; an alert's query only reads"
+        if isinstance(node, exp.Func) and (name := _reaches_outside(node)):
+            return f"{name}() reaches beyond tables and views; an alert's query only reads those"
         if isinstance(node, exp.Table) and node.db.lower() in _FILE_FORMATS:
             return f"{node.sql(dialect=DIALECT)} is a file; an alert's query reads tables and views"
     return None
+
+
+def _reaches_outside(function: exp.Func) -> str | None:
+    names = [function.name] if isinstance(function, exp.Anonymous) else function.sql_names()
+    lowered = (name.lower() for name in names)
+    return next((name for name in lowered if name in _OUTSIDE or name.startswith("ai_")), None)
 
 
 class AcceptedByTheEngine(Rule):

@@ -186,3 +186,55 @@ def test_a_query_that_is_nested_beyond_reading_costs_its_own_alert_only(
     assert found["GOOD"].verdict == "VALID"
     assert found["DEEP"].verdict == "UNSUPPORTED"
     assert "nested too deeply" in found["DEEP"].reason
+
+
+OUTSIDE = (
+    "SELECT secret('scope', 'key') AS cost",
+    "SELECT `secret`('scope', 'key') AS cost",
+    "SELECT SeCrEt /* */ ('scope', 'key') AS cost",
+    "SELECT system.builtin.secret('scope', 'key') AS cost",
+    "SELECT try_secret('scope', 'key') AS cost",
+    "SELECT * FROM list_secrets()",
+    "SELECT ai_query('model', sku) AS cost FROM {t}",
+    "SELECT ai_classify(sku, array('a')) AS cost FROM {t}",
+    "SELECT ai_gen('x') AS cost",
+    "SELECT http_request(conn => 'c', method => 'GET', path => '/') AS cost",
+    "SELECT * FROM remote_query('c', database => 'd', query => 'SELECT 1 AS cost')",
+    "SELECT * FROM read_files('/Volumes/a/b')",
+    "WITH a AS (SELECT * FROM read_files('s3://a/b')) SELECT * FROM a",
+    "SELECT * FROM STREAM read_kafka(bootstrapServers => 'x')",
+    "SELECT reflect('java.lang.System', 'getenv', 'HOME') AS cost",
+    "SELECT java_method('java.lang.Runtime', 'x') AS cost",
+    "SELECT try_reflect('a', 'b') AS cost",
+    "SELECT cost FROM {t} WHERE sku = (SELECT secret('a', 'b'))",
+    "SELECT cost FROM {t} ORDER BY secret('a', 'b')",
+    "SELECT transform(array(1), x -> secret('a', 'b')) AS cost",
+    "SELECT CASE WHEN 1 = 1 THEN secret('a', 'b') END AS cost",
+    "SELECT * FROM identifier('main.finance.salaries')",
+    "SELECT * FROM {t} LATERAL VIEW reflect('a', 'b') AS cost",
+)
+INSIDE = (
+    "SELECT cost AS secret FROM {t}",
+    "SELECT 'secret(1) read_files(2)' AS cost FROM {t}",
+    "SELECT cost FROM {t} AS reflect",
+    "WITH read_files AS (SELECT cost FROM {t}) SELECT cost FROM read_files",
+    "SELECT cost FROM {t} -- ai_query('x')",
+    "SELECT `ai_score`.cost FROM {t} AS `ai_score`",
+    "SELECT regexp_replace(sku, 'http_request', '') AS cost FROM {t}",
+    "SELECT try_cast(sku AS DOUBLE) AS cost FROM {t}",
+)
+
+
+@pytest.mark.parametrize("query", OUTSIDE)
+def test_what_reaches_beyond_tables_is_never_deployed(costs: Lakehouse, query: str) -> None:
+    found = verdict(costs, query.format(t="costs"))
+    assert found.verdict == "INVALID"
+    assert "reaches beyond tables and views" in found.reason
+
+
+@pytest.mark.parametrize("query", INSIDE)
+def test_what_only_looks_like_it_is_fine(costs: Lakehouse, query: str) -> None:
+    column = "secret" if "AS secret" in query else "cost"
+    changes = {"operator": "IS_NULL", "threshold_value_double": None, "aggregation_column": column}
+    found = verdict(costs, query.format(t="costs"), **changes)
+    assert (found.verdict, found.reason) == ("VALID", "")
