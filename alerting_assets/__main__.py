@@ -89,7 +89,7 @@ def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> No
         reports[name] for name in ("alert_configurations", "validation_report", "deployment_report", "alert_history")
     )
     console.print()
-    _print_records("Quarantined", validation["quarantined"], ("alert_id", "name", "verdict", "reason"))
+    _print_records("Quarantined", validation["quarantined"], ("alert_id", "name", "rule", "finding", "suggestion"))
     firing = [record for record in _records(history["evaluations"]) if record["state"] != "OK"]
     print_table(
         "Firing",
@@ -100,6 +100,7 @@ def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> No
         "configured": configured["dagster/row_count"],
         "valid": validation["valid"],
         "quarantined": validation["quarantined_count"],
+        "warnings": validation["warnings_count"],
         "created": deployment["created"],
         "updated": deployment["updated"],
         "unchanged": deployment["unchanged"],

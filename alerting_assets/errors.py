@@ -109,6 +109,8 @@ class QueryErrorKind(StrEnum):
     """The engine cannot run it, another engine might: never the same as invalid."""
     RUNTIME = "RUNTIME"
     """Found only when the query ran: division by zero, a failed cast, out of memory."""
+    TIMEOUT = "TIMEOUT"
+    """The engine did not come to an end in the time that it had."""
     OTHER = "OTHER"
 
 

@@ -13,8 +13,12 @@ from alerting_assets.errors import SettingsError
 LAKEHOUSES = ("embedded", "warehouse", "spark")
 WORKSPACES = ("local", "databricks")
 LOCAL_WAREHOUSE_ID = "local"
+VALIDATION_FILE = "validation.yml"
+"""In the folder of the definitions: what the project decides about validation; no alerts."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
+FUNCTION_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+){0,2}")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Settings:
     max_concurrency: int = 16  # ALERTING_MAX_CONCURRENCY, requests at a time
     requests_per_minute: int = 600  # ALERTING_REQUESTS_PER_MINUTE
     request_burst: int = 100  # ALERTING_REQUEST_BURST
+    strict: bool = False  # ALERTING_STRICT, one alert that is not valid stops the deployment of all
+    deploy_unsupported: bool = (
+        False  # ALERTING_DEPLOY_UNSUPPORTED, what this engine cannot judge is deployed all the same
+    )
+    allowed_schemas: tuple[str, ...] = ()  # ALERTING_ALLOWED_SCHEMAS, patterns catalog or catalog.schema; none: all
+    allowed_functions: tuple[str, ...] = ()  # ALERTING_ALLOWED_FUNCTIONS, patterns of functions of one's own
 
     @property
     def has_own_lakehouse(self) -> bool:
@@ -80,6 +90,12 @@ class Settings:
             max_concurrency=_positive(env, "ALERTING_MAX_CONCURRENCY", 16),
             requests_per_minute=_positive(env, "ALERTING_REQUESTS_PER_MINUTE", 600),
             request_burst=_positive(env, "ALERTING_REQUEST_BURST", 100),
+            strict=_switch(env, "ALERTING_STRICT"),
+            deploy_unsupported=_switch(env, "ALERTING_DEPLOY_UNSUPPORTED"),
+            allowed_schemas=_patterns(env, "ALERTING_ALLOWED_SCHEMAS", SCHEMA_PATTERN, "main, main.gold, system.*"),
+            allowed_functions=_patterns(
+                env, "ALERTING_ALLOWED_FUNCTIONS", FUNCTION_PATTERN, "my_function, main.gold.*"
+            ),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
             raise SettingsError(
@@ -112,6 +128,23 @@ def _positive(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise SettingsError(f"{name}={text!r} is not allowed; use a whole number from 1")
     return int(text)
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    value = (env.get(name) or "false").lower()
+    if value not in ("true", "false"):
+        raise SettingsError(f"{name}={env[name]!r} is not allowed; use true or false")
+    return value == "true"
+
+
+def _patterns(env: Mapping[str, str], name: str, pattern: re.Pattern[str], examples: str) -> tuple[str, ...]:
+    items = tuple(item.strip() for item in (env.get(name) or "").split(",") if item.strip())
+    for item in items:
+        if not pattern.fullmatch(item):
+            raise SettingsError(
+                f"{name}: {item!r} is not allowed; use names with dots, separated by commas, as {examples}"
+            )
+    return items
 
 
 def _parent_path(value: str | None) -> str | None:

@@ -21,7 +21,7 @@ from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.settings import Settings
-from alerting_assets.validation import alert_verdicts, evaluable, validate_alerts
+from alerting_assets.validation import alert_verdicts, evaluable, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 
@@ -83,7 +83,7 @@ def measure(settings: Settings, lakehouse: EmbeddedLakehouse) -> dict[str, dict[
         return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts))
 
     def validate() -> None:
-        validate_alerts(lakehouse, to_alerts(read_rows(lakehouse), target), now())
+        validate_all_alert_queries(lakehouse, to_alerts(read_rows(lakehouse), target), now())
 
     def sync() -> None:
         Syncer(open_workspace(settings), settings.environment, settings.max_concurrency).sync(lakehouse, read, now)

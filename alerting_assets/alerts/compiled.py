@@ -10,6 +10,7 @@ from typing import Any
 
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.alerts.operators import EmptyResultState, Operator, Severity
+from alerting_assets.alerts.origin import Origin
 from alerting_assets.alerts.thresholds import Condition
 
 Threshold = float | str | bool | None
@@ -33,13 +34,15 @@ class CompiledAlert:
     """sql: one query without the marker, at most one row. value_column: the column of it that is compared, by `operator` with
     `threshold` (None for operators that take none): what the API is told. condition: what the configuration says; where the API
     has no such condition, the alert `is_gated`. source_sql: the user's own query with placeholders resolved and nothing else
-    changed, for validation's messages. channels: e-mail addresses and destination ids."""
+    changed, for validation's messages; origin: where its places are in what the user wrote.
+    channels: e-mail addresses and destination ids."""
 
     alert_id: str
     severity: Severity
     display_name: str
     sql: str
     source_sql: str
+    origin: Origin
     value_column: str
     operator: Operator
     threshold: Threshold

@@ -11,13 +11,13 @@ from alerting_assets.alerts import gated, notification
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.configuration import AlertConfiguration, channel_problem
 from alerting_assets.alerts.operators import Operator
+from alerting_assets.alerts.parse import parse_statements
 from alerting_assets.alerts.query_text import (
     Identifier,
     QueryTextError,
     Value,
-    parse_statements,
     quote_identifier,
-    resolve_placeholders,
+    resolve,
     trim_query,
 )
 from alerting_assets.errors import CompileError
@@ -31,9 +31,8 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         if problem := channel_problem(channel):
             raise CompileError(configuration.alert_id, "notification_channels", problem)
     try:
-        source_sql = trim_query(
-            resolve_placeholders(configuration.alert_query_template, _values(configuration, target))
-        )
+        resolved, origin = resolve(configuration.alert_query_template, _values(configuration, target))
+        source_sql = trim_query(resolved)
     except QueryTextError as error:
         raise CompileError(configuration.alert_id, "alert_query_template", str(error)) from None
     condition = configuration.condition
@@ -44,6 +43,7 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         display_name=f"[{configuration.severity}] {configuration.alert_name}"[:MAX_DISPLAY_NAME],
         sql=_deployed_sql(configuration, source_sql, target),
         source_sql=source_sql,
+        origin=origin.without_head(len(resolved) - len(resolved.lstrip())),
         value_column=configuration.aggregation_column,
         operator=condition.operator if condition.is_native else Operator.IS_NOT_NULL,
         threshold=condition.threshold if condition.is_native else None,

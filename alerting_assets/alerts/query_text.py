@@ -6,20 +6,17 @@ everything that is not a placeholder stays as the user wrote it.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import sqlglot
-from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
-DIALECT = "databricks"
-# It warns on stderr about statements that it reads as plain commands; what is no query is a finding of ours, not a warning.
-logging.getLogger("sqlglot").setLevel(logging.ERROR)
+from alerting_assets.alerts.origin import Origin
+from alerting_assets.alerts.parse import DIALECT
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -41,18 +38,6 @@ class Identifier:
     sql: str = ""
 
 
-class TooDeeplyNested(SqlglotError):
-    """Valid or not: no parser of ours can say, and an engine may crash on it."""
-
-
-def parse_statements(text: str) -> list[exp.Expr]:
-    """sqlglot's trees of a text. Raises SqlglotError."""
-    try:
-        return [tree for tree in sqlglot.parse(text, dialect=DIALECT) if tree is not None]
-    except RecursionError:
-        raise TooDeeplyNested("is nested too deeply to be read; write it with fewer levels of parentheses") from None
-
-
 def tokens_of(text: str) -> list[Token]:
     try:
         return sqlglot.tokenize(text, dialect=DIALECT)
@@ -65,8 +50,16 @@ def resolve_placeholders(
 ) -> str:
     """Replace every `${name}`, but for the names to keep. Strings become SQL literals, or escaped text where the placeholder stands
     inside a string literal."""
+    return resolve(text, values, keep)[0]
+
+
+def resolve(
+    text: str, values: Mapping[str, Identifier | Value], keep: frozenset[str] = frozenset()
+) -> tuple[str, Origin]:
+    """As resolve_placeholders, and where each place of the result comes from."""
     pieces: list[str] = []
-    position = 0
+    places: list[tuple[int, int, bool]] = [(0, 0, True)]
+    position = length = 0
     for token in tokens_of(text):
         if token.start < position:
             continue  # inside a placeholder that is already replaced
@@ -82,14 +75,20 @@ def resolve_placeholders(
             end = found.end()
         else:
             continue
+        if replaced == text[token.start : end]:
+            continue
         pieces += [text[position : token.start], replaced]
+        length += token.start - position
+        places.append((length, token.start, False))
+        length += len(replaced)
+        places.append((length, end, True))
         position = end
     pieces.append(text[position:])
-    return "".join(pieces)
+    return "".join(pieces), Origin(text, tuple(places))
 
 
 def trim_query(text: str) -> str:
-    """Without what follows the query: semicolons, comments, white space."""
+    """Without white space in front and without what follows the query: semicolons, comments, white space."""
     tokens = tokens_of(text)
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()

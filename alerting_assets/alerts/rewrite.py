@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.optimizer.scope import traverse_scope
+from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
-from alerting_assets.alerts.query_text import QueryTextError, parse_statements, quote_identifier, tokens_of
+from alerting_assets.alerts.parse import parse_statements
+from alerting_assets.alerts.query_text import QueryTextError, quote_identifier, tokens_of
 
 _BARE = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE"})
 """Clock functions that need no parentheses."""
@@ -32,16 +33,19 @@ class TableReference:
 def tables_read(sql: str) -> list[TableReference]:
     """Every place where a table is named; common table expressions are none. Raises QueryTextError for what cannot be parsed."""
     try:
-        trees = parse_statements(sql)
-        found = {
-            id(source): source
-            for tree in trees
-            for scope in traverse_scope(tree)
-            for source in scope.sources.values()
-            if isinstance(source, exp.Table) and source.name
-        }
-    except SqlglotError as error:
+        return tables_of([scope for tree in parse_statements(sql) for scope in traverse_scope(tree)])
+    except (SqlglotError, RecursionError) as error:
         raise QueryTextError(f"cannot be parsed: {str(error).splitlines()[0]}") from None
+
+
+def tables_of(scopes: Sequence[Scope]) -> list[TableReference]:
+    """In the order of the text. Raises QueryTextError."""
+    found = {
+        id(source): source
+        for scope in scopes
+        for source in scope.sources.values()
+        if isinstance(source, exp.Table) and source.name
+    }
     references = [_reference(table) for table in found.values()]
     return sorted(references, key=lambda reference: reference.start)
 

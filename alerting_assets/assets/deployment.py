@@ -18,7 +18,17 @@ from alerting_assets.automation.partitions import (
     requested_ids,
 )
 from alerting_assets.configuration import Row, read_rows, to_alerts
-from alerting_assets.deployment import Action, DesiredAlert, Outcome, Plan, Status, Syncer, SyncResult, desired_alerts
+from alerting_assets.deployment import (
+    Action,
+    DesiredAlert,
+    Outcome,
+    Plan,
+    Status,
+    Syncer,
+    SyncResult,
+    desired_alerts,
+    gate_of,
+)
 from alerting_assets.validation import alert_verdicts
 from alerting_assets.workspace.port import Workspace
 
@@ -69,7 +79,9 @@ def deployed_alerts(
     def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
         rows = read_rows(lakehouse)
         alerts = to_alerts(rows, alerting.target)
-        return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts))
+        return rows, desired_alerts(
+            alerts, alert_verdicts(lakehouse, alerts, alerting.policy), gate_of(alerting.settings)
+        )
 
     syncer = Syncer(workspace, settings.environment, settings.max_concurrency, wanted)
     if DEPLOYED_ALERTS not in context.selected_asset_keys:

@@ -38,7 +38,7 @@ def alert_history(context: dg.AssetExecutionContext, alerting: AlertingResource)
     lakehouse = alerting.get_lakehouse()
     now = alerting.now()
     alerts = to_alerts(read_rows(lakehouse), alerting.target)
-    evaluations = evaluate_alerts(lakehouse, evaluable(alerts, alert_verdicts(lakehouse, alerts)), now)
+    evaluations = evaluate_alerts(lakehouse, evaluable(alerts, alert_verdicts(lakehouse, alerts, alerting.policy)), now)
     states = Counter(evaluation.decision.state.value for evaluation in evaluations)
     failed = [evaluation for evaluation in evaluations if evaluation.decision.state is State.ERROR]
     for evaluation in failed:

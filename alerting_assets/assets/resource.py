@@ -18,6 +18,7 @@ from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.settings import Settings
+from alerting_assets.validation import Policy, policy_of
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.port import Workspace
 
@@ -38,6 +39,10 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     max_concurrency: int
     requests_per_minute: int
     request_burst: int
+    strict: bool
+    deploy_unsupported: bool
+    allowed_schemas: list[str]
+    allowed_functions: list[str]
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _lakehouse: Lakehouse | None = PrivateAttr(default=None)
@@ -49,7 +54,8 @@ class AlertingResource(dg.ConfigurableResource[Any]):
         values: dict[str, Any] = asdict(Settings.from_environment())
         values["schema_name"] = values.pop("schema")  # `schema` is a method of every pydantic model
         fields: dict[str, Any] = {
-            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
+            name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+            for name, value in values.items()
         }
         if values["spark_remote"]:
             fields["spark_remote"] = dg.EnvVar(
@@ -61,11 +67,18 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     def settings(self) -> Settings:
         values = {name: getattr(self, name) for name in type(self).model_fields}
         values["schema"] = values.pop("schema_name")
-        return Settings(**{**values, "home": Path(self.home), "definitions": Path(self.definitions)})
+        paths = {"home": Path(self.home), "definitions": Path(self.definitions)}
+        lists = {name: tuple(getattr(self, name)) for name in ("allowed_schemas", "allowed_functions")}
+        return Settings(**{**values, **paths, **lists})
 
     @property
     def target(self) -> Target:
         return target_of(self.settings)
+
+    @property
+    def policy(self) -> Policy:
+        """Read anew each time: validation.yml may change while the code location runs."""
+        return policy_of(self.settings)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

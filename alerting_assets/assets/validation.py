@@ -1,9 +1,10 @@
 """Stage 2: a verdict on every alert's query, and the gate in front of deployment."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
 from alerting_assets.assets.resource import AlertingResource
@@ -17,18 +18,43 @@ from alerting_assets.automation.partitions import (
     record_materializations,
     requested_ids,
 )
-from alerting_assets.configuration import ConfiguredAlert, read_rows, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, to_alerts
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
-from alerting_assets.validation import AlertVerdict, ValidationReport, Verdict, validate_alerts
+from alerting_assets.validation import (
+    RULES,
+    AlertVerdict,
+    Finding,
+    Group,
+    ValidationReport,
+    Verdict,
+    validate_all_alert_queries,
+)
 
 VALIDATED_QUERIES = dg.AssetKey("validated_queries")
 VALIDATION_REPORT = dg.AssetKey("validation_report")
-QUERY_IS_VALID = dg.AssetCheckKey(VALIDATED_QUERIES, "query_is_valid")
 BATCH_IS_SANE = dg.AssetCheckKey(VALIDATION_REPORT, "batch_is_sane")
+RUNNING_ALERTS_ARE_VALID = dg.AssetCheckKey(VALIDATION_REPORT, "running_alerts_are_valid")
+
+ABOUT: dict[Group, str] = {
+    Group.SYNTAX: "Can be read, and is read alike by every engine.",
+    Group.SAFETY: "One query that only reads tables and views, those it may, by functions that only compute.",
+    Group.REFERENCES: "Every table exists and can be read.",
+    Group.ANALYSIS: "The engine analyses and plans the query, as it is written and as it is deployed. Nothing is run.",
+    Group.CONTRACT: "The result has the column that the alert compares, in a type that can be compared.",
+    Group.QUALITY: "Costs what it should and means what its author thinks. Warnings, unless validation.yml says otherwise.",
+}
+CHECKS: dict[Group, dg.AssetCheckKey] = {group: dg.AssetCheckKey(VALIDATED_QUERIES, group.value) for group in Group}
+"""One check a group of rules; a result an alert."""
 
 MAX_QUARANTINED_SHARE = 0.5
 MIN_BATCH = 4
 """Fewer quarantined alerts than this are never systemic."""
+
+
+class ValidationBatch(Batch):
+    """fresh: analyse every query again, also where neither it nor its tables changed."""
+
+    fresh: bool = Field(default=False)
 
 
 @dg.multi_asset(
@@ -59,31 +85,37 @@ MIN_BATCH = 4
         ),
     ],
     check_specs=[
-        dg.AssetCheckSpec(
-            QUERY_IS_VALID.name,
-            asset=VALIDATED_QUERIES,
-            partitions_def=ALERTS,
-            description="The alert's query can be deployed. Failed: the alert is quarantined.",
+        *(
+            dg.AssetCheckSpec(
+                key.name,
+                asset=VALIDATED_QUERIES,
+                partitions_def=ALERTS,
+                description=f"{ABOUT[group]} Rules: {', '.join(rule.name for rule in RULES if rule.group is group)}.",
+            )
+            for group, key in CHECKS.items()
         ),
         dg.AssetCheckSpec(
             BATCH_IS_SANE.name,
             asset=VALIDATION_REPORT,
             blocking=True,
-            description="Not most of the batch is broken. If it is, the cause is no single query, and nothing is deployed.",
+            description="Not most of the batch is broken; if it is, the cause is no single query, and nothing is deployed. With "
+            "ALERTING_STRICT one broken alert is enough.",
+        ),
+        dg.AssetCheckSpec(
+            RUNNING_ALERTS_ARE_VALID.name,
+            asset=VALIDATION_REPORT,
+            description="No alert that is deployed has a query that turned invalid: it keeps running, and fails in the workspace.",
         ),
     ],
 )
 def validated_queries(
-    context: dg.AssetExecutionContext, config: Batch, alerting: AlertingResource
+    context: dg.AssetExecutionContext, config: ValidationBatch, alerting: AlertingResource
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     lakehouse = alerting.get_lakehouse()
     wanted = requested_ids(context, config)
-    alerts = [
-        alert
-        for alert in to_alerts(read_rows(lakehouse), alerting.target)
-        if wanted is None or alert.alert_id in wanted
-    ]
-    report = validate_alerts(lakehouse, alerts, alerting.now())
+    rows = [row for row in read_rows(lakehouse) if wanted is None or row["alert_id"] in wanted]
+    alerts = to_alerts(rows, alerting.target)
+    report = validate_all_alert_queries(lakehouse, alerts, alerting.now(), alerting.policy, fresh=config.fresh)
     for verdict in report.quarantined:
         context.log.warning("alert %s is quarantined: %s", verdict.alert_id, verdict.reason)
 
@@ -93,53 +125,114 @@ def validated_queries(
         news = [verdict for verdict in report.verdicts if not (verdict.reused and verdict.alert_id in known)]
         metadata = {verdict.alert_id: _metadata(by_id[verdict.alert_id], verdict) for verdict in news}
         record_materializations(context, VALIDATED_QUERIES, metadata)
-        record_checks(context, QUERY_IS_VALID, {verdict.alert_id: _outcome(verdict) for verdict in news})
-    if QUERY_IS_VALID in context.selected_asset_check_keys:
-        yield dg.AssetCheckResult(
-            asset_key=VALIDATED_QUERIES,
-            check_name=QUERY_IS_VALID.name,
-            passed=not report.quarantined,
-            severity=dg.AssetCheckSeverity.WARN,
-            description=f"{len(report.quarantined)} of {len(report.verdicts)} alerts are quarantined",
-            metadata={"quarantined": _quarantined(report, by_id)},
-        )
+        for group, check in CHECKS.items():
+            if check in context.selected_asset_check_keys:
+                outcomes = {verdict.alert_id: outcome for verdict in news if (outcome := _outcome(verdict, group))}
+                record_checks(context, check, outcomes)
+    for group, check in CHECKS.items():
+        if check in context.selected_asset_check_keys:
+            yield _whole(report, group, by_id)
     if VALIDATION_REPORT in context.selected_asset_keys:
         yield dg.MaterializeResult(
             asset_key=VALIDATION_REPORT,
             metadata={
                 "valid": len(report.valid),
                 "quarantined_count": len(report.quarantined),
+                "warnings_count": len(report.warnings),
                 "analysed": sum(not verdict.reused for verdict in report.verdicts),
                 "reused": sum(verdict.reused for verdict in report.verdicts),
-                "quarantined": _quarantined(report, by_id),
+                "quarantined": _table(
+                    ((item.alert_id, finding) for item in report.quarantined for finding in item.findings), by_id
+                ),
+                "warnings": _table(report.warnings, by_id),
                 "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_QUERY_VALIDATIONS.name]),
             },
         )
     if BATCH_IS_SANE in context.selected_asset_check_keys:
-        yield _batch_is_sane(report)
+        yield _batch_is_sane(report, strict=alerting.strict, unsupported=alerting.deploy_unsupported)
+    if RUNNING_ALERTS_ARE_VALID in context.selected_asset_check_keys:
+        yield _running_are_valid(report, rows, by_id)
 
 
-def _batch_is_sane(report: ValidationReport) -> dg.AssetCheckResult:
-    broken, total = len(report.quarantined), len(report.verdicts)
-    share = broken / total if total else 0.0
+def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, ConfiguredAlert]) -> dg.AssetCheckResult:
+    """The check over the batch; a declared check must be yielded once, beside its results an alert."""
+    found = [
+        (verdict.alert_id, finding)
+        for verdict in report.verdicts
+        for finding in verdict.findings
+        if finding.group is group
+    ]
+    alerts = {alert_id for alert_id, _ in found}
     return dg.AssetCheckResult(
-        asset_key=VALIDATION_REPORT,
-        check_name=BATCH_IS_SANE.name,
-        passed=broken < MIN_BATCH or share <= MAX_QUARANTINED_SHARE,
-        severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{broken} of {total} alerts are quarantined; more than {MAX_QUARANTINED_SHARE:.0%} stops the deployment of all",
-        metadata={"quarantined_share": share},
+        asset_key=VALIDATED_QUERIES,
+        check_name=CHECKS[group].name,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(alerts)} of {len(report.verdicts)} alerts have findings",
+        metadata={"findings": _table(found, by_id)},
     )
 
 
-def _outcome(verdict: AlertVerdict) -> CheckOutcome:
-    if verdict.finding is None:
-        return CheckOutcome(True, "the query can be deployed")
-    return CheckOutcome(False, verdict.reason, {"rule": verdict.finding.rule, "verdict": verdict.verdict.value})
+def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome | None:
+    """None where an earlier group stopped the way, so that nobody knows."""
+    found = [finding for finding in verdict.findings if finding.group is group]
+    if found:
+        return CheckOutcome(
+            False,
+            "; ".join(finding.text for finding in found),
+            {"verdict": verdict.verdict.value, "rules": ", ".join(sorted({finding.rule for finding in found}))},
+            is_warning=verdict.verdict is Verdict.VALID,
+        )
+    groups = list(Group)
+    if verdict.finding is not None and groups.index(group) > groups.index(verdict.finding.group):
+        return None
+    return CheckOutcome(True, ABOUT[group])
+
+
+def _batch_is_sane(report: ValidationReport, *, strict: bool, unsupported: bool) -> dg.AssetCheckResult:
+    broken, total = len(report.quarantined), len(report.verdicts)
+    share = broken / total if total else 0.0
+    unfit = sum(not verdict.may_be_deployed(unsupported=unsupported) for verdict in report.verdicts)
+    description = (
+        f"{broken} of {total} alerts are quarantined; more than {MAX_QUARANTINED_SHARE:.0%} stops the deployment of all"
+    )
+    if strict:
+        description = f"{unfit} of {total} alerts are not fit; ALERTING_STRICT is on: one stops the deployment of all"
+    return dg.AssetCheckResult(
+        asset_key=VALIDATION_REPORT,
+        check_name=BATCH_IS_SANE.name,
+        passed=not unfit if strict else broken < MIN_BATCH or share <= MAX_QUARANTINED_SHARE,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=description,
+        metadata={"quarantined_share": share, "strict": strict},
+    )
+
+
+def _running_are_valid(
+    report: ValidationReport, rows: Sequence[Row], by_id: Mapping[str, ConfiguredAlert]
+) -> dg.AssetCheckResult:
+    deployed = {row["alert_id"] for row in rows if row["databricks_alert_id"]}
+    found = [
+        (verdict.alert_id, verdict.finding)
+        for verdict in report.quarantined
+        if verdict.alert_id in deployed and verdict.finding is not None
+    ]
+    return dg.AssetCheckResult(
+        asset_key=VALIDATION_REPORT,
+        check_name=RUNNING_ALERTS_ARE_VALID.name,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{len(found)} of {len(deployed)} deployed alerts are not valid any more; they are left running as they were deployed",
+        metadata={"alerts": _table(found, by_id)},
+    )
 
 
 def _metadata(alert: ConfiguredAlert, verdict: AlertVerdict) -> Mapping[str, Any]:
     metadata: dict[str, Any] = {"verdict": verdict.verdict.value, "name": alert.name, "severity": alert.severity}
+    if verdict.findings:
+        metadata["findings"] = _table(
+            ((verdict.alert_id, finding) for finding in verdict.findings), {verdict.alert_id: alert}
+        )
     if verdict.verdict is not Verdict.VALID:
         metadata["reason"] = verdict.reason
     if alert.compiled is not None:
@@ -148,15 +241,21 @@ def _metadata(alert: ConfiguredAlert, verdict: AlertVerdict) -> Mapping[str, Any
     return metadata
 
 
-def _quarantined(report: ValidationReport, by_id: Mapping[str, ConfiguredAlert]) -> Any:
+def _table(found: Any, by_id: Mapping[str, ConfiguredAlert]) -> Any:
+    """found: (alert_id, finding) each."""
+    pairs: list[tuple[str, Finding]] = list(found)
     return table(
         [
             {
-                "alert_id": verdict.alert_id,
-                "name": by_id[verdict.alert_id].name,
-                "verdict": verdict.verdict.value,
-                "reason": verdict.reason,
+                "alert_id": alert_id,
+                "name": by_id[alert_id].name,
+                "severity": finding.severity.value,
+                "rule": finding.rule,
+                "finding": finding.message,
+                "line": finding.line or "",
+                "column": finding.column or "",
+                "suggestion": finding.suggestion or "",
             }
-            for verdict in report.quarantined
+            for alert_id, finding in pairs
         ]
     )

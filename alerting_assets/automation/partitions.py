@@ -36,6 +36,7 @@ class CheckOutcome:
     passed: bool
     description: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    is_warning: bool = False
 
 
 def requested_ids(context: dg.AssetExecutionContext, batch: Batch) -> frozenset[str] | None:
@@ -87,6 +88,7 @@ def record_checks(
                 passed=outcome.passed,
                 description=outcome.description,
                 metadata=dict(outcome.metadata),
+                severity=dg.AssetCheckSeverity.WARN if outcome.is_warning else dg.AssetCheckSeverity.ERROR,
                 partition=alert_id,
                 target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
                     run_id=context.run_id, storage_id=storage_ids[alert_id], timestamp=time.time()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+REVALIDATION_CRON = "30 5 * * *"
+"""Daily, before people come to work."""
 EVALUATION_CRON = "0 * * * *"
 """Hourly. Databricks evaluates deployed alerts on their own schedules; this is for where nobody else does."""
 
@@ -21,6 +23,13 @@ evaluate = dg.define_asset_job(
     description="Evaluate every valid, enabled alert now.",
 )
 
+revalidate = dg.define_asset_job(
+    "revalidate",
+    selection=dg.AssetSelection.assets("validated_queries", "validation_report"),
+    config={"ops": {"validate": {"config": {"fresh": True}}}},
+    description="Analyse every query again, also those that were valid: tables change under them. Deploys and removes nothing.",
+)
+
 everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="sync, then evaluate.")
 
 
@@ -34,3 +43,12 @@ def evaluation_schedule(*, running: bool) -> dg.ScheduleDefinition:
         execution_timezone="UTC",
         default_status=status,
     )
+
+
+revalidation_schedule = dg.ScheduleDefinition(
+    name="revalidate_daily",
+    job=revalidate,
+    cron_schedule=REVALIDATION_CRON,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)

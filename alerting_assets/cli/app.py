@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli import config, local, notification, sync, templates, unit_test
+from alerting_assets.cli import config, local, notification, sync, templates, unit_test, validate
 from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
@@ -20,7 +20,7 @@ app = typer.Typer(
     help="Alerts as data: validate them, deploy them to the workspace, evaluate them.\n\n"
     "Exit codes: 0 fine, 1 findings (invalid alerts, drift, firing with --fail-on), 2 a wrong call or setting.",
 )
-app.command()(sync.validate)
+app.command()(validate.validate)
 app.command()(sync.plan)
 app.command()(sync.apply)
 app.command()(sync.evaluate)

@@ -1,4 +1,4 @@
-"""`alerting validate | plan | apply | evaluate | status`."""
+"""`alerting plan | apply | evaluate | status`."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from alerting_assets.configuration import (
     target_of,
     to_alerts,
 )
-from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts
+from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts, gate_of
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
 from alerting_assets.errors import SettingsError
 from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
-from alerting_assets.validation import AlertVerdict, ValidationReport, alert_verdicts, evaluable, validate_alerts
+from alerting_assets.validation import alert_verdicts, evaluable, policy_of, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
@@ -55,26 +55,10 @@ class FailOn(StrEnum):
     ERROR = "error"
 
 
-def validate(alert_ids: AlertIds = None, as_json: Json = False) -> None:
-    """Give a verdict on every alert: the files', and the rows' that people made. Writes no configuration."""
-    chosen = settings()
-    with lakehouse(chosen) as tables, progress("validate", as_json) as advance:
-        rows = read_rows(tables)
-        alerts = _wanted(
-            to_alerts(rows_after_load(rows, definitions_from(chosen.definitions, rows)), target_of(chosen)), alert_ids
-        )
-        report = validate_alerts(tables, alerts, now(), on_progress=advance)
-    if as_json:
-        print_json(_report_json(report))
-    else:
-        _print_report(report, alerts)
-    if report.quarantined:
-        raise typer.Exit(FINDINGS)
-
-
 def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json = False) -> None:
     """Show what `apply` would do, and write nothing. Exit code 1: there is something to do, or an alert is quarantined."""
     chosen = settings()
+    policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
         rows = read_rows(tables)
@@ -82,9 +66,9 @@ def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json =
         alerts = to_alerts(after, target_of(chosen))
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
-            report = validate_alerts(tables, alerts, now(), store=False, on_progress=advance)
+            report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
         syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
-        made = syncer.plan(after, desired_alerts(alerts, report.by_id))
+        made = syncer.plan(after, desired_alerts(alerts, report.by_id, gate_of(chosen)))
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     if as_json:
         print_json(plan_json(made))
@@ -97,6 +81,7 @@ def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json =
 def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json = False) -> None:
     """Load the files, validate, and bring the workspace to what is configured. Exit code 1: an alert is quarantined or failed."""
     chosen = settings()
+    policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
         load_definitions(tables, chosen.definitions, now())
@@ -106,12 +91,12 @@ def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json 
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
-            validate_alerts(tables, wanted, now(), on_progress=advance)
+            validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
             rows = read_rows(tables)
             alerts = to_alerts(rows, target)
-            return rows, desired_alerts(alerts, alert_verdicts(tables, alerts))
+            return rows, desired_alerts(alerts, alert_verdicts(tables, alerts, policy), gate_of(chosen))
 
         syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
         with progress("apply", as_json) as advance:
@@ -135,8 +120,8 @@ def evaluate(
     """Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each."""
     chosen = settings()
     with lakehouse(chosen) as tables:
-        alerts = _wanted(to_alerts(read_rows(tables), target_of(chosen)), alert_ids)
-        report = validate_alerts(tables, alerts, now())
+        alerts = wanted_alerts(to_alerts(read_rows(tables), target_of(chosen)), alert_ids)
+        report = validate_all_alert_queries(tables, alerts, now(), policy_of(chosen))
         with progress("evaluate", as_json) as advance:
             evaluations = evaluate_alerts(tables, evaluable(alerts, report.by_id), now(), on_progress=advance)
     skipped = len(alerts) - len(evaluations)
@@ -167,7 +152,7 @@ def status(as_json: Json = False) -> None:
     with lakehouse(chosen) as tables:
         rows = read_rows(tables)
         alerts = to_alerts(rows, target_of(chosen))
-        verdicts = alert_verdicts(tables, alerts)
+        verdicts = alert_verdicts(tables, alerts, policy_of(chosen))
         previous = previous_evaluations(tables)
     by_id = {row["alert_id"]: row for row in rows}
     found: list[dict[str, Any]] = []
@@ -216,7 +201,7 @@ def status(as_json: Json = False) -> None:
             )
 
 
-def _wanted(alerts: list[ConfiguredAlert], alert_ids: Sequence[str] | None) -> list[ConfiguredAlert]:
+def wanted_alerts(alerts: list[ConfiguredAlert], alert_ids: Sequence[str] | None) -> list[ConfiguredAlert]:
     _refuse_unknown(alert_ids, [alert.alert_id for alert in alerts], alerts)
     return [alert for alert in alerts if not alert_ids or alert.alert_id in alert_ids]
 
@@ -228,33 +213,6 @@ def _refuse_unknown(alert_ids: Sequence[str] | None, known: Sequence[str], alert
             raise SettingsError(
                 f"there is no alert {alert_id!r}{did_you_mean(alert_id, [alert.alert_id for alert in alerts])}"
             )
-
-
-def _report_json(report: ValidationReport) -> dict[str, Any]:
-    return {
-        "alerts": [_verdict_json(verdict) for verdict in report.verdicts],
-        "summary": {"valid": len(report.valid), "quarantined": len(report.quarantined)},
-    }
-
-
-def _verdict_json(verdict: AlertVerdict) -> dict[str, Any]:
-    finding = verdict.finding
-    return {
-        "alert_id": verdict.alert_id,
-        "verdict": verdict.verdict.value,
-        "rule": finding.rule if finding else None,
-        "message": finding.message if finding else None,
-        "line": finding.line if finding else None,
-        "column": finding.column if finding else None,
-        "reused": verdict.reused,
-    }
-
-
-def _print_report(report: ValidationReport, alerts: Sequence[ConfiguredAlert]) -> None:
-    names = {alert.alert_id: alert.name for alert in alerts}
-    rows = [(item.verdict.value, item.alert_id, names[item.alert_id], item.reason or None) for item in report.verdicts]
-    print_table("Verdicts", ("verdict", "alert", "name", "reason"), rows)
-    print_counts({"valid": len(report.valid), "quarantined": len(report.quarantined)})
 
 
 def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:

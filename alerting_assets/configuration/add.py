@@ -20,6 +20,7 @@ from alerting_assets.configuration.rows import Row
 from alerting_assets.configuration.seed import free_id
 from alerting_assets.configuration.templates import templates_of
 from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.settings import VALIDATION_FILE
 
 FILE = "from_templates.yml"
 
@@ -36,7 +37,11 @@ def add_from_template(
 
     Raises TemplateError or DefinitionError."""
     check_parameters(template, params)
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(definitions.glob("*.y*ml"))}
+    files = {
+        path.name: path.read_text(encoding="utf-8")
+        for path in sorted(definitions.glob("*.y*ml"))
+        if path.name != VALIDATION_FILE
+    }
     templates = templates_of(definitions)
     taken = {row["alert_id"] for row in rows}
     if files:

@@ -19,6 +19,7 @@ from alerting_assets.configuration.templates import TemplateCatalog, templates_o
 from alerting_assets.errors import DefinitionError, Problem, TemplateError
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.settings import VALIDATION_FILE
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,8 @@ def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfigur
         )
     files: dict[str, str] = {}
     for path in sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")]):
+        if path.name == VALIDATION_FILE:
+            continue
         try:
             files[path.name] = path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:

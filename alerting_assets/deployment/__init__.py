@@ -2,11 +2,12 @@
 
 from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
 from alerting_assets.deployment.plan import Action, DesiredAlert, Plan, PlannedAction, SyncState, make_plan, read_state
-from alerting_assets.deployment.sync import Syncer, desired_alerts
+from alerting_assets.deployment.sync import Gate, Syncer, desired_alerts, gate_of
 
 __all__ = [
     "Action",
     "DesiredAlert",
+    "Gate",
     "Outcome",
     "Plan",
     "PlannedAction",
@@ -15,6 +16,7 @@ __all__ = [
     "SyncState",
     "Syncer",
     "desired_alerts",
+    "gate_of",
     "make_plan",
     "read_state",
 ]

@@ -12,13 +12,18 @@ from alerting_assets.deployment.lease import held_lease
 from alerting_assets.deployment.observe import observe
 from alerting_assets.deployment.outcome import SyncResult
 from alerting_assets.deployment.plan import DesiredAlert, Plan, make_plan, read_state
+from alerting_assets.errors import SyncStopped
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.validation import AlertVerdict, Verdict
+from alerting_assets.settings import Settings
+from alerting_assets.validation import AlertVerdict
 from alerting_assets.workspace.port import Workspace
 
 NOT_VALIDATED = (
     "was never validated in its present form; run `alerting validate`, or materialize validated_queries for it"
 )
+
+SHOWN = 5
+"""Alerts that a message names."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,39 @@ class Syncer:
             )
 
 
+@dataclass(frozen=True)
+class Gate:
+    """strict: one enabled alert that is not fit stops the deployment of all. unsupported: what the engine at hand cannot judge is
+    deployed, as long as it is proven to only read."""
+
+    strict: bool = False
+    unsupported: bool = False
+
+
+def gate_of(settings: Settings) -> Gate:
+    return Gate(settings.strict, settings.deploy_unsupported)
+
+
 def desired_alerts(
-    alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None]
+    alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None], gate: Gate = Gate()
 ) -> list[DesiredAlert]:
-    """Deployed is what has a verdict, and a good one (DESIGN decision 4)."""
+    """Deployed is what has a verdict, and a good one (DESIGN decision 4). Raises SyncStopped where the gate is strict."""
     desired = []
+    unfit = []
     for alert in alerts:
         verdict = verdicts.get(alert.alert_id)
         if verdict is None:
             desired.append(DesiredAlert.held(alert.alert_id, NOT_VALIDATED))
-        elif verdict.verdict is not Verdict.VALID or alert.compiled is None:
+        elif alert.compiled is None or not verdict.may_be_deployed(unsupported=gate.unsupported):
             desired.append(DesiredAlert.held(alert.alert_id, verdict.reason))
+            if alert.compiled is None or alert.compiled.is_enabled:
+                unfit.append(f"{alert.alert_id}: {verdict.reason}")
         else:
             desired.append(DesiredAlert.deploy(alert.compiled))
+    if gate.strict and unfit:
+        more = f", and {len(unfit) - SHOWN} more" if len(unfit) > SHOWN else ""
+        raise SyncStopped(
+            f"ALERTING_STRICT is on and {len(unfit)} of {len(desired)} alerts are not fit, so none is deployed: "
+            f"{' | '.join(unfit[:SHOWN])}{more}"
+        )
     return desired

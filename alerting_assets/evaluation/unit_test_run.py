@@ -27,7 +27,7 @@ from alerting_assets.lakehouse.port import Column, TableName
 from alerting_assets.lakehouse.scratch import ScratchEngine
 from alerting_assets.lakehouse.sql_text import identifier
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
-from alerting_assets.validation.rules import read_only_problem
+from alerting_assets.validation import read_only_problem
 
 TESTS_AT_A_TIME = 4
 

@@ -29,22 +29,34 @@ class EmbeddedLakehouse(Lakehouse):
     """Tables lie at `<root>/<catalog>/<schema>/<table>/`; every Delta table found there can be queried.
 
     max_calls: queries after which the SQL engine's process, which grows by about 0.1 MB a call, is replaced.
-    query_seconds: how long one query may run.
+    query_seconds: how long one query may run; describe_seconds: how long its analysis may take.
     """
 
     def __init__(
-        self, root: Path, catalog: str, schema: str, *, max_calls: int = 5_000, query_seconds: float = 600.0
+        self,
+        root: Path,
+        catalog: str,
+        schema: str,
+        *,
+        max_calls: int = 5_000,
+        query_seconds: float = 600.0,
+        describe_seconds: float = 30.0,
     ) -> None:
         if catalog == RESERVED_CATALOG:
             raise LakehouseUnavailable(
                 f"ALERTING_CATALOG={catalog}: the embedded engine keeps this name for itself; choose another"
             )
         self._namespace = (catalog, schema)
+        self._describe_seconds = describe_seconds
         self._store = DeltaStore(root.absolute())
         make_folder(self._store.root)
         self._views = ViewStore(self._store)
         self._catalogs: weakref.WeakKeyDictionary[SailServer, SessionCatalog] = weakref.WeakKeyDictionary()
         self._sail = Sail(self._store.root, catalog, schema, self._prepare, max_calls, query_seconds)
+
+    @property
+    def engine(self) -> str:
+        return "embedded"
 
     @property
     def namespace(self) -> tuple[str, str]:
@@ -98,8 +110,8 @@ class EmbeddedLakehouse(Lakehouse):
     def query(self, sql: str) -> pa.Table:
         return self._run(sql, lambda session: rows_of(session, sql))
 
-    def describe(self, sql: str) -> tuple[Column, ...]:
-        return self._run(sql, lambda session: _describe(session, sql))
+    def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
+        return self._run(sql, lambda session: _describe(session, sql, planned=planned), self._describe_seconds)
 
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
         name = self._name(table)
@@ -155,7 +167,7 @@ class EmbeddedLakehouse(Lakehouse):
         catalog.refresh()
         self._catalogs[server] = catalog
 
-    def _run(self, sql: str, work: Callable[[SparkSession], Result]) -> Result:
+    def _run(self, sql: str, work: Callable[[SparkSession], Result], seconds: float | None = None) -> Result:
         def attempt(server: SailServer) -> Result:
             from pyspark.errors import PySparkException
 
@@ -174,13 +186,13 @@ class EmbeddedLakehouse(Lakehouse):
                     raise
             return work(server.session)
 
-        return self._translated(sql, attempt)
+        return self._translated(sql, attempt, seconds)
 
-    def _translated(self, sql: str, work: Callable[[SailServer], Result]) -> Result:
+    def _translated(self, sql: str, work: Callable[[SailServer], Result], seconds: float | None = None) -> Result:
         from pyspark.errors import PySparkException
 
         try:
-            return self._sail.run(work)
+            return self._sail.run(work, seconds)
         except (PySparkException, pa.ArrowException) as error:
             raise query_error(error, sql, self._known_tables) from error
 
@@ -196,11 +208,17 @@ def _unusable(name: TableName) -> str | None:
     )
 
 
-def _describe(session: SparkSession, sql: str) -> tuple[Column, ...]:
-    """The schema finds most errors, with positions in the text; the plan finds the rest (folded constants, casts)."""
-    schema = session.sql(sql).schema
-    plan = session.sql(f"EXPLAIN {sql}").toArrow().column(0)[0].as_py()
-    error = plan_error(plan, sql)
-    if error is not None:
-        raise error
+def _describe(session: SparkSession, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
+    """The schema finds most errors, with positions in the text; the plan finds the rest (folded constants, casts).
+
+    `session.sql` would send the text to be executed if it is a command; a relation of its own can only be analysed."""
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.plan import SQL
+
+    frame = DataFrame(SQL(sql), session)  # type: ignore[arg-type]  # always a Connect session here
+    schema = frame.schema
+    if planned:
+        error = plan_error(frame._explain_string(), sql)
+        if error is not None:
+            raise error
     return tuple(Column(field.name, field.dataType.simpleString(), field.nullable) for field in schema.fields)

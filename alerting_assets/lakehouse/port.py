@@ -85,6 +85,11 @@ class Lakehouse(ABC):
 
     @property
     @abstractmethod
+    def engine(self) -> str:
+        """`embedded`, `spark` or `warehouse`: what its verdict on a query is worth."""
+
+    @property
+    @abstractmethod
     def namespace(self) -> tuple[str, str]:
         """(catalog, schema) of our own tables."""
 
@@ -138,8 +143,10 @@ class Lakehouse(ABC):
         """Raises QueryError."""
 
     @abstractmethod
-    def describe(self, sql: str) -> tuple[Column, ...]:
-        """The output columns of a query, without running it. Raises QueryError."""
+    def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
+        """The output columns of a query, without running it. Raises QueryError.
+
+        planned: whether it is planned, too, which finds what analysis does not: a constant that cannot be cast."""
 
     @abstractmethod
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:

@@ -91,18 +91,19 @@ class Sail:
         self._lock = threading.Lock()
         self._server: SailServer | None = None
 
-    def run(self, work: Callable[[SailServer], Result]) -> Result:
+    def run(self, work: Callable[[SailServer], Result], seconds: float | None = None) -> Result:
         """`work` must be safe to repeat: it is run again, once, when the server is lost under it.
 
-        Work that takes longer than `query_seconds` ends in a QueryError. Sail cannot be told to stop a query, so the
+        Work that takes longer than `seconds` (or else `query_seconds`) ends in a QueryError. Sail cannot be told to stop a query, so the
         server is stopped; the work of other threads on it is run again.
         """
         from pyspark.errors import PySparkException
 
+        seconds = self._query_seconds if seconds is None else seconds
         for last_attempt in (False, True):
             server = self._acquire()
             overdue = threading.Event()
-            timer = threading.Timer(self._query_seconds, server.stop_overdue, [overdue])
+            timer = threading.Timer(seconds, server.stop_overdue, [overdue])
             timer.daemon = True
             timer.start()
             try:
@@ -111,8 +112,8 @@ class Sail:
                 lost = server.is_lost(error)
                 server.retired = server.retired or lost
                 if overdue.is_set():
-                    message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
-                    raise QueryError(QueryErrorKind.RUNTIME, message) from error
+                    message = f"the query ran longer than {seconds:.0f} seconds and was stopped"
+                    raise QueryError(QueryErrorKind.TIMEOUT, message) from error
                 if last_attempt or not lost:
                     raise
             finally:

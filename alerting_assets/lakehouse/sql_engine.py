@@ -81,10 +81,17 @@ class _Described:
 class SqlLakehouse(Lakehouse):
     """Tables and views live in a metastore (Unity Catalog, or whatever the Spark session has)."""
 
-    def __init__(self, statements: Statements, catalog: str, schema: str, features: sql_text.Features) -> None:
+    def __init__(
+        self, statements: Statements, catalog: str, schema: str, features: sql_text.Features, engine: str = "spark"
+    ) -> None:
         self._statements = statements
+        self._engine = engine
         self._namespace = (catalog, schema)
         self._features = features
+
+    @property
+    def engine(self) -> str:
+        return self._engine
 
     @property
     def namespace(self) -> tuple[str, str]:
@@ -216,12 +223,13 @@ class SqlLakehouse(Lakehouse):
     def query(self, sql: str) -> pa.Table:
         return _plain_schema(self._analysed(sql))
 
-    def describe(self, sql: str) -> tuple[Column, ...]:
+    def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
         """DESCRIBE QUERY finds most errors, with positions; the plan finds the rest (folded constants, casts)."""
         rows = self._analysed(f"DESCRIBE QUERY\n{sql}", shift=1).to_pylist()
-        plan = "\n".join(row["plan"] for row in self._analysed(f"EXPLAIN\n{sql}", shift=1).to_pylist())
-        if (failure := planned_failure(plan)) is not None:
-            raise self._query_error(failure)
+        if planned:
+            plan = "\n".join(row["plan"] for row in self._analysed(f"EXPLAIN\n{sql}", shift=1).to_pylist())
+            if (failure := planned_failure(plan)) is not None:
+                raise self._query_error(failure)
         return tuple(Column(row["col_name"], row["data_type"]) for row in rows)
 
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:

@@ -137,6 +137,12 @@ ALERT_QUERY_VALIDATIONS = TableSpec(
         _optional("message"),
         _optional("line", INT),
         _optional("column", INT),
+        _optional("rule_group", comment="syntax, safety, references, analysis, contract, quality"),
+        _optional(
+            "findings",
+            comment="JSON: all findings, warnings too; rule, message, line, column are those of the one that decides",
+        ),
+        _optional("policy_hash", comment="of the rules, settings and engine that the verdict was given under"),
     ),
 )
 

@@ -280,7 +280,7 @@ def warehouse_lakehouse(
     statements = WarehouseStatements(
         transport, warehouse_id, catalog, schema, query_seconds=query_seconds, parameter_bytes=parameter_bytes
     )
-    return SqlLakehouse(statements, catalog, schema, sql_text.DATABRICKS)
+    return SqlLakehouse(statements, catalog, schema, sql_text.DATABRICKS, "warehouse")
 
 
 _OF_THE_STATEMENT = (None, ServiceErrorCode.BAD_REQUEST, ServiceErrorCode.ALREADY_EXISTS, ServiceErrorCode.NOT_FOUND)

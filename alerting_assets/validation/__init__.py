@@ -1,17 +1,52 @@
 """Is this alert fit to be deployed? Rules for queries, one class a rule, and the verdicts that the other rooms look up."""
 
-from alerting_assets.validation.rules import RULES, Analysis, Finding, Verdict
-from alerting_assets.validation.validate import ValidationReport, alert_verdicts, evaluable, validate_alerts
+from alerting_assets.settings import Settings
+from alerting_assets.validation.finding import Finding, Group, Severity, Verdict
+from alerting_assets.validation.policy import Policy, read_policy
+from alerting_assets.validation.rules import GROUPS, RULES
+from alerting_assets.validation.texts import (
+    QueryVerdict,
+    input_finding,
+    read_only_problem,
+    validate_alert_query,
+    validate_lines,
+    validate_query_references,
+    validate_query_security,
+    validate_query_syntax,
+)
+from alerting_assets.validation.validate import (
+    ValidationReport,
+    alert_verdicts,
+    evaluable,
+    validate_all_alert_queries,
+)
 from alerting_assets.validation.verdicts import AlertVerdict
 
 __all__ = [
+    "GROUPS",
     "RULES",
     "AlertVerdict",
-    "Analysis",
     "Finding",
+    "Group",
+    "Policy",
+    "QueryVerdict",
+    "Severity",
     "ValidationReport",
     "Verdict",
     "alert_verdicts",
     "evaluable",
-    "validate_alerts",
+    "input_finding",
+    "policy_of",
+    "read_only_problem",
+    "validate_alert_query",
+    "validate_all_alert_queries",
+    "validate_lines",
+    "validate_query_references",
+    "validate_query_security",
+    "validate_query_syntax",
 ]
+
+
+def policy_of(settings: Settings) -> Policy:
+    """Raises DefinitionError, with file and line, for a validation.yml that cannot be used."""
+    return read_policy(settings, GROUPS)

@@ -1,4 +1,4 @@
-"""Validation of a batch: verdicts that still hold are reused, the rest is analysed in parallel and stored at once."""
+"""Validation of configured alerts: verdicts that still hold are reused, the rest is analysed in parallel and stored at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from datetime import datetime
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.configuration import ConfiguredAlert
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.validation.rules import Analysis, Finding, Verdict, first_finding
+from alerting_assets.validation.catalog import Catalog
+from alerting_assets.validation.finding import Finding, Group, Severity, Verdict
+from alerting_assets.validation.judge import findings_on
+from alerting_assets.validation.policy import NO_POLICY, Policy
+from alerting_assets.validation.query import AlertQuery, Contract
 from alerting_assets.validation.verdicts import AlertVerdict, Schemas, store_verdicts, stored_verdicts
 
 ANALYSES_AT_A_TIME = 4
@@ -37,25 +41,35 @@ class ValidationReport:
     def quarantined(self) -> tuple[AlertVerdict, ...]:
         return tuple(verdict for verdict in self.verdicts if verdict.verdict is not Verdict.VALID)
 
+    @property
+    def warnings(self) -> tuple[tuple[str, Finding], ...]:
+        """(alert_id, finding) of alerts that are fit all the same."""
+        return tuple((verdict.alert_id, finding) for verdict in self.valid for finding in verdict.warnings)
 
-def validate_alerts(
+
+def validate_all_alert_queries(
     lakehouse: Lakehouse,
     alerts: Sequence[ConfiguredAlert],
     now: datetime,
+    policy: Policy = NO_POLICY,
     *,
     store: bool = True,
+    fresh: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> ValidationReport:
-    """store: False for a look that leaves no trace. on_progress: (alerts done, alerts in all).
+    """store: False for a look that leaves no trace. fresh: no stored verdict is taken, everything is analysed.
+    on_progress: (alerts done, alerts in all).
 
     Raises LakehouseUnavailable when the engine is away: that is nobody's verdict."""
-    stored = stored_verdicts(lakehouse)
-    schemas = Schemas(lakehouse)
+    policy_hash = policy.fingerprint(lakehouse.engine)
+    stored = stored_verdicts(lakehouse, policy_hash)
+    catalog = Catalog(lakehouse)
+    schemas = Schemas(catalog)
     done = 0
 
     def one(alert: ConfiguredAlert, schema_hash: str) -> AlertVerdict:
         nonlocal done
-        verdict = _verdict(lakehouse, alert, schema_hash, stored)
+        verdict = _verdict(catalog, policy, alert, schema_hash, {} if fresh else stored)
         done += 1
         on_progress(done, len(alerts))
         return verdict
@@ -65,14 +79,16 @@ def validate_alerts(
         verdicts = sorted(pool.map(one, alerts, hashes), key=lambda verdict: verdict.alert_id)
     if store:
         news = [verdict for verdict in verdicts if stored.get(verdict.key) != replace(verdict, reused=True)]
-        store_verdicts(lakehouse, news, now)
+        store_verdicts(lakehouse, news, policy_hash, now)
     return ValidationReport(tuple(verdicts))
 
 
-def alert_verdicts(lakehouse: Lakehouse, alerts: Sequence[ConfiguredAlert]) -> dict[str, AlertVerdict | None]:
+def alert_verdicts(
+    lakehouse: Lakehouse, alerts: Sequence[ConfiguredAlert], policy: Policy = NO_POLICY
+) -> dict[str, AlertVerdict | None]:
     """What is stored about these alerts as they are now; None: never validated in this form. Analyses nothing."""
-    stored = stored_verdicts(lakehouse)
-    schemas = Schemas(lakehouse)
+    stored = stored_verdicts(lakehouse, policy.fingerprint(lakehouse.engine))
+    schemas = Schemas(Catalog(lakehouse))
     return {
         alert.alert_id: stored.get(
             (alert.alert_id, alert.compiled.compiled_hash, schemas.hash_of(alert.compiled.source_sql))
@@ -84,17 +100,26 @@ def alert_verdicts(lakehouse: Lakehouse, alerts: Sequence[ConfiguredAlert]) -> d
 
 
 def _verdict(
-    lakehouse: Lakehouse, alert: ConfiguredAlert, schema_hash: str, stored: dict[tuple[str, str, str], AlertVerdict]
+    catalog: Catalog,
+    policy: Policy,
+    alert: ConfiguredAlert,
+    schema_hash: str,
+    stored: Mapping[tuple[str, str, str], AlertVerdict],
 ) -> AlertVerdict:
     if alert.compiled is None or alert.configuration is None:
         return _uncompiled(alert)
-    # Only good news is taken from the table: what is quarantined is looked at again every time, in case the engine erred.
     known = stored.get((alert.alert_id, alert.compiled.compiled_hash, schema_hash))
-    if known is not None and known.verdict is Verdict.VALID:
+    if known is not None and not any(finding.transient for finding in known.findings):
         return known
-    finding = first_finding(Analysis(alert.configuration, alert.compiled, lakehouse))
-    verdict = finding.verdict if finding else Verdict.VALID
-    return AlertVerdict(alert.alert_id, alert.compiled.compiled_hash, schema_hash, verdict, finding)
+    contract = Contract(
+        alert.configuration.aggregation_column,
+        alert.configuration.condition,
+        alert.configuration.aggregation_type,
+        alert.compiled.sql,
+    )
+    query = AlertQuery(alert.compiled.source_sql, alert.compiled.origin, catalog, policy, contract)
+    silenced = {rule: reason for (alert_id, rule), reason in policy.silences.items() if alert_id == alert.alert_id}
+    return AlertVerdict(alert.alert_id, alert.compiled.compiled_hash, schema_hash, findings_on(query, silenced))
 
 
 def _uncompiled(alert: ConfiguredAlert) -> AlertVerdict:
@@ -102,7 +127,10 @@ def _uncompiled(alert: ConfiguredAlert) -> AlertVerdict:
         f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in alert.problems
     )
     digest = hashlib.sha256(message.encode()).hexdigest()[:32]
-    return AlertVerdict(alert.alert_id, digest, "", Verdict.INVALID, Finding(CONFIGURATION, Verdict.INVALID, message))
+    about_the_text = any(problem.field == "alert_query_template" for problem in alert.problems)
+    group = Group.SYNTAX if about_the_text else Group.CONTRACT
+    finding = Finding(CONFIGURATION, group, Severity.ERROR, message)
+    return AlertVerdict(alert.alert_id, digest, "", (finding,))
 
 
 def evaluable(alerts: Sequence[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None]) -> list[CompiledAlert]:

@@ -1,56 +1,74 @@
-"""Verdicts as rows of `alert_query_validations`, looked up by (alert_id, compiled_hash, schema_hash)."""
+"""Verdicts as rows of `alert_query_validations`, looked up by (alert_id, compiled_hash, schema_hash) under the present policy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 
 from alerting_assets.alerts.query_text import QueryTextError
 from alerting_assets.alerts.rewrite import tables_read
-from alerting_assets.errors import TableNotFound
+from alerting_assets.errors import QueryError
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse, TableName
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
-from alerting_assets.validation.rules import Finding, Verdict
+from alerting_assets.validation.catalog import Catalog
+from alerting_assets.validation.finding import Finding, Group, Severity, Verdict, deciding, verdict_of
 
 Key = tuple[str, str, str]
+SAFE_TO_READ = frozenset({Group.REFERENCES, Group.ANALYSIS, Group.CONTRACT, Group.QUALITY})
 
 
 @dataclass(frozen=True)
 class AlertVerdict:
-    """finding: None for VALID. reused: the stored verdict still holds, nothing was analysed."""
+    """reused: the stored verdict still holds, nothing was analysed."""
 
     alert_id: str
     compiled_hash: str
     schema_hash: str
-    verdict: Verdict
-    finding: Finding | None
+    findings: tuple[Finding, ...] = ()
     reused: bool = False
 
     @property
     def key(self) -> Key:
         return self.alert_id, self.compiled_hash, self.schema_hash
 
+    @cached_property
+    def verdict(self) -> Verdict:
+        return verdict_of(self.findings)
+
+    @property
+    def finding(self) -> Finding | None:
+        """The one that decides; None for VALID."""
+        return deciding(self.findings)
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.severity is Severity.WARNING)
+
     @property
     def reason(self) -> str:
         """One sentence for people; empty for VALID."""
-        if self.finding is None:
-            return ""
-        place = f" (line {self.finding.line}" + (f", column {self.finding.column})" if self.finding.column else ")")
-        return f"{self.finding.rule}: {self.finding.message}{place if self.finding.line else ''}"
+        return self.finding.text if self.finding else ""
+
+    def may_be_deployed(self, *, unsupported: bool) -> bool:
+        """unsupported: whether what this engine cannot judge is deployed. What is not proven to only read never is."""
+        if self.verdict is Verdict.UNSUPPORTED:
+            return unsupported and self.finding is not None and self.finding.group in SAFE_TO_READ
+        return self.verdict is Verdict.VALID
 
 
 class Schemas:
-    """schema_hash of queries. Every table is looked up once in the life of this object."""
+    """schema_hash of queries."""
 
-    def __init__(self, lakehouse: Lakehouse) -> None:
-        self._lakehouse = lakehouse
-        self._tables: dict[TableName, list[list[str]] | None] = {}
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
 
     def hash_of(self, sql: str) -> str:
         """Of names and types of all columns of all tables that the query reads; a missing table counts as such.
@@ -60,37 +78,33 @@ class Schemas:
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()[:32]
 
     def _tables_of(self, sql: str) -> set[TableName]:
-        catalog, schema = self._lakehouse.namespace
         try:
-            parts = [reference.parts for reference in tables_read(sql)]
+            references = tables_read(sql)
         except QueryTextError:
             return set()
-        return {TableName(*(catalog, schema)[: 3 - len(names)], *names) for names in parts if len(names) <= 3}
+        return {name for reference in references if (name := self._catalog.full_name(reference.parts))}
 
     def _columns(self, name: TableName) -> list[list[str]] | None:
-        if name not in self._tables:
-            try:
-                self._tables[name] = [[column.name, column.type] for column in self._lakehouse.table_columns(name)]
-            except TableNotFound:
-                self._tables[name] = None
-        return self._tables[name]
+        try:
+            columns = self._catalog.columns(name)
+        except QueryError:  # a view that is broken, a table that may not be read: the rules say so
+            return None
+        return None if columns is None else [[column.name, column.type] for column in columns]
 
 
-def stored_verdicts(lakehouse: Lakehouse) -> dict[Key, AlertVerdict]:
+def stored_verdicts(lakehouse: Lakehouse, policy_hash: str) -> dict[Key, AlertVerdict]:
+    """Those that were given under this policy."""
     verdicts = {}
     for row in lakehouse.read(ALERT_QUERY_VALIDATIONS.name).to_pylist():
-        verdict = Verdict(row["verdict"])
-        finding = None
-        if verdict is not Verdict.VALID:
-            finding = Finding(row["rule"] or "", verdict, row["message"] or "", row["line"], row["column"])
-        found = AlertVerdict(
-            row["alert_id"], row["compiled_hash"], row["schema_hash"] or "", verdict, finding, reused=True
-        )
-        verdicts[found.key] = found
+        if row["policy_hash"] == policy_hash:
+            found = AlertVerdict(
+                row["alert_id"], row["compiled_hash"], row["schema_hash"] or "", _findings(row["findings"]), reused=True
+            )
+            verdicts[found.key] = found
     return verdicts
 
 
-def store_verdicts(lakehouse: Lakehouse, verdicts: Iterable[AlertVerdict], now: datetime) -> None:
+def store_verdicts(lakehouse: Lakehouse, verdicts: Iterable[AlertVerdict], policy_hash: str, now: datetime) -> None:
     """In one MERGE; none, no commit."""
     rows = [
         {
@@ -100,12 +114,22 @@ def store_verdicts(lakehouse: Lakehouse, verdicts: Iterable[AlertVerdict], now: 
             "validated_at": now,
             "verdict": verdict.verdict.value,
             "rule": verdict.finding.rule if verdict.finding else None,
+            "rule_group": verdict.finding.group.value if verdict.finding else None,
             "message": verdict.finding.message if verdict.finding else None,
             "line": verdict.finding.line if verdict.finding else None,
             "column": verdict.finding.column if verdict.finding else None,
+            "findings": json.dumps([asdict(finding) for finding in verdict.findings]),
+            "policy_hash": policy_hash,
         }
         for verdict in verdicts
     ]
     if rows:
         table = pa.Table.from_pylist(rows, schema=arrow_schema(ALERT_QUERY_VALIDATIONS))
         lakehouse.merge(ALERT_QUERY_VALIDATIONS.name, table, on=ALERT_QUERY_VALIDATIONS.key)
+
+
+def _findings(text: str | None) -> tuple[Finding, ...]:
+    items: list[dict[str, Any]] = json.loads(text or "[]")
+    return tuple(
+        Finding(**{**item, "group": Group(item["group"]), "severity": Severity(item["severity"])}) for item in items
+    )

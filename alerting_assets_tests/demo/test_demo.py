@@ -22,7 +22,7 @@ from alerting_assets.evaluation import evaluate_alerts
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import create_tables
-from alerting_assets.validation import evaluable, validate_alerts
+from alerting_assets.validation import evaluable, validate_all_alert_queries
 
 pytestmark = pytest.mark.integration
 
@@ -382,7 +382,7 @@ def states(lakehouse: Lakehouse, clock: datetime | None = None) -> dict[str, str
     """Of every alert but the broken ones, by its own SQL; `clock` stands in for the SQL functions that read the time."""
     now = datetime.now(UTC)
     alerts = demo_alerts()
-    good = evaluable(alerts, validate_alerts(lakehouse, alerts, now).by_id)
+    good = evaluable(alerts, validate_all_alert_queries(lakehouse, alerts, now).by_id)
     if clock is not None:
         good = [dataclasses.replace(alert, sql=at_moment(alert.sql, clock)) for alert in good]
     return {item.alert.alert_id: item.decision.state.value for item in evaluate_alerts(lakehouse, good, now)}
@@ -395,7 +395,7 @@ def firing(found: dict[str, str]) -> set[str]:
 
 
 def test_the_broken_alerts_are_quarantined_for_the_reason_that_they_state(demo: Lakehouse) -> None:
-    report = validate_alerts(demo, demo_alerts(), datetime.now(UTC))
+    report = validate_all_alert_queries(demo, demo_alerts(), datetime.now(UTC))
     reasons = {verdict.alert_id: verdict.reason for verdict in report.quarantined}
     assert reasons.keys() == BROKEN.keys()
     for alert_id, missing in BROKEN.items():

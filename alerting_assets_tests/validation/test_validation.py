@@ -8,7 +8,7 @@ from alerting_assets.alerts.compiled import Target
 from alerting_assets.configuration import ConfiguredAlert, to_alerts
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
-from alerting_assets.validation import AlertVerdict, alert_verdicts, validate_alerts
+from alerting_assets.validation import AlertVerdict, alert_verdicts, validate_all_alert_queries
 from alerting_assets_tests.examples import configuration
 
 pytestmark = pytest.mark.integration
@@ -44,7 +44,7 @@ def alert(lakehouse: Lakehouse, query: str, **changes: Any) -> ConfiguredAlert:
 
 
 def verdict(lakehouse: Lakehouse, query: str, **changes: Any) -> AlertVerdict:
-    (found,) = validate_alerts(lakehouse, [alert(lakehouse, query, **changes)], NOW).verdicts
+    (found,) = validate_all_alert_queries(lakehouse, [alert(lakehouse, query, **changes)], NOW).verdicts
     return found
 
 
@@ -157,7 +157,7 @@ def test_deployment_looks_up_what_validation_stored(costs: Lakehouse) -> None:
         alert(costs, "SELECT x AS cost FROM costs", alert_id="BAD"),
     )
     new, wrong = alert(costs, "SELECT 1 AS cost", alert_id="NEW"), alert(costs, "SELECT ${x} AS cost", alert_id="WRONG")
-    validate_alerts(costs, [good, bad], NOW)
+    validate_all_alert_queries(costs, [good, bad], NOW)
     found = alert_verdicts(costs, [good, bad, new, wrong])
     assert {name: item and item.verdict for name, item in found.items()} == {
         "GOOD": "VALID",
@@ -182,7 +182,7 @@ def test_a_query_that_is_nested_beyond_reading_costs_its_own_alert_only(
 ) -> None:
     deep = alert(costs, query, alert_id="DEEP", aggregation_type=aggregation)
     good = alert(costs, "SELECT cost FROM ${catalog}.${gold_schema}.costs", alert_id="GOOD")
-    found = {verdict.alert_id: verdict for verdict in validate_alerts(costs, [deep, good], NOW).verdicts}
+    found = {verdict.alert_id: verdict for verdict in validate_all_alert_queries(costs, [deep, good], NOW).verdicts}
     assert found["GOOD"].verdict == "VALID"
     assert found["DEEP"].verdict == "UNSUPPORTED"
     assert "nested too deeply" in found["DEEP"].reason

@@ -1,0 +1,62 @@
+"""sqlglot's trees of a text, within bounds: neither depth nor length of what people write may stop the process that reads it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from functools import lru_cache
+
+from sqlglot import exp
+from sqlglot.dialects.databricks import Databricks
+from sqlglot.errors import SqlglotError
+from sqlglot.parsers.databricks import DatabricksParser
+
+DIALECT = "databricks"
+READING_SECONDS = 20.0
+"""A megabyte of SQL takes about five."""
+MAX_FRAMES = 4_000
+"""Python's default of 1,000 is used up by 50 levels of parentheses."""
+KEPT_LENGTH = 20_000
+"""Characters up to which a text's trees are kept: it is asked for several times on its way."""
+
+# It warns on stderr about statements that it reads as plain commands; what is no query is a finding of ours, not a warning.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+class NotReadable(SqlglotError):
+    """Valid or not: our parser cannot say, and an engine may crash on it."""
+
+
+class _Parser(DatabricksParser):
+    deadline = float("inf")
+    steps = 0
+
+    def _advance(self, times: int = 1) -> None:
+        self.steps += 1
+        if self.steps % 1_000 == 0 and time.monotonic() > self.deadline:
+            raise NotReadable("is too long or too involved to be read in time; make it shorter")
+        super()._advance(times)
+
+
+def parse_statements(text: str, seconds: float = READING_SECONDS) -> list[exp.Expr]:
+    """The trees are shared: nobody changes them. Raises SqlglotError, NotReadable after these seconds."""
+    return list(_kept(text)) if len(text) <= KEPT_LENGTH and seconds == READING_SECONDS else _parse(text, seconds)
+
+
+@lru_cache(maxsize=64)
+def _kept(text: str) -> tuple[exp.Expr, ...]:
+    return tuple(_parse(text, READING_SECONDS))
+
+
+def _parse(text: str, seconds: float) -> list[exp.Expr]:
+    dialect = Databricks()
+    parser = _Parser(dialect=dialect)
+    parser.deadline = time.monotonic() + seconds
+    if sys.getrecursionlimit() < MAX_FRAMES:
+        sys.setrecursionlimit(MAX_FRAMES)
+    try:
+        trees = parser.parse(dialect.tokenize(text), text)
+    except RecursionError:
+        raise NotReadable("is nested too deeply to be read; write it with fewer levels of parentheses") from None
+    return [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]

@@ -1,0 +1,206 @@
+"""`alerting validate`: configured alerts, one query of a file, or many of a JSON Lines file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from alerting_assets.cli.context import (
+    FINDINGS,
+    console,
+    lakehouse,
+    now,
+    print_counts,
+    print_json,
+    print_table,
+    progress,
+    settings,
+)
+from alerting_assets.cli.sync import AlertIds, Json, wanted_alerts
+from alerting_assets.configuration import (
+    ConfiguredAlert,
+    definitions_from,
+    read_rows,
+    rows_after_load,
+    target_of,
+    to_alerts,
+)
+from alerting_assets.errors import SettingsError
+from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.settings import Settings
+from alerting_assets.validation import (
+    AlertVerdict,
+    Finding,
+    QueryVerdict,
+    Severity,
+    ValidationReport,
+    Verdict,
+    input_finding,
+    policy_of,
+    validate_all_alert_queries,
+    validate_lines,
+)
+
+_STYLES = {Severity.ERROR: "red", Severity.UNSUPPORTED: "yellow", Severity.WARNING: "yellow"}
+
+
+def validate(
+    alert_ids: AlertIds = None,
+    sql_file: Annotated[Path | None, typer.Option(help="One query of this file instead of the alerts.")] = None,
+    jsonl: Annotated[
+        Path | None,
+        typer.Option(
+            help='Many: a line {"id", "sql"} each, and if you like aggregation_column, operator, threshold_value_double.'
+        ),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Analyse every alert again, also where nothing changed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Give a verdict on every alert: the files', and the rows' that people made. Executes no query, writes no configuration.
+
+    Exit code 1: an alert or query is INVALID or UNSUPPORTED."""
+    if sum((bool(alert_ids), sql_file is not None, jsonl is not None)) > 1:
+        raise SettingsError("alert ids, --sql-file and --jsonl exclude each other")
+    chosen = settings()
+    if sql_file is not None:
+        sound = _one_text(chosen, sql_file, as_json)
+    elif jsonl is not None:
+        sound = _many_texts(chosen, jsonl, as_json)
+    else:
+        sound = _configured(chosen, alert_ids, fresh, as_json)
+    if not sound:
+        raise typer.Exit(FINDINGS)
+
+
+def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, as_json: bool) -> bool:
+    policy = policy_of(chosen)
+    with lakehouse(chosen) as tables, progress("validate", as_json) as advance:
+        rows = read_rows(tables)
+        alerts = wanted_alerts(
+            to_alerts(rows_after_load(rows, definitions_from(chosen.definitions, rows)), target_of(chosen)), alert_ids
+        )
+        report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
+    if as_json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report, alerts)
+    return not report.quarantined
+
+
+def _one_text(chosen: Settings, path: Path, as_json: bool) -> bool:
+    with open_lakehouse(chosen) as tables:
+        sql = _read(path)
+        item: Mapping[str, Any] | Finding = sql if isinstance(sql, Finding) else {"id": path.name, "sql": sql}
+        (verdict,) = validate_lines(tables, [item], policy_of(chosen))
+    if as_json:
+        print_json({**verdict.json(), "id": path.name})
+    else:
+        console.print(f"[bold]{escape(path.name)}[/bold] is {verdict.verdict.value}")
+        _print_findings(verdict.findings)
+    return verdict.verdict is Verdict.VALID
+
+
+def _many_texts(chosen: Settings, path: Path, as_json: bool) -> bool:
+    policy = policy_of(chosen)
+    counts = dict.fromkeys(Verdict, 0)
+    rows: list[tuple[Any, ...]] = []
+    total = _count_lines(path)
+    with open_lakehouse(chosen) as tables, progress("validate", as_json) as advance:
+        for done, verdict in enumerate(validate_lines(tables, _lines(path), policy), start=1):
+            counts[verdict.verdict] += 1
+            advance(done, total)
+            if as_json:
+                sys.stdout.write(json.dumps(verdict.json()) + "\n")
+            elif verdict.findings:
+                rows.append(_row(verdict))
+    if not as_json:
+        print_table("Findings", ("id", "verdict", "findings"), rows)
+        print_counts({verdict.value: number for verdict, number in counts.items()})
+    return counts[Verdict.VALID] == sum(counts.values())
+
+
+def _row(verdict: QueryVerdict) -> tuple[Any, ...]:
+    return verdict.id, verdict.verdict.value, "\n".join(finding.text for finding in verdict.findings)
+
+
+def _read(path: Path) -> str | Finding:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        return input_finding(f"the file is not UTF-8 text (byte {error.start})")
+    except OSError as error:
+        raise SettingsError(f"--sql-file {path}: cannot be read: {error.strerror}") from None
+
+
+def _count_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return sum(1 for line in file if line.strip())
+    except OSError as error:
+        raise SettingsError(f"--jsonl {path}: cannot be read: {error.strerror}") from None
+
+
+def _lines(path: Path) -> Iterator[Mapping[str, Any] | Finding]:
+    """Lines end at a line feed and nowhere else: JSON may hold other separators as they are. Empty ones are left out."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                item = json.loads(line.decode("utf-8"))
+            except (UnicodeDecodeError, ValueError, RecursionError) as error:
+                yield input_finding(f"line {number} is not JSON: {error}")
+                continue
+            yield item if isinstance(item, dict) else input_finding(f"line {number} is no JSON object")
+
+
+def _report_json(report: ValidationReport) -> dict[str, Any]:
+    return {
+        "alerts": [_verdict_json(verdict) for verdict in report.verdicts],
+        "summary": {
+            "valid": len(report.valid),
+            "quarantined": len(report.quarantined),
+            "warnings": len(report.warnings),
+            "reused": sum(verdict.reused for verdict in report.verdicts),
+        },
+    }
+
+
+def _verdict_json(verdict: AlertVerdict) -> dict[str, Any]:
+    finding = verdict.finding
+    return {
+        "alert_id": verdict.alert_id,
+        "verdict": verdict.verdict.value,
+        "rule": finding.rule if finding else None,
+        "message": finding.message if finding else None,
+        "line": finding.line if finding else None,
+        "column": finding.column if finding else None,
+        "findings": [item.json() for item in verdict.findings],
+        "reused": verdict.reused,
+    }
+
+
+def _print_report(report: ValidationReport, alerts: Sequence[ConfiguredAlert]) -> None:
+    names = {alert.alert_id: alert.name for alert in alerts}
+    rows = [(item.verdict.value, item.alert_id, names[item.alert_id], item.reason or None) for item in report.verdicts]
+    print_table("Verdicts", ("verdict", "alert", "name", "reason"), rows)
+    if report.warnings:
+        print_table(
+            "Warnings", ("alert", "warning"), [(alert_id, finding.text) for alert_id, finding in report.warnings]
+        )
+    print_counts({"valid": len(report.valid), "quarantined": len(report.quarantined), "warnings": len(report.warnings)})
+
+
+def _print_findings(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        console.print(
+            f"[{_STYLES[finding.severity]}]{finding.severity.value}[/] {escape(finding.text)}", soft_wrap=True
+        )

@@ -1,0 +1,35 @@
+"""Tables and their columns as one batch sees them: each is looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from alerting_assets.errors import TableNotFound
+from alerting_assets.lakehouse.port import Column, Lakehouse, TableName
+
+
+class Catalog:
+    """Thread-safe in that a table may be looked up twice."""
+
+    def __init__(self, lakehouse: Lakehouse) -> None:
+        self.lakehouse = lakehouse
+        self._columns: dict[TableName, tuple[Column, ...] | None] = {}
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        return tuple(str(name) for name in self.lakehouse.tables())
+
+    def full_name(self, parts: Sequence[str]) -> TableName | None:
+        """None for what is no table name."""
+        missing = self.lakehouse.namespace[: max(0, 3 - len(parts))]
+        return TableName(*missing, *parts) if len(parts) <= 3 else None
+
+    def columns(self, name: TableName) -> tuple[Column, ...] | None:
+        """None where there is no such table."""
+        if name not in self._columns:
+            try:
+                self._columns[name] = self.lakehouse.table_columns(name)
+            except TableNotFound:
+                self._columns[name] = None
+        return self._columns[name]

@@ -1,0 +1,51 @@
+"""One query, all rules: the findings that its verdict rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from alerting_assets.alerts.origin import Origin
+from alerting_assets.validation.finding import FIXED, Finding, Group, Severity
+from alerting_assets.validation.policy import Policy
+from alerting_assets.validation.query import AlertQuery
+from alerting_assets.validation.rules import RULES
+
+BLOCKING = (Severity.ERROR, Severity.UNSUPPORTED)
+NOBODY: Mapping[str, str] = MappingProxyType({})
+ALL_GROUPS = frozenset(Group)
+
+
+def findings_on(
+    query: AlertQuery, silenced: Mapping[str, str] = NOBODY, groups: frozenset[Group] = ALL_GROUPS
+) -> tuple[Finding, ...]:
+    """Ordered as the rules are. silenced: rule → reason, for this alert. groups: asked at all. After an error only the rest of its
+    group is asked, since what follows would repeat it. Raises LakehouseUnavailable."""
+    found: list[Finding] = []
+    group: Group | None = None
+    blocked = stopped = False
+    for rule in RULES:
+        if rule.group is not group:
+            if blocked:
+                break
+            group = rule.group
+        severity = query.policy.severities.get(rule.name)
+        if (
+            stopped
+            or rule.group not in groups
+            or severity is Severity.OFF
+            or (rule.name in silenced and rule.group not in FIXED)
+        ):
+            continue
+        news = [replace(finding, severity=severity) if severity else finding for finding in rule.check(query)]
+        found += news
+        if any(finding.severity in BLOCKING for finding in news):
+            blocked = True
+            stopped = rule.stops
+    return tuple(found)
+
+
+def findings_without_engine(sql: str, policy: Policy) -> tuple[Finding, ...]:
+    """Of the groups syntax and safety."""
+    return findings_on(AlertQuery(sql, Origin(sql), None, policy), groups=frozenset({Group.SYNTAX, Group.SAFETY}))

@@ -1,0 +1,154 @@
+"""One query, with what rules ask about it worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.scope import Scope, traverse_scope
+from sqlglot.tokenizer_core import Token, TokenType
+
+from alerting_assets.alerts.operators import Aggregation
+from alerting_assets.alerts.origin import Origin, offset_of
+from alerting_assets.alerts.parse import parse_statements
+from alerting_assets.alerts.query_text import QueryTextError, tokens_of
+from alerting_assets.alerts.rewrite import TableReference, tables_of
+from alerting_assets.alerts.thresholds import Condition
+from alerting_assets.lakehouse.port import Column
+from alerting_assets.validation.catalog import Catalog
+from alerting_assets.validation.policy import Policy
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What the alert expects of its query's result. column: the one that is compared. sql: the text that is deployed, where there
+    is one. condition: None where only the column is known."""
+
+    column: str
+    condition: Condition | None = None
+    aggregation: Aggregation | None = None
+    sql: str | None = None
+
+
+class AlertQuery:
+    """sql: placeholders resolved. Properties that need a tree are for rules behind the group `syntax`, `tree` for those behind
+    the rule one_query, what asks the engine for those behind the group `safety`."""
+
+    def __init__(
+        self, sql: str, origin: Origin, catalog: Catalog | None, policy: Policy, contract: Contract | None = None
+    ) -> None:
+        """catalog: None where only the groups syntax and safety are asked, and no engine."""
+        self.sql = sql
+        self.origin = origin
+        self._catalog = catalog
+        self.policy = policy
+        self.contract = contract
+
+    @property
+    def catalog(self) -> Catalog:
+        assert self._catalog is not None
+        return self._catalog
+
+    @property
+    def has_engine(self) -> bool:
+        return self._catalog is not None
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        """Empty where the text cannot be cut into tokens; the rule readable_text says so."""
+        try:
+            return tokens_of(self.sql)
+        except QueryTextError:
+            return []
+
+    @cached_property
+    def statements(self) -> list[exp.Expr] | SqlglotError:
+        try:
+            return parse_statements(self.sql)
+        except SqlglotError as error:
+            return error
+
+    @property
+    def tree(self) -> exp.Expr:
+        assert isinstance(self.statements, list)
+        return self.statements[0]
+
+    @cached_property
+    def nodes(self) -> list[exp.Expr]:
+        return list(self.tree.walk())
+
+    @cached_property
+    def scopes(self) -> list[Scope]:
+        """Every SELECT with the tables it reads; empty where sqlglot cannot tell."""
+        try:
+            return traverse_scope(self.tree)
+        except (SqlglotError, RecursionError):
+            return []
+
+    @cached_property
+    def tables(self) -> list[TableReference]:
+        """Every place where a table is named, common table expressions left out."""
+        return tables_of(self.scopes)
+
+    @cached_property
+    def source_columns(self) -> tuple[Column, ...]:
+        """Output columns of the user's own query. Raises QueryError."""
+        if self.contract and self.contract.sql and self.contract.sql.startswith(self.sql):
+            return self.columns  # deployed as it is written, with LIMIT 1 behind: one look tells both
+        is_part = self.contract is not None and self.contract.sql is not None
+        return self.catalog.lakehouse.describe(self.sql, planned=not is_part)  # the whole will be planned
+
+    @cached_property
+    def source_column(self) -> Column | None:
+        """The one that the contract names; None without a contract or where there is not exactly one."""
+        found = [column for column in self.source_columns if self.contract and column.name == self.contract.column]
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Output columns of the deployed query. Raises QueryError."""
+        assert self.contract is not None
+        assert self.contract.sql is not None
+        return self.catalog.lakehouse.describe(self.contract.sql)
+
+    def place(self, at: int | exp.Expr | None) -> tuple[int | None, int | None]:
+        """at: an offset in `sql`, or a node of the tree. In the text that the user wrote."""
+        offset = start_of(at) if isinstance(at, exp.Expr) else at
+        return (None, None) if offset is None else self.origin.place(offset)
+
+    def offset(self, line: int | None, column: int | None) -> int | None:
+        """Of a place in `sql`, as engines name it."""
+        return None if line is None else offset_of(self.sql, line, column or 1)
+
+    def called(self, name: str) -> int | None:
+        """Where a function of this name is called first."""
+        return next((token.start for token in self.calls if token.text.lower() == name.lower()), None)
+
+    @cached_property
+    def calls(self) -> list[Token]:
+        """Every word that an opening parenthesis follows: functions, and a few keywords and aliases."""
+        words = zip(self.tokens, self.tokens[1:], strict=False)
+        return [
+            word
+            for word, after in words
+            if after.token_type is TokenType.L_PAREN and (word.text[:1].isalpha() or word.text[:1] == "_")
+        ]
+
+    def gaps(self) -> Iterator[tuple[int, str]]:
+        """(offset, text) of what lies between tokens: white space and comments."""
+        position = 0
+        for token in self.tokens:
+            if token.start > position:
+                yield position, self.sql[position : token.start]
+            position = max(position, token.end + 1)
+        if position < len(self.sql):
+            yield position, self.sql[position:]
+
+
+def start_of(node: exp.Expr) -> int | None:
+    """Offset of the first part of a node whose place is known."""
+    starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    return min(starts, default=None)

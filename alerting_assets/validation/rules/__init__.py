@@ -1,0 +1,62 @@
+"""The rules, one class each, by what they are about."""
+
+from __future__ import annotations
+
+from alerting_assets.validation.finding import Group
+from alerting_assets.validation.rules.analysis import AcceptedByTheEngine, DeployedFormIsAccepted
+from alerting_assets.validation.rules.base import Rule
+from alerting_assets.validation.rules.contract import (
+    AggregationColumnExists,
+    AggregationFitsTheColumn,
+    FirstRowHasAnOrder,
+    ValueFitsTheThreshold,
+)
+from alerting_assets.validation.rules.quality import (
+    FactTableIsFilteredByTime,
+    IsDeterministic,
+    MeansTheSameEverywhere,
+    NoCrossJoin,
+    NoSelectStar,
+)
+from alerting_assets.validation.rules.references import TablesExist
+from alerting_assets.validation.rules.safety import (
+    AllowedSchemas,
+    KnownFunctions,
+    NoDynamicNames,
+    NoPaths,
+    NoSideEffects,
+    NoVariables,
+    OneQuery,
+)
+from alerting_assets.validation.rules.syntax import DistinctNames, ParsesAsSql, ReadableText, UnambiguousText
+
+RULES: tuple[Rule, ...] = (
+    ReadableText(),
+    UnambiguousText(),
+    ParsesAsSql(),
+    DistinctNames(),
+    OneQuery(),
+    NoSideEffects(),
+    KnownFunctions(),
+    NoPaths(),
+    NoDynamicNames(),
+    NoVariables(),
+    AllowedSchemas(),
+    TablesExist(),
+    AcceptedByTheEngine(),
+    AggregationColumnExists(),
+    AggregationFitsTheColumn(),
+    ValueFitsTheThreshold(),
+    FirstRowHasAnOrder(),
+    DeployedFormIsAccepted(),
+    FactTableIsFilteredByTime(),
+    NoCrossJoin(),
+    NoSelectStar(),
+    IsDeterministic(),
+    MeansTheSameEverywhere(),
+)
+"""In the order in which they are checked: by group, within one as listed."""
+
+GROUPS: dict[str, Group] = {rule.name: rule.group for rule in RULES}
+
+__all__ = ["GROUPS", "RULES", "Rule"]

@@ -1,0 +1,55 @@
+"""What a rule is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import ClassVar
+
+from sqlglot import exp
+
+from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.validation.finding import Finding, Group, Severity
+from alerting_assets.validation.query import AlertQuery
+
+_BEYOND_THE_ENGINE = (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT)
+_MAY_PASS = (QueryErrorKind.TIMEOUT, QueryErrorKind.RUNTIME)
+
+
+class Rule(ABC):
+    """The class's name is what people see, in snake case; its docstring is what they read. severity: of its findings, unless the
+    project sets another one. stops: with a finding of this rule the rest of its group cannot be asked."""
+
+    name: ClassVar[str]
+    group: ClassVar[Group]
+    severity: ClassVar[Severity] = Severity.ERROR
+    stops: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
+        cls.name = words.lstrip("_")
+
+    @abstractmethod
+    def check(self, query: AlertQuery) -> Iterable[Finding]: ...
+
+    def finding(
+        self,
+        query: AlertQuery,
+        message: str,
+        *,
+        at: int | exp.Expr | None = None,
+        suggestion: str | None = None,
+        severity: Severity | None = None,
+        transient: bool = False,
+    ) -> Finding:
+        """at: an offset in the query's text, or a node of its tree."""
+        line, column = query.place(at)
+        return Finding(self.name, self.group, severity or self.severity, message, line, column, suggestion, transient)
+
+    def rejected(
+        self, query: AlertQuery, error: QueryError, *, at: int | None = None, suggestion: str | None = None
+    ) -> Finding:
+        severity = Severity.UNSUPPORTED if error.kind in _BEYOND_THE_ENGINE else Severity.ERROR
+        return self.finding(
+            query, error.message, at=at, suggestion=suggestion, severity=severity, transient=error.kind in _MAY_PASS
+        )

@@ -1,0 +1,189 @@
+"""Can the text be read at all, and is it read the same by everybody?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from sqlglot import exp
+from sqlglot.errors import ParseError, SqlglotError
+from sqlglot.tokenizer_core import TokenType
+
+from alerting_assets.alerts.parse import NotReadable
+from alerting_assets.alerts.query_text import QueryTextError, tokens_of
+from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.validation.finding import Finding, Group, Severity
+from alerting_assets.validation.functions import FILE_FORMATS, is_allowed, reaches_outside
+from alerting_assets.validation.query import AlertQuery
+from alerting_assets.validation.rules.base import Rule
+
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTINUED_COMMENT = re.compile(r"--[^\r\n]*\\\r?\n")
+_TEMPLATE = re.compile(r"\{[{#%]")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_]+")
+_WORDS_BEFORE_PARENTHESES = frozenset(
+    {
+        "as", "in", "and", "or", "not", "on", "using", "over", "values", "select", "where", "having", "when", "then", "else", "case",
+        "between", "like", "ilike", "rlike", "from", "join", "by", "exists", "any", "some", "all", "filter", "within", "union", "except",
+        "intersect", "minus", "distinct", "with", "lateral", "interval", "cube", "rollup", "sets", "unpivot", "pivot", "tablesample",
+        "limit", "offset", "table", "array", "map", "struct", "decimal", "varchar", "char", "numeric", "dec", "key", "is", "escape",
+        "rows", "partition", "order"
+    }
+)  # fmt: skip
+
+
+class ReadableText(Rule):
+    """The text is not empty and has no characters that no query needs: NUL and other control characters, halves of surrogate pairs."""
+
+    group = Group.SYNTAX
+    stops = True
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        if found := _CONTROL.search(query.sql):
+            yield self.finding(
+                query,
+                f"the character U+{ord(found[0]):04X} stands in no query",
+                at=found.start(),
+                suggestion="remove it",
+            )
+            return
+        try:
+            if all(token.token_type is TokenType.SEMICOLON for token in tokens_of(query.sql)):
+                yield self.finding(query, "the text is empty: without comments no query is left")
+        except QueryTextError as error:
+            yield self.finding(query, f"{error}: a string, comment or quoted name is not closed, perhaps")
+
+
+class UnambiguousText(Rule):
+    """Every engine reads the text alike. Refused: a `--` comment that ends in a backslash (Spark goes on with the next line, others do
+    not), names outside ASCII without backticks, marks of template languages."""
+
+    group = Group.SYNTAX
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        for start, gap in query.gaps():
+            if found := _CONTINUED_COMMENT.search(gap):
+                yield self.finding(
+                    query,
+                    "a comment ends in a backslash: Spark takes the next line for a part of it, others do not",
+                    at=start + found.start(),
+                    suggestion="remove the backslash",
+                    severity=Severity.UNSUPPORTED,
+                )
+            if found := re.search(r"\{#", gap):
+                yield self.finding(
+                    query, "{# is no comment in SQL", at=start + found.start(), suggestion="write -- or /* */"
+                )
+        for token in query.tokens:
+            raw = query.sql[token.start : token.end + 1]
+            if token.token_type is TokenType.VAR and not raw.isascii():
+                yield self.finding(
+                    query,
+                    f"{_shown(raw)} is no name that can stand without backticks",
+                    at=token.start,
+                    suggestion=f"write `{_shown(raw)}`, or letters, digits and _ only",
+                )
+            elif token.token_type in (TokenType.BLOCK_START, TokenType.BLOCK_END):
+                yield self.finding(query, f"{raw} is no SQL: a template language's", at=token.start)
+
+
+class ParsesAsSql(Rule):
+    """The grammar of Databricks SQL is kept. What our parser cannot read is shown to the engine in parentheses, where nothing but a
+    query can stand: if it accepts the text, the verdict is UNSUPPORTED, since it cannot be proven that it only reads."""
+
+    group = Group.SYNTAX
+    stops = True
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        error = query.statements
+        if isinstance(error, NotReadable):
+            yield self.finding(query, f"the query {error}", severity=Severity.UNSUPPORTED)
+        elif isinstance(error, SqlglotError):
+            yield self._not_parsed(query, error)
+        elif not error:
+            yield self.finding(query, "the text is empty: without comments no query is left")
+        elif len(error) == 1 and _is_expression(error[0]):
+            yield self._beyond(query, "it begins like no query that our parser knows", 0)
+
+    def _not_parsed(self, query: AlertQuery, error: SqlglotError) -> Finding:
+        detail = error.errors[0] if isinstance(error, ParseError) and error.errors else {}
+        line, column = detail.get("line"), detail.get("col")
+        start = query.offset(line, column)
+        # sqlglot names the place behind the token that it did not expect.
+        before = next((token.start for token in query.tokens if start is not None and token.end + 1 >= start), start)
+        message = str(detail.get("description") or str(error).splitlines()[0]).rstrip(".")
+        return self._beyond(query, message[:1].lower() + message[1:], before)
+
+    def _beyond(self, query: AlertQuery, message: str, at: int | None) -> Finding:
+        if problem := _unsafe_tokens(query):
+            return self.finding(query, f"is not one query: {message}; and {problem}", at=at)
+        try:
+            if not query.has_engine:
+                raise QueryError(QueryErrorKind.UNSUPPORTED, "")
+            query.catalog.lakehouse.describe(f"SELECT * FROM (\n{query.sql}\n) AS alert_query")
+        except QueryError as rejection:
+            if rejection.kind not in (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT):
+                return self.finding(query, f"syntax error: {message}", at=at)
+        return self.finding(
+            query,
+            f"cannot be read well enough to prove that it only reads: {message}",
+            at=at,
+            severity=Severity.UNSUPPORTED,
+        )
+
+
+class DistinctNames(Rule):
+    """Two common table expressions of one WITH have two names."""
+
+    group = Group.SYNTAX
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        if not isinstance(query.statements, list):
+            return
+        for tree in query.statements:
+            for clause in tree.find_all(exp.With):
+                names = [item.alias.lower() for item in clause.expressions]
+                for item, name in zip(clause.expressions, names, strict=True):
+                    if names.count(name) > 1 and names.index(name) != clause.expressions.index(item):
+                        yield self.finding(query, f"WITH has {item.alias} twice", at=item.args["alias"])
+
+
+def _is_expression(tree: exp.Expr) -> bool:
+    """`TABLE t` and other texts that sqlglot takes for an expression."""
+    return isinstance(
+        tree, exp.Alias | exp.Column | exp.Paren | exp.Literal | exp.Func | exp.Condition
+    ) and not isinstance(tree, exp.Query | exp.Values | exp.DML | exp.DDL | exp.Command)
+
+
+def _unsafe_tokens(query: AlertQuery) -> str | None:
+    """Why a text without a tree is shown to no engine, not even in parentheses."""
+    depth = 0
+    before = ""
+    for token in query.tokens:
+        depth += {TokenType.L_PAREN: 1, TokenType.R_PAREN: -1}.get(token.token_type, 0)
+        if depth < 0:
+            return "a parenthesis is closed that was not opened"
+        if token.token_type is TokenType.SEMICOLON:
+            return "there is more than one statement"
+        if token.token_type is TokenType.DOT and before in FILE_FORMATS:
+            return f"it reads a file of format {before}"
+        before = token.text.lower()
+    if depth:
+        return "a parenthesis is not closed"
+    for token in query.calls:
+        name = token.text.lower()
+        if reaches_outside(name) or not (
+            is_allowed((name,), query.policy.allowed_functions) or name in _WORDS_BEFORE_PARENTHESES
+        ):
+            return f"{name}() is no function that is known to only compute"
+    return next(_paths(query), None)
+
+
+def _paths(query: AlertQuery) -> Iterator[str]:
+    for token in query.tokens:
+        if token.token_type is TokenType.IDENTIFIER and re.search(r"[/\\:]", token.text):
+            yield f"`{token.text[:40]}` looks like a path"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 40 else text[:39] + "…"
