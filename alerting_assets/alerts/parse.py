@@ -57,6 +57,12 @@ def _parse(text: str, seconds: float) -> list[exp.Expr]:
         sys.setrecursionlimit(MAX_FRAMES)
     try:
         trees = parser.parse(dialect.tokenize(text), text)
+    except SqlglotError:
+        raise
     except RecursionError:
         raise NotReadable("is nested too deeply to be read; write it with fewer levels of parentheses") from None
+    except (
+        Exception
+    ) as error:  # sqlglot's own on texts that it does not expect, as map('a'): no text may stop its reader
+        raise SqlglotError(f"our parser cannot read it ({type(error).__name__})") from error
     return [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]

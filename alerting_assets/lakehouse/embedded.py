@@ -215,7 +215,7 @@ def _describe(session: SparkSession, sql: str, *, planned: bool = True) -> tuple
     from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.plan import SQL
 
-    frame = DataFrame(SQL(sql), session)  # type: ignore[arg-type]  # always a Connect session here
+    frame = DataFrame(SQL(sql), session)
     schema = frame.schema
     if planned:
         error = plan_error(frame._explain_string(), sql)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.lakehouse.functions import documented
 from alerting_assets.lakehouse.spark_errors import DATABRICKS_FUNCTION
 
 if TYPE_CHECKING:
@@ -55,8 +56,54 @@ _KINDS: tuple[tuple[re.Pattern[str], QueryErrorKind], ...] = (
         ),
         Kind.RUNTIME,
     ),
-    (re.compile(r"not supported|not implemented|[Uu]nsupported|should be rewritten during"), Kind.UNSUPPORTED),
+    (re.compile(r"not supported|not implemented|[Uu]nsupported"), Kind.UNSUPPORTED),
     (re.compile(r"expected one statement|^invalid argument: (?:decimal|found)"), Kind.SYNTAX),
+)
+
+_BEYOND = re.compile(
+    r"Time64|Interval\((?:YearMonth|MonthDayNano)|TABLESAMPLE|DISTRIBUTE BY|CLUSTER BY|SORT BY|Missing commit file|"
+    r"No version of the Delta table|join condition should not be empty|non UTF-8 data|invalid window function expression|"
+    r"approx_percentile_cont|percentile_cont' requires|'(?:dense_|percent_)?rank' expected zero argument|no partition of relation|"
+    r"failed to match any signature.*?but received Binary|There is only support Literal types"
+)
+"""What Spark takes and Sail does not, in words of its own."""
+_COERCED = re.compile(r"Function '(\w+)' user-defined coercion failed")
+_COERCED_LIKE_SPARK = frozenset(
+    f"{prefix}{name}"
+    for name in (
+        "coalesce",
+        "least",
+        "greatest",
+        "year",
+        "abs",
+        "ceil",
+        "floor",
+        "last_day",
+        "unix_timestamp",
+        "split",
+        "from_json",
+    )
+    for prefix in ("", "spark_")
+)
+_ARGUMENTS = re.compile(r"(?:zero|one|two|three|four) values? expected")
+_OPTIONAL_ARGUMENTS = re.compile(r"\b(?:current_time|st_\w+)\s*\(", re.I)
+"""Functions to which Spark gives arguments that Sail does not know."""
+_LIKE_SPARK = re.compile(
+    r"[Cc]annot get result type for temporal|(?:LIMIT|OFFSET) must be|Expected LIMIT|Unsupported LIMIT|Invalid window frame|"
+    r"range window frame requires|unknown window function|undefined window|used more than once|Sampling fraction|takes \d+ arguments|"
+    r"expected \d+ (?:to \d+ )?arguments|even number of arguments|Wildcard|not supported for Null|NATURAL JOIN with criteria|"
+    r"invalid scalar function clause|one name expected|multi_expr should be|does not support \w+ input|'negative' function|"
+    r"[Cc]annot find column|[Cc]annot resolve|number of columns|column count mismatch|Inconsistent data|must be boolean|"
+    r"find compatible types|common type|compatible type|Cannot run range queries|expects List|expects a list|expected a (?:list|map)|"
+    r"should only be called|can only accept list|does not support (?:type|MAP)|cannot accept argument|Failed to parse schema|NTILE|"
+    r"nth_value|requires at least|requires \d|must be literal|must be greater than|[Cc]annot cast|can't cast|"
+    r"[Cc]annot automatically convert|does not match Arrow type|`count` function requires|literal values|argument: interval: |"
+    r"argument: (?:tiny|small|big)?int: |aggregate function|grouping|expected one statement|[Dd]uplicate|at least one|window duration"
+)
+"""Errors in which Sail is as strict as Spark. Whatever it says in other words is its own shortcoming until shown otherwise."""
+
+WINDOW_FUNCTIONS = frozenset(
+    {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"}
 )
 
 EMPTY_SUBQUERY = (
@@ -119,7 +166,14 @@ _UNSUPPORTED_SYNTAX = (
     (re.compile(r"\bLIKE\s+(?:ALL|ANY|SOME)\b", re.I), "LIKE ALL/ANY"),
     (re.compile(r"\bWITH\s+RECURSIVE\b", re.I), "WITH RECURSIVE"),
     (re.compile(r"\|\s*>"), "the pipe |>"),
-    (re.compile(r"\w\s*:(?!:)\s*[A-Za-z_]"), "JSON paths with a colon"),
+    (re.compile(r"\bCOLLATE\b", re.I), "COLLATE"),
+    (re.compile(r"\A\s*FROM\b", re.I), "FROM before SELECT"),
+    (re.compile(r"\bWINDOW\s+\w+\s+AS\b", re.I), "several named windows"),
+    (re.compile(r"@"), "table@version"),
+    (re.compile(r"\)\s*(?:AS\s*)?\(\s*\w+\s*[,)]", re.I), "column names without a table's name"),
+    (re.compile(r">>>|<<<"), "shift operators"),
+    (re.compile(r"\bMAX\s+RECURSION\b", re.I), "MAX RECURSION LEVEL"),
+    (re.compile(r"[\w)\]]\s*:(?!:)\s*[A-Za-z_]"), "JSON paths with a colon"),
 )
 """Constructs of Databricks SQL that Sail's parser lacks. Looked for only in a text that Sail refused."""
 
@@ -175,6 +229,8 @@ def _from_text(text: str, sql: str, known_tables: Sequence[str]) -> QueryError:
         return _syntax("the end of the text", None, sql)
     if found := _FUNCTION.search(text):
         return _function(found.group(1), sql)
+    if beyond := _beyond(text, sql):
+        return QueryError(Kind.UNSUPPORTED, f"the embedded engine cannot judge it: {_plain(beyond)}")
     for pattern, kind, message in _SAYINGS:
         if found := pattern.search(text):
             return QueryError(kind, _plain(found.expand(message)))
@@ -189,8 +245,31 @@ def _from_text(text: str, sql: str, known_tables: Sequence[str]) -> QueryError:
         )
     if found := _REGEX.search(text):
         return QueryError(Kind.RUNTIME, f"regular expression: {found.group(1).strip()}")
-    kind = next((kind for pattern, kind in _KINDS if pattern.search(text)), Kind.OTHER)
-    return QueryError(kind, _plain(text))
+    return QueryError(_kind(text), _plain(text))
+
+
+def _kind(text: str) -> QueryErrorKind:
+    for pattern, kind in _KINDS:
+        if pattern.search(text) and not (kind is Kind.UNSUPPORTED and _LIKE_SPARK.search(text)):
+            return kind
+    is_alike = _LIKE_SPARK.search(text) or _ARGUMENTS.search(text) or _COERCED.search(text)
+    return Kind.OTHER if is_alike else Kind.UNSUPPORTED
+
+
+def _beyond(text: str, sql: str) -> str | None:
+    """The text again, if what it complains about is nothing that Spark minds."""
+    coerced = _COERCED.search(text)
+    has_lateral_query = re.search(r"\bLATERAL\s*\(\s*SELECT", sql, re.I) and "Valid fields" in text
+    like_any = "bool_or" in text and re.search(r"\bLIKE\s+(?:ANY|SOME|ALL)\b", sql, re.I)
+    if (
+        _BEYOND.search(text)
+        or (coerced and coerced.group(1) not in _COERCED_LIKE_SPARK)
+        or (_ARGUMENTS.search(text) and _OPTIONAL_ARGUMENTS.search(sql))
+        or has_lateral_query
+        or like_any
+    ):
+        return text
+    return None
 
 
 def _missing_table(name: str, sql: str, known_tables: Sequence[str]) -> QueryError:
@@ -219,6 +298,11 @@ def _missing_column(parts: list[str], sql: str) -> QueryError:
         return QueryError(
             Kind.UNSUPPORTED, f"the embedded engine does not support {construct}", line=line, column=column
         )
+    if re.search(r"\bUNPIVOT\b", sql, re.I) or (
+        len(parts) > 1 and re.search(rf"(?<![.\w]){re.escape(parts[0])}\s*\[", sql)
+    ):
+        message = f"column {name}: the embedded engine knows neither UNPIVOT nor values of a map by name"
+        return QueryError(Kind.UNSUPPORTED, message, line=line, column=column, name=name)
     if len(parts) == 1 and re.search(rf"\bAS\s+`?{re.escape(name)}`?(?!\w)", sql, re.I):
         message = f"column {name} is an alias of the same SELECT, which the embedded engine cannot refer to; repeat its expression"
         return QueryError(Kind.UNSUPPORTED, message, line=line, column=column, name=name)
@@ -241,9 +325,9 @@ def _syntax(found: str, offset: int | None, sql: str) -> QueryError:
 
 
 def _function(name: str, sql: str) -> QueryError:
-    from pyspark.sql import functions
-
-    if hasattr(functions, name.lower()) or DATABRICKS_FUNCTION.fullmatch(name):
+    if name.lower() in WINDOW_FUNCTIONS and not re.search(rf"\b{name}\s*\([^()]*\)[^()]*\bOVER\b", sql, re.I):
+        return _at(sql, [name], Kind.OTHER, f"{name}() needs OVER (…)")
+    if name.lower() in documented() or DATABRICKS_FUNCTION.fullmatch(name):
         return _at(sql, [name], Kind.UNSUPPORTED, f"the embedded engine does not support the function {name} here")
     return _at(sql, [name], Kind.OTHER, f"function {name} does not exist")
 

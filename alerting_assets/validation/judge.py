@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from alerting_assets.alerts.origin import Origin
+from alerting_assets.errors import AlertingError
 from alerting_assets.validation.finding import FIXED, Finding, Group, Severity
 from alerting_assets.validation.policy import Policy
 from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules import RULES
+from alerting_assets.validation.rules import RULES, Rule
+
+_log = logging.getLogger(__name__)
 
 BLOCKING = (Severity.ERROR, Severity.UNSUPPORTED)
 NOBODY: Mapping[str, str] = MappingProxyType({})
@@ -38,12 +42,24 @@ def findings_on(
             or (rule.name in silenced and rule.group not in FIXED)
         ):
             continue
-        news = [replace(finding, severity=severity) if severity else finding for finding in rule.check(query)]
+        news = [replace(finding, severity=severity) if severity else finding for finding in _ask(rule, query)]
         found += news
         if any(finding.severity in BLOCKING for finding in news):
             blocked = True
             stopped = rule.stops
     return tuple(found)
+
+
+def _ask(rule: Rule, query: AlertQuery) -> list[Finding]:
+    """A rule that fails on a text costs that text its verdict, and no other one."""
+    try:
+        return list(rule.check(query))
+    except AlertingError:
+        raise
+    except Exception as error:  # noqa: BLE001 — reported as a finding and in the log
+        _log.exception("rule %s failed", rule.name)
+        message = f"the rule failed on this query ({type(error).__name__}), so it cannot be judged; please report it with the log"
+        return [Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, transient=True)]
 
 
 def findings_without_engine(sql: str, policy: Policy) -> tuple[Finding, ...]:

@@ -137,15 +137,20 @@ class AlertQuery:
             if after.token_type is TokenType.L_PAREN and (word.text[:1].isalpha() or word.text[:1] == "_")
         ]
 
-    def gaps(self) -> Iterator[tuple[int, str]]:
-        """(offset, text) of what lies between tokens: white space and comments."""
-        position = 0
-        for token in self.tokens:
-            if token.start > position:
-                yield position, self.sql[position : token.start]
-            position = max(position, token.end + 1)
-        if position < len(self.sql):
-            yield position, self.sql[position:]
+
+def gaps_of(text: str) -> Iterator[tuple[int, str]]:
+    """(offset, text) of what lies between tokens: white space and comments. Nothing for what cannot be cut into tokens."""
+    try:
+        tokens = tokens_of(text)
+    except QueryTextError:
+        return
+    position = 0
+    for token in tokens:
+        if token.start > position:
+            yield position, text[position : token.start]
+        position = max(position, token.end + 1)
+    if position < len(text):
+        yield position, text[position:]
 
 
 def start_of(node: exp.Expr) -> int | None:

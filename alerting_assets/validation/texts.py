@@ -14,7 +14,7 @@ from typing import Any
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import OPERATORS, Needs, Operator, ValueType
 from alerting_assets.alerts.origin import Origin
-from alerting_assets.alerts.query_text import Identifier, QueryTextError, resolve
+from alerting_assets.alerts.query_text import Identifier, QueryTextError, resolve, trim_query
 from alerting_assets.alerts.thresholds import Condition
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation.catalog import Catalog
@@ -125,7 +125,9 @@ def _findings(
     namespace = catalog.lakehouse.namespace
     values = dict(zip(("catalog", "gold_schema"), map(Identifier, namespace), strict=True))
     try:
-        text, origin = resolve(sql, values)
+        resolved, origin = resolve(sql, values)
+        text = trim_query(resolved)
+        origin = origin.without_head(len(resolved) - len(resolved.lstrip()))
     except QueryTextError as error:
         if "${" in str(error):
             return (input_finding(str(error)),)

@@ -11,6 +11,7 @@ from alerting_assets.validation.rules.contract import (
     FirstRowHasAnOrder,
     ValueFitsTheThreshold,
 )
+from alerting_assets.validation.rules.places import FunctionsStandWhereTheyMay
 from alerting_assets.validation.rules.quality import (
     FactTableIsFilteredByTime,
     IsDeterministic,
@@ -28,13 +29,21 @@ from alerting_assets.validation.rules.safety import (
     NoVariables,
     OneQuery,
 )
-from alerting_assets.validation.rules.syntax import DistinctNames, ParsesAsSql, ReadableText, UnambiguousText
+from alerting_assets.validation.rules.syntax import (
+    ClausesInOrder,
+    DistinctNames,
+    ParsesAsSql,
+    ReadableText,
+    UnambiguousText,
+)
+from alerting_assets.validation.rules.types import TypesFit
 
 RULES: tuple[Rule, ...] = (
     ReadableText(),
     UnambiguousText(),
     ParsesAsSql(),
     DistinctNames(),
+    ClausesInOrder(),
     OneQuery(),
     NoSideEffects(),
     KnownFunctions(),
@@ -44,6 +53,8 @@ RULES: tuple[Rule, ...] = (
     AllowedSchemas(),
     TablesExist(),
     AcceptedByTheEngine(),
+    TypesFit(),
+    FunctionsStandWhereTheyMay(),
     AggregationColumnExists(),
     AggregationFitsTheColumn(),
     ValueFitsTheThreshold(),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.scope import Scope
 
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.query_text import QueryTextError
@@ -12,6 +14,7 @@ from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule
+from alerting_assets.validation.rules.types import first_type_problem, typed_tree
 
 
 class AcceptedByTheEngine(Rule):
@@ -24,7 +27,18 @@ class AcceptedByTheEngine(Rule):
         try:
             _ = query.source_columns
         except QueryError as error:
+            if error.kind is QueryErrorKind.UNSUPPORTED and (found := next(_unknown_columns(query), None)):
+                column, why, near = found
+                yield self.finding(query, f"column {column.name} {why}", at=column, suggestion=near)
+                return
+            if error.kind is QueryErrorKind.UNSUPPORTED and (problem := first_type_problem(query)):
+                yield self.finding(query, problem[1], at=problem[0])
+                return
             at = query.offset(error.line, error.column)
+            if error.kind is QueryErrorKind.MISSING_COLUMN and not _is_missing(query, error.name or ""):
+                message = f"the embedded engine does not find column {error.name}, which the query has"
+                yield self.rejected(query, QueryError(QueryErrorKind.UNSUPPORTED, message), at=at)
+                return
             near = None
             if error.kind is QueryErrorKind.MISSING_COLUMN and error.name:
                 near = did_you_mean(error.name.rsplit(".", 1)[-1], _columns(query)).removeprefix("; ") or None
@@ -56,9 +70,99 @@ class DeployedFormIsAccepted(Rule):
         return self.rejected(query, QueryError(error.kind, f"{error.message} (in the form that is deployed)"))
 
 
+def _is_missing(query: AlertQuery, name: str) -> bool:
+    """Second opinion on a column that the engine does not find: it may be blind to what other engines see."""
+    if query.catalog.lakehouse.engine != "embedded":
+        return True
+    if any(isinstance(node, exp.Lateral | exp.UDTF | exp.Pivot) or _is_table_function(node) for node in query.nodes):
+        return name.rsplit(".", 1)[-1].lower() not in {known.lower() for known in _columns(query)} and not query.called(
+            "window"
+        )
+    if query.called("session_window") is not None or query.called("window") is not None:
+        return False
+    try:
+        typed_tree(query, strict=True)
+    except SqlglotError:
+        return True
+    return False
+
+
+_HIDDEN = frozenset(
+    {
+        "_metadata", "_change_type", "_commit_version", "_commit_timestamp", "grouping__id", "current_user", "session_user", "user",
+        "current_time", "current_date", "current_timestamp", "localtimestamp", "col", "pos", "key", "value", "all", "default",
+    }
+)  # fmt: skip
+"""Names that stand for something without being a column of a table: hidden columns, functions without parentheses, names that table
+functions give, words of the grammar."""
+
+
+def _unknown_columns(query: AlertQuery) -> Iterator[tuple[exp.Column, str, str | None]]:
+    """Second opinion where the engine has none: columns that no table and no part of the query has, and aliases where they cannot be
+    seen yet. Silent where a source's columns are not known."""
+    if any(isinstance(node, exp.Lateral | exp.UDTF) or _is_table_function(node) for node in query.nodes):
+        return
+    known = {name.lower() for name in _columns(query)}
+    for scope in query.scopes:
+        own = {name.lower() for name in _columns_of(query, scope)}
+        for column in scope.columns:
+            name = column.name.lower()
+            if name in _HIDDEN or column.args.get("db") is not None:
+                continue
+            if name not in known and not (column.table and column.table.lower() in known):
+                yield column, "does not exist", did_you_mean(column.name, known).removeprefix("; ") or None
+            elif (
+                not column.table
+                and own
+                and name not in own
+                and _is_filter(column, scope.expression)
+                and _is_alias(name, scope)
+            ):
+                yield (
+                    column,
+                    "is an alias of the same SELECT, which WHERE and ON do not see yet",
+                    "repeat its expression",
+                )
+
+
+def _columns_of(query: AlertQuery, scope: Scope) -> set[str]:
+    """Empty where they are not all known, or where the SELECT can see others'."""
+    found: set[str] = set()
+    if scope.is_subquery or scope.is_correlated_subquery:
+        return set()
+    for source in scope.sources.values():
+        name = query.catalog.full_name([part.name for part in source.parts]) if isinstance(source, exp.Table) else None
+        columns = query.catalog.columns(name) if name else None
+        if columns is None:
+            return set()
+        found |= {column.name for column in columns}
+    return found
+
+
+def _is_filter(column: exp.Column, select: exp.Expr) -> bool:
+    clause = column.find_ancestor(exp.Where, exp.Join, exp.Select)
+    return isinstance(clause, exp.Where | exp.Join) and clause.find_ancestor(exp.Select) is select
+
+
+def _is_alias(name: str, scope: Scope) -> bool:
+    select = scope.expression
+    return isinstance(select, exp.Select) and any(item.alias.lower() == name for item in select.selects if item.alias)
+
+
+def _is_table_function(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Table) and isinstance(node.this, exp.Func)
+
+
 def _columns(query: AlertQuery) -> set[str]:
-    """Names that the query could have meant: columns of its tables, and what its subqueries yield."""
+    """Names that the query could have meant: columns of its tables, and what its parts yield or name."""
     found = {alias.alias for alias in query.nodes if isinstance(alias, exp.Alias) and alias.alias}
+    for node in query.nodes:
+        if isinstance(node, exp.TableAlias):
+            found |= {column.name for column in node.args.get("columns") or ()} | {node.name}
+        elif isinstance(node, exp.Pivot | exp.PivotAlias | exp.Aliases | exp.PropertyEQ | exp.Lambda):
+            found |= {part.name for part in node.find_all(exp.Identifier)} - {
+                part.name for part in node.find_all(exp.Column)
+            }
     try:
         for reference in query.tables:
             name = query.catalog.full_name(reference.parts)

@@ -74,7 +74,7 @@ class KnownFunctions(Rule):
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         for node in query.nodes:
-            if isinstance(node, exp.Func):
+            if isinstance(node, exp.Func) and not isinstance(node.parent, exp.Hint):
                 yield from self._judge(query, node)
 
     def _judge(self, query: AlertQuery, node: exp.Func) -> Iterator[Finding]:

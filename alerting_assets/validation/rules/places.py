@@ -1,0 +1,136 @@
+"""What Spark and Databricks refuse and the embedded engine lets pass: functions in places where they cannot stand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from sqlglot import exp
+
+from alerting_assets.alerts.parse import DIALECT
+from alerting_assets.validation.finding import Finding, Group
+from alerting_assets.validation.query import AlertQuery
+from alerting_assets.validation.rules.base import Rule
+
+Problem = tuple[exp.Expr, str]
+
+_RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
+_NO_FRAME = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
+_GENERATORS = (exp.Explode, exp.ExplodeOuter, exp.Posexplode, exp.PosexplodeOuter, exp.Inline)
+_NO_STAR = (exp.Max, exp.Min, exp.Sum, exp.Avg, exp.Stddev, exp.Variance)
+_NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
+
+
+class FunctionsStandWhereTheyMay(Rule):
+    """Ranking functions have an ORDER BY, generators (`explode`) stand alone in SELECT or LATERAL VIEW, DISTINCT and `*` only where there is
+    something to aggregate, a scalar subquery has one column. The embedded engine is more generous than Databricks."""
+
+    group = Group.ANALYSIS
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        if query.catalog.lakehouse.engine == "embedded" and (problem := first_misplaced(query)):
+            yield self.finding(query, problem[1], at=problem[0])
+
+
+def first_misplaced(query: AlertQuery) -> Problem | None:
+    return next((problem for node in query.nodes for problem in _problems(node)), None)
+
+
+def _problems(node: exp.Expr) -> Iterator[Problem]:
+    for kinds, judge in _JUDGES:
+        if isinstance(node, kinds):
+            yield from judge(node)
+
+
+def _window(node: exp.Expr) -> Iterator[Problem]:
+    function, spec, order = node.this, node.args.get("spec"), node.args.get("order")
+    named = node.args.get("alias")
+    if named is None and order is None and isinstance(function, _RANKS):
+        yield node, f"{_shown(node)}: {function.key} needs an ORDER BY inside OVER"
+    if isinstance(function, _NO_FRAME) and spec is not None:
+        yield node, f"{_shown(node)}: {function.key} takes no frame"
+    if isinstance(function, exp.Count) and isinstance(function.this, exp.Distinct):
+        yield node, f"{_shown(node)}: DISTINCT cannot stand in a window function"
+    if isinstance(node.find_ancestor(exp.AggFunc, exp.Select), exp.AggFunc) and node.parent is not None:
+        yield node, f"{_shown(node)}: a window function stands inside an aggregate function"
+    condition = node.find_ancestor(exp.Filter, exp.Select)
+    if isinstance(condition, exp.Filter) and node.find_ancestor(exp.Where, exp.Select) is condition.expression:
+        yield node, f"{_shown(node)}: a window function stands inside FILTER"
+
+
+def _generator(node: exp.Expr) -> Iterator[Problem]:
+    parent = node.parent
+    if isinstance(parent, exp.Alias | exp.Aliases):
+        parent = parent.parent
+    if not isinstance(parent, exp.Select | exp.Lateral | exp.Table | exp.Query | exp.From | exp.Join | exp.Dot) or (
+        isinstance(parent, exp.Select) and node.arg_key not in ("expressions", "this")
+    ):
+        yield node, f"{_shown(node)} makes rows: it stands alone in SELECT or in LATERAL VIEW"
+
+
+def _lateral(node: exp.Expr) -> Iterator[Problem]:
+    if node.args.get("view") and isinstance(
+        node.this, exp.Upper | exp.Lower | exp.Length | exp.Trim | exp.Concat | exp.AggFunc
+    ):
+        yield node, f"LATERAL VIEW needs a function that makes rows, which {_shown(node.this)} does not"
+
+
+def _star(node: exp.Expr) -> Iterator[Problem]:
+    if isinstance(node.this, exp.Star):
+        yield node, f"{_shown(node)}: only COUNT counts *"
+
+
+def _distinct(node: exp.Expr) -> Iterator[Problem]:
+    parent = node.parent
+    if isinstance(parent, exp.Func) and not isinstance(parent, exp.AggFunc | exp.Anonymous | exp.AnonymousAggFunc):
+        yield parent, f"{_shown(parent)}: DISTINCT stands in aggregate functions only"
+
+
+def _within(node: exp.Expr) -> Iterator[Problem]:
+    if isinstance(node.this, _NOT_ORDERED_SETS):
+        yield node, f"{_shown(node)}: {node.this.key} takes no WITHIN GROUP"
+    share = node.this.this if isinstance(node.this, exp.PercentileCont | exp.PercentileDisc) else None
+    if isinstance(share, exp.Literal) and not share.is_string and not 0 <= float(share.name) <= 1:
+        yield node, f"{_shown(node)}: a percentage lies between 0 and 1"
+
+
+def _least_two(node: exp.Expr) -> Iterator[Problem]:
+    if not node.expressions:
+        yield node, f"{_shown(node)} compares at least two values"
+
+
+def _ordered(node: exp.Expr) -> Iterator[Problem]:
+    if isinstance(node.this, exp.Neg) and isinstance(node.this.this, exp.Literal):
+        yield node, f"ORDER BY {_shown(node)}: there is no column of that number"
+
+
+def _limit(node: exp.Expr) -> Iterator[Problem]:
+    if isinstance(node.expression, exp.Null | exp.Boolean | exp.Column):
+        yield node, f"{_shown(node).strip()}: a limit is a constant whole number"
+
+
+def _scalar(node: exp.Expr) -> Iterator[Problem]:
+    inner = node.this
+    if not isinstance(inner, exp.Select) or not isinstance(node.parent, exp.Binary | exp.Not | exp.Neg):
+        return
+    if len(inner.expressions) > 1 or any(isinstance(item, exp.Star) for item in inner.expressions):
+        yield node, f"{_shown(node)}: a subquery that stands for one value has one column, named"
+
+
+_Judge = Callable[[exp.Expr], Iterator[Problem]]
+_JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
+    ((exp.Window,), _window),
+    (_GENERATORS, _generator),
+    ((exp.Lateral,), _lateral),
+    (_NO_STAR, _star),
+    ((exp.Distinct,), _distinct),
+    ((exp.WithinGroup,), _within),
+    ((exp.Greatest, exp.Least), _least_two),
+    ((exp.Ordered,), _ordered),
+    ((exp.Limit,), _limit),
+    ((exp.Subquery,), _scalar),
+)
+
+
+def _shown(node: exp.Expr) -> str:
+    text = node.sql(dialect=DIALECT)
+    return text if len(text) <= 60 else text[:59] + "…"
