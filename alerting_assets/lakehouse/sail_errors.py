@@ -61,7 +61,8 @@ _KINDS: tuple[tuple[re.Pattern[str], QueryErrorKind], ...] = (
 )
 
 _BEYOND = re.compile(
-    r"Time64|Interval\((?:YearMonth|MonthDayNano)|TABLESAMPLE|DISTRIBUTE BY|CLUSTER BY|SORT BY|Missing commit file|"
+    r"Time64|coerce arithmetic expression (?:\w*Utf8\w* . (?:Int|UInt|Float|Decimal)|(?:U?Int|Float|Decimal)[^ ]* . \w*Utf8)|"
+    r"(?:coercion from|received) Interval\(|TABLESAMPLE|DISTRIBUTE BY|CLUSTER BY|SORT BY|Missing commit file|"
     r"No version of the Delta table|join condition should not be empty|non UTF-8 data|invalid window function expression|"
     r"approx_percentile_cont|percentile_cont' requires|'(?:dense_|percent_)?rank' expected zero argument|no partition of relation|"
     r"failed to match any signature.*?but received Binary|There is only support Literal types"
@@ -91,7 +92,7 @@ _OPTIONAL_ARGUMENTS = re.compile(r"\b(?:current_time|st_\w+)\s*\(", re.I)
 _LIKE_SPARK = re.compile(
     r"[Cc]annot get result type for temporal|(?:LIMIT|OFFSET) must be|Expected LIMIT|Unsupported LIMIT|Invalid window frame|"
     r"range window frame requires|unknown window function|undefined window|used more than once|Sampling fraction|takes \d+ arguments|"
-    r"expected \d+ (?:to \d+ )?arguments|even number of arguments|Wildcard|not supported for Null|NATURAL JOIN with criteria|"
+    r"expected \d+ (?:to \d+ )?arguments|even number of arguments|multiple of 2|Wildcard|NATURAL JOIN with criteria|"
     r"invalid scalar function clause|one name expected|multi_expr should be|does not support \w+ input|'negative' function|"
     r"[Cc]annot find column|[Cc]annot resolve|number of columns|column count mismatch|Inconsistent data|must be boolean|"
     r"find compatible types|common type|compatible type|Cannot run range queries|expects List|expects a list|expected a (?:list|map)|"

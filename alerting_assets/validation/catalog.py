@@ -26,10 +26,15 @@ class Catalog:
         return TableName(*missing, *parts) if len(parts) <= 3 else None
 
     def columns(self, name: TableName) -> tuple[Column, ...] | None:
-        """None where there is no such table."""
+        """None where there is no such table. Names are the same in upper and lower case, as everywhere but on the embedded engine."""
         if name not in self._columns:
             try:
                 self._columns[name] = self.lakehouse.table_columns(name)
             except TableNotFound:
-                self._columns[name] = None
+                alike = self._by_lower_case.get(str(name).lower(), name)
+                self._columns[name] = None if alike == name else self.columns(alike)
         return self._columns[name]
+
+    @cached_property
+    def _by_lower_case(self) -> dict[str, TableName]:
+        return {str(name).lower(): name for name in self.lakehouse.tables()}

@@ -14,6 +14,7 @@ from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule
+from alerting_assets.validation.rules.places import first_misplaced
 from alerting_assets.validation.rules.types import first_type_problem, typed_tree
 
 
@@ -31,7 +32,9 @@ class AcceptedByTheEngine(Rule):
                 column, why, near = found
                 yield self.finding(query, f"column {column.name} {why}", at=column, suggestion=near)
                 return
-            if error.kind is QueryErrorKind.UNSUPPORTED and (problem := first_type_problem(query)):
+            if error.kind is QueryErrorKind.UNSUPPORTED and (
+                problem := first_type_problem(query) or first_misplaced(query)
+            ):
                 yield self.finding(query, problem[1], at=problem[0])
                 return
             at = query.offset(error.line, error.column)
@@ -74,17 +77,51 @@ def _is_missing(query: AlertQuery, name: str) -> bool:
     """Second opinion on a column that the engine does not find: it may be blind to what other engines see."""
     if query.catalog.lakehouse.engine != "embedded":
         return True
+    if _has_time_windows(query):
+        return False
+    parts = [part.lower() for part in name.split(".")]
+    known = {known.lower() for known in _columns(query)}
+    if parts[-1] not in known and (len(parts) == 1 or parts[0] not in known or _is_plain(query, parts)):
+        return True
     if any(isinstance(node, exp.Lateral | exp.UDTF | exp.Pivot) or _is_table_function(node) for node in query.nodes):
-        return name.rsplit(".", 1)[-1].lower() not in {known.lower() for known in _columns(query)} and not query.called(
-            "window"
-        )
-    if query.called("session_window") is not None or query.called("window") is not None:
         return False
     try:
         typed_tree(query, strict=True)
     except SqlglotError:
         return True
+    return _is_hidden_by_join(query, parts)
+
+
+def _has_time_windows(query: AlertQuery) -> bool:
+    """They name columns `window.start` that nothing declares."""
+    return query.called("session_window") is not None or query.called("window") is not None
+
+
+def _is_plain(query: AlertQuery, parts: list[str]) -> bool:
+    """Whether `a.b` asks a table for a column that it lacks, or a value without fields for a field."""
+    for scope in query.scopes:
+        for alias, source in scope.sources.items():
+            name = (
+                query.catalog.full_name([part.name for part in source.parts]) if isinstance(source, exp.Table) else None
+            )
+            columns = query.catalog.columns(name) if name else None
+            if columns is None:
+                continue
+            if alias.lower() == parts[-2]:
+                return True
+            of_the_name = [column for column in columns if column.name.lower() == parts[0]]
+            if of_the_name and not of_the_name[0].type.startswith(("struct", "map", "array", "variant")):
+                return True
     return False
+
+
+def _is_hidden_by_join(query: AlertQuery, parts: list[str]) -> bool:
+    """A SEMI or ANTI join shows no columns of its right side."""
+    return len(parts) == 2 and any(
+        node.kind in ("SEMI", "ANTI") and node.this.alias_or_name.lower() == parts[0]
+        for node in query.nodes
+        if isinstance(node, exp.Join)
+    )
 
 
 _HIDDEN = frozenset(
@@ -101,6 +138,8 @@ def _unknown_columns(query: AlertQuery) -> Iterator[tuple[exp.Column, str, str |
     """Second opinion where the engine has none: columns that no table and no part of the query has, and aliases where they cannot be
     seen yet. Silent where a source's columns are not known."""
     if any(isinstance(node, exp.Lateral | exp.UDTF) or _is_table_function(node) for node in query.nodes):
+        return
+    if _has_time_windows(query):
         return
     known = {name.lower() for name in _columns(query)}
     for scope in query.scopes:
@@ -167,6 +206,7 @@ def _columns(query: AlertQuery) -> set[str]:
         for reference in query.tables:
             name = query.catalog.full_name(reference.parts)
             found |= {column.name for column in (query.catalog.columns(name) if name else None) or ()}
+            found.add(reference.parts[-1])
     except QueryTextError:
         pass
     return found

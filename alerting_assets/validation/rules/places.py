@@ -21,8 +21,8 @@ _NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
 
 
 class FunctionsStandWhereTheyMay(Rule):
-    """Ranking functions have an ORDER BY, generators (`explode`) stand alone in SELECT or LATERAL VIEW, DISTINCT and `*` only where there is
-    something to aggregate, a scalar subquery has one column. The embedded engine is more generous than Databricks."""
+    """Ranking functions have an ORDER BY, generators (`explode`) stand alone in SELECT or LATERAL VIEW, DISTINCT and `*` only where there
+    is something to aggregate. The embedded engine is more generous than Databricks."""
 
     group = Group.ANALYSIS
 
@@ -108,14 +108,6 @@ def _limit(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{_shown(node).strip()}: a limit is a constant whole number"
 
 
-def _scalar(node: exp.Expr) -> Iterator[Problem]:
-    inner = node.this
-    if not isinstance(inner, exp.Select) or not isinstance(node.parent, exp.Binary | exp.Not | exp.Neg):
-        return
-    if len(inner.expressions) > 1 or any(isinstance(item, exp.Star) for item in inner.expressions):
-        yield node, f"{_shown(node)}: a subquery that stands for one value has one column, named"
-
-
 _Judge = Callable[[exp.Expr], Iterator[Problem]]
 _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Window,), _window),
@@ -127,7 +119,6 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Greatest, exp.Least), _least_two),
     ((exp.Ordered,), _ordered),
     ((exp.Limit,), _limit),
-    ((exp.Subquery,), _scalar),
 )
 
 

@@ -35,7 +35,7 @@ class TablesExist(Rule):
                 yield self.finding(query, message, at=reference.start)
                 continue
             try:
-                if query.catalog.columns(name) is not None or _in_another_case(query, name):
+                if query.catalog.columns(name) is not None:
                     continue
             except QueryError as error:
                 yield self.rejected(query, error, at=reference.start)
@@ -48,11 +48,6 @@ class TablesExist(Rule):
                 at=reference.start,
                 suggestion=_nearest(name, query.catalog.names),
             )
-
-
-def _in_another_case(query: AlertQuery, name: TableName) -> bool:
-    """There on engines that take upper and lower case for the same."""
-    return str(name).lower() in {known.lower() for known in query.catalog.names}
 
 
 def _nearest(name: TableName, known: Iterable[str]) -> str | None:

@@ -40,7 +40,7 @@ _OF_TEXTS = (
     exp.Replace,
 )
 _ORDERED = (exp.Max, exp.Min, exp.Greatest, exp.Least, exp.ArgMax, exp.ArgMin)
-_NUMERIC = (exp.Median, exp.Quantile, exp.ApproxQuantile, exp.PercentileCont, exp.Stddev, exp.Variance)
+_NUMERIC = (exp.Median, exp.Quantile, exp.ApproxQuantile, exp.Stddev, exp.Variance)
 _NUMERIC_ONLY = (exp.Round, exp.Abs, exp.Ceil, exp.Floor, exp.Sqrt)
 _TIME_PARTS = (
     exp.Year,
@@ -334,6 +334,19 @@ def _timestamps(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             return
 
 
+def _scalar(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+    inner = node.this
+    if isinstance(node.parent, exp.Binary | exp.Neg) and isinstance(inner, exp.Select) and len(inner.expressions) > 1:
+        yield node, f"{_shown(node)} stands for one value and has {len(inner.expressions)} columns"
+
+
+def _interval(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+    text = node.this.name.lower() if isinstance(node.this, exp.Literal) and node.this.is_string else ""
+    words = {word.rstrip("s") for word in text.split()}
+    if words & {"year", "month"} and words & {"week", "day", "hour", "minute", "second", "millisecond", "microsecond"}:
+        yield node, f"{_shown(node)} mixes months with days"
+
+
 def _nth(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
     if node.args.get("offset") is not None and node.args["offset"].name == "0":
         yield node, f"{_shown(node)} counts from 1"
@@ -373,6 +386,8 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.SetOperation,), _set_operation),
     ((exp.TimestampDiff, exp.DateDiff), _timestamps),
     ((exp.NthValue,), _nth),
+    ((exp.Subquery,), _scalar),
+    ((exp.Interval,), _interval),
 )
 
 
