@@ -20,6 +20,7 @@ MAX_FRAMES = 4_000
 KEPT_LENGTH = 20_000
 """Characters up to which a text's trees are kept: it is asked for several times on its way."""
 
+sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_FRAMES))
 # It warns on stderr about statements that it reads as plain commands; what is no query is a finding of ours, not a warning.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
@@ -53,8 +54,6 @@ def _parse(text: str, seconds: float) -> list[exp.Expr]:
     dialect = Databricks()
     parser = _Parser(dialect=dialect)
     parser.deadline = time.monotonic() + seconds
-    if sys.getrecursionlimit() < MAX_FRAMES:
-        sys.setrecursionlimit(MAX_FRAMES)
     try:
         trees = parser.parse(dialect.tokenize(text), text)
     except SqlglotError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
@@ -17,6 +18,8 @@ from alerting_assets.validation.rules import RULES, Rule
 _log = logging.getLogger(__name__)
 
 BLOCKING = (Severity.ERROR, Severity.UNSUPPORTED)
+QUERY_SECONDS = 60.0
+"""Reading and analysing have limits of their own below this one."""
 NOBODY: Mapping[str, str] = MappingProxyType({})
 ALL_GROUPS = frozenset(Group)
 
@@ -29,11 +32,16 @@ def findings_on(
     found: list[Finding] = []
     group: Group | None = None
     blocked = stopped = False
+    deadline = time.monotonic() + QUERY_SECONDS
     for rule in RULES:
         if rule.group is not group:
             if blocked:
                 break
             group = rule.group
+        if time.monotonic() > deadline:
+            message = f"judging the query took longer than {QUERY_SECONDS:.0f} seconds; make it shorter"
+            found.append(Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, transient=True))
+            break
         severity = query.policy.severities.get(rule.name)
         if (
             stopped

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
+from sqlglot.tokenizer_core import TokenType
 
 from alerting_assets.lakehouse.port import Column
 from alerting_assets.validation.finding import Finding, Group, Severity
@@ -130,15 +130,9 @@ class MeansTheSameEverywhere(QualityRule):
                     "LATERAL explode keeps rows whose collection is empty here",
                     "filter them: WHERE size(…) > 0",
                 )
-        for token in query.tokens:
-            raw = query.sql[token.start : token.end + 1]
-            if raw[:1] == "'" and "''" in re.sub(r"\\.", "", raw[1:-1]):
-                yield self.finding(
-                    query,
-                    "a doubled quote gets lost here",
-                    at=token.start,
-                    suggestion="write \\'",
-                )
+        for token, after in zip(query.tokens, query.tokens[1:], strict=False):
+            if token.token_type is after.token_type is TokenType.STRING and token.end + 1 == after.start:
+                yield self.finding(query, "a doubled quote gets lost here", at=token.start, suggestion="write \\'")
 
     def _differs(self, query: AlertQuery, node: exp.Expr, what: str, instead: str) -> Finding:
         return self.finding(query, f"{what}, not on Databricks", at=node, suggestion=instead)

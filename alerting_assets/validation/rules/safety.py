@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
+from sqlglot.tokenizer_core import TokenType
 
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.parse import DIALECT
 from alerting_assets.lakehouse.functions import documented
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.functions import FILE_FORMATS, is_allowed, reaches_outside
-from alerting_assets.validation.query import AlertQuery
+from alerting_assets.validation.query import AlertQuery, start_of
 from alerting_assets.validation.rules.base import Rule
 
 _EFFECTS = (
@@ -20,13 +21,14 @@ _EFFECTS = (
     exp.Uncache, exp.Refresh, exp.LoadData, exp.Pragma, exp.Describe, exp.Show, exp.Kill, exp.Copy, exp.Grant, exp.Revoke,
     exp.Transaction, exp.Commit, exp.Rollback, exp.Analyze, exp.Comment, exp.Declare, exp.Lock, exp.QueryTransform, exp.Attach,
     exp.Detach, exp.MultitableInserts, exp.Directory, exp.Export, exp.Put, exp.Get, exp.Summarize, exp.Execute, exp.Install,
-    exp.Block, exp.IfBlock, exp.WhileBlock,
+    exp.Block, exp.IfBlock, exp.WhileBlock, exp.Stream,
 )  # fmt: skip
 _READS = (exp.Query, exp.Values)
 _STATEMENTS: dict[type[exp.Expr], str] = {
     exp.QueryTransform: "TRANSFORM", exp.MultitableInserts: "INSERT", exp.Lock: "FOR UPDATE", exp.TruncateTable: "TRUNCATE",
     exp.LoadData: "LOAD DATA", exp.Block: "BEGIN",
 }  # fmt: skip
+_MARKS = (TokenType.COLON, TokenType.PLACEHOLDER, TokenType.PARAMETER, TokenType.SESSION_PARAMETER)
 _PATH = re.compile(r"[/\\]|^\w+:")
 _FUNCTIONS_THAT_NAME_TABLES = frozenset({"table_changes"})
 
@@ -121,8 +123,10 @@ class NoPaths(Rule):
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         for table in _tables(query):
             parts = [part.name for part in table.parts]
+            start = start_of(table)
+            is_text = start is not None and query.sql[start : start + 1] in ("'", '"')
             is_format = len(parts) == 2 and (parts[0].lower() in FILE_FORMATS or "." in parts[0])
-            if is_format or any(_PATH.search(part) for part in parts):
+            if is_text or is_format or any(_PATH.search(part) for part in parts):
                 yield self.finding(
                     query,
                     f"{_shown(table)} is a file; an alert's query reads tables and views",
@@ -170,7 +174,7 @@ class NoVariables(Rule):
                 yield self.finding(
                     query,
                     f"{_shown(node)} is a parameter or variable, which an alert does not have",
-                    at=node,
+                    at=next((token.start for token in query.tokens if token.token_type in _MARKS), None),
                     suggestion="write the value, or a placeholder ${name} with its value in template_params",
                 )
             elif isinstance(node, exp.Column) and _is_variable(node):

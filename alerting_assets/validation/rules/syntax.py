@@ -29,16 +29,8 @@ _WORDS_BEFORE_PARENTHESES = frozenset(
         "rows", "partition", "order"
     }
 )  # fmt: skip
-_COMMENTS = (
-    (
-        re.compile(r"--[^\r\n]*\\\r?\n"),
-        "a comment ends in a backslash: Spark takes the next line for a part of it, others do not",
-        "remove the backslash",
-        Severity.UNSUPPORTED,
-    ),
-    (re.compile(r"\{#"), "{# is no comment in SQL", "write -- or /* */", Severity.ERROR),
-    (re.compile(r"\$\{"), "${ stands in a comment: some engines fill it in", "remove it", Severity.ERROR),
-)
+_FILLED_IN = re.compile(r"\{#|\$\{")
+_CONTINUED = re.compile(r"\\\r?\n")
 
 
 class ReadableText(Rule):
@@ -71,10 +63,15 @@ class UnambiguousText(Rule):
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         for start, gap in gaps_of(query.origin.text):
-            for pattern, message, suggestion, severity in _COMMENTS:
-                if found := pattern.search(gap):
-                    line, column = place_of(query.origin.text, start + found.start())
-                    yield Finding(self.name, self.group, severity, message, line, column, suggestion)
+            for found in _FILLED_IN.finditer(gap):
+                message = f"{found[0]} stands in a comment: some engines and templates fill it in"
+                yield self._in_comment(query, start + found.start(), message, "remove it", Severity.ERROR)
+            for found in _CONTINUED.finditer(gap):
+                line = gap[gap.rfind("\n", 0, found.start()) + 1 : found.start()]
+                if "--" in line:
+                    message = "a comment ends in a backslash: Spark takes the next line for a part of it, others do not"
+                    place = start + found.start() - len(line) + line.index("--")
+                    yield self._in_comment(query, place, message, "remove the backslash", Severity.UNSUPPORTED)
         for token in query.tokens:
             raw = query.sql[token.start : token.end + 1]
             if token.token_type not in _QUOTED and not raw.isascii():
@@ -84,8 +81,19 @@ class UnambiguousText(Rule):
                     at=token.start,
                     suggestion=f"write `{_shown(raw)}`, or letters, digits and _ only",
                 )
+            elif token.token_type is TokenType.AMP and re.match(
+                r"[uU]&['\"]", query.sql[max(token.start - 1, 0) : token.end + 2]
+            ):
+                yield self.finding(
+                    query, "U&'…' is no text in Spark, and one to others", at=token.start, suggestion="write '…'"
+                )
             elif token.token_type in (TokenType.BLOCK_START, TokenType.BLOCK_END):
                 yield self.finding(query, f"{raw} is no SQL: a template language's", at=token.start)
+
+    def _in_comment(self, query: AlertQuery, at: int, message: str, suggestion: str, severity: Severity) -> Finding:
+        """at: in the text as it was written, of which a comment behind the query does not reach `query.sql`."""
+        line, column = place_of(query.origin.text, at)
+        return Finding(self.name, self.group, severity, message, line, column, suggestion)
 
 
 class ParsesAsSql(Rule):
