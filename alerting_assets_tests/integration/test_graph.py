@@ -20,13 +20,14 @@ from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT, deployed_alerts
 from alerting_assets.assets.history import ALERT_HISTORY_KEY, alert_history
 from alerting_assets.assets.resource import AlertingResource
-from alerting_assets.assets.validation import QUERY_IS_VALID, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
-from alerting_assets.automation.schedules import evaluate, everything, sync
+from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
+from alerting_assets.automation.schedules import evaluate, everything, revalidate, sync
 from alerting_assets.evaluation.history import append_rows
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
 from alerting_assets.settings import Settings
+from alerting_assets.validation import Group
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.examples import values
@@ -58,7 +59,7 @@ class Platform:
         self.definitions = dg.Definitions(
             assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
             asset_checks=[alert_tests_pass, notification_texts_are_valid],
-            jobs=[sync, evaluate, everything],
+            jobs=[sync, evaluate, revalidate, everything],
             resources={"alerting": resource},
             executor=dg.in_process_executor,
         )
@@ -101,9 +102,9 @@ class Platform:
         assert event.asset_materialization is not None
         return {name: value.value for name, value in event.asset_materialization.metadata.items()}
 
-    def checks(self) -> dict[str, str]:
-        """Latest result of query_is_valid, by partition."""
-        found = self.instance.event_log_storage.get_asset_check_partition_info([QUERY_IS_VALID])
+    def checks(self, group: Group = Group.ANALYSIS) -> dict[str, str]:
+        """Latest result of the check of this group of rules, by partition."""
+        found = self.instance.event_log_storage.get_asset_check_partition_info([CHECKS[group]])
         return {item.partition_key: str(item.latest_execution_status.value) for item in found if item.partition_key}
 
     def materialized(self, asset: dg.AssetKey) -> set[str]:
@@ -314,7 +315,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "validation_report",
         ]
     )
-    assert jobs == str(["evaluate", "everything", "sync"])
+    assert jobs == str(["evaluate", "everything", "revalidate", "sync"])
     assert described == "True"
 
 
