@@ -43,7 +43,7 @@ def test_it_ends_with_a_summary_and_a_second_run_writes_nothing(tmp_path: Path) 
     assert found["quarantined"] == 2
     assert found["created"] == found["evaluated"] == found["valid"] == found["write requests to the workspace"]
     assert found["triggered"] == 6
-    for reason in ("fact_invoices does not exist", "duration_second does not exist"):
+    for reason in ("table health_monitor.gold.fact_invoices", "column duration_second does not exist"):
         assert reason in first.stdout
 
     second = run(tmp_path)

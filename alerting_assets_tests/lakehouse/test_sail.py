@@ -132,7 +132,7 @@ def test_a_query_that_runs_too_long_is_stopped_and_harms_no_other(tmp_path: Path
             assert engine.query("SELECT 1 AS one").num_rows == 1
         error = slow.exception()
         assert isinstance(error, QueryError)
-        assert error.kind is QueryErrorKind.RUNTIME
+        assert error.kind is QueryErrorKind.TIMEOUT
         assert error.message == "the query ran longer than 2 seconds and was stopped"
         assert engine.query("SELECT 1 AS one").num_rows == 1
 

@@ -103,7 +103,10 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_query_validations` (
   `rule` STRING,
   `message` STRING,
   `line` INT,
-  `column` INT
+  `column` INT,
+  `rule_group` STRING COMMENT 'syntax, safety, references, analysis, contract, quality',
+  `findings` STRING COMMENT 'JSON: all findings, warnings too; rule, message, line, column are those of the one that decides',
+  `policy_hash` STRING COMMENT 'of the rules, settings and engine that the verdict was given under'
 )
 USING DELTA
 CLUSTER BY AUTO
