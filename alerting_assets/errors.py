@@ -18,6 +18,7 @@
         ├── WorkspaceThrottled     429 until the retries ran out; the request was not carried out
         ├── WorkspaceRejected      400 and other 4xx: the request itself is wrong
         └── SyncStopped            a safety rule refused to go on; nothing was written
+            └── AnotherSync        holds the lease
 
 Exceptions of other libraries are translated at the two ports (lakehouse, workspace) and nowhere else.
 No message contains a secret.
@@ -163,4 +164,8 @@ class WorkspaceRejected(WorkspaceError):
 
 
 class SyncStopped(WorkspaceError):
+    pass
+
+
+class AnotherSync(SyncStopped):
     pass

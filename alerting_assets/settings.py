@@ -40,6 +40,12 @@ class Settings:
     max_concurrency: int = 16  # ALERTING_MAX_CONCURRENCY, requests at a time
     requests_per_minute: int = 600  # ALERTING_REQUESTS_PER_MINUTE
     request_burst: int = 100  # ALERTING_REQUEST_BURST
+    lease_wait_seconds: int = 60  # ALERTING_LEASE_WAIT_SECONDS, how long a sync waits for another one to end
+    delete_disabled: bool = (
+        False  # ALERTING_DELETE_DISABLED, disabled alerts are removed from the workspace, not paused
+    )
+    max_delete_percent: int = 20  # ALERTING_MAX_DELETE_PERCENT, of the deployed alerts; a sync that removes more stops
+    sensor_seconds: int = 5  # ALERTING_SENSOR_SECONDS, between two looks at the change feed
     strict: bool = False  # ALERTING_STRICT, one alert that is not valid stops the deployment of all
     deploy_unsupported: bool = (
         False  # ALERTING_DEPLOY_UNSUPPORTED, what this engine cannot judge is deployed all the same
@@ -87,9 +93,13 @@ class Settings:
             environment=_matching(env, "ALERTING_ENVIRONMENT", "dev", ENVIRONMENT, "1 to 64 letters, digits, _ and -"),
             warehouse_id=env.get("DATABRICKS_WAREHOUSE_ID") or LOCAL_WAREHOUSE_ID,
             parent_path=_parent_path(env.get("ALERTING_PARENT_PATH")),
-            max_concurrency=_positive(env, "ALERTING_MAX_CONCURRENCY", 16),
-            requests_per_minute=_positive(env, "ALERTING_REQUESTS_PER_MINUTE", 600),
-            request_burst=_positive(env, "ALERTING_REQUEST_BURST", 100),
+            max_concurrency=_whole(env, "ALERTING_MAX_CONCURRENCY", 16),
+            requests_per_minute=_whole(env, "ALERTING_REQUESTS_PER_MINUTE", 600),
+            request_burst=_whole(env, "ALERTING_REQUEST_BURST", 100),
+            lease_wait_seconds=_whole(env, "ALERTING_LEASE_WAIT_SECONDS", 60, least=0),
+            delete_disabled=_switch(env, "ALERTING_DELETE_DISABLED"),
+            max_delete_percent=_whole(env, "ALERTING_MAX_DELETE_PERCENT", 20, least=0, most=100),
+            sensor_seconds=_whole(env, "ALERTING_SENSOR_SECONDS", 5),
             strict=_switch(env, "ALERTING_STRICT"),
             deploy_unsupported=_switch(env, "ALERTING_DEPLOY_UNSUPPORTED"),
             allowed_schemas=_patterns(env, "ALERTING_ALLOWED_SCHEMAS", SCHEMA_PATTERN, "main, main.gold, system.*"),
@@ -123,11 +133,13 @@ def _matching(env: Mapping[str, str], name: str, default: str, pattern: re.Patte
     return value
 
 
-def _positive(env: Mapping[str, str], name: str, default: int) -> int:
+def _whole(env: Mapping[str, str], name: str, default: int, *, least: int = 1, most: int | None = None) -> int:
     text = env.get(name) or str(default)
-    if not text.isascii() or not text.isdigit() or int(text) == 0:
-        raise SettingsError(f"{name}={text!r} is not allowed; use a whole number from 1")
-    return int(text)
+    number = int(text) if text.isascii() and text.isdigit() else -1
+    if number < least or (most is not None and number > most):
+        words = f"from {least}" if most is None else f"from {least} to {most}"
+        raise SettingsError(f"{name}={text!r} is not allowed; use a whole number {words}")
+    return number
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool:

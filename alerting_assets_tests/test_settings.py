@@ -3,8 +3,8 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.errors import SettingsError
+from alerting_assets.resource import AlertingResource
 from alerting_assets.settings import Settings
 
 pytestmark = pytest.mark.unit

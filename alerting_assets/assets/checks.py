@@ -4,10 +4,10 @@ import dagster as dg
 
 from alerting_assets.alerts.notification import Field, problems
 from alerting_assets.assets.configurations import alert_configurations
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.tables import table
 from alerting_assets.configuration import read_rows, templates_of
 from alerting_assets.evaluation.unit_test_files import collect_tests, open_runner
+from alerting_assets.resource import AlertingResource
 
 FIELDS: tuple[Field, ...] = ("custom_subject_template", "custom_body_template")
 

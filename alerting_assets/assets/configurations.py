@@ -4,11 +4,11 @@ from collections import Counter
 
 import dagster as dg
 
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.tables import table
 from alerting_assets.automation.partitions import add_partitions
 from alerting_assets.configuration import load_definitions, read_rows
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.resource import AlertingResource
 
 GROUP = "alerting"
 OWNERS = ["team:platform"]

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.tables import table
 from alerting_assets.assets.validation import VALIDATION_REPORT
 from alerting_assets.automation.partitions import (
@@ -17,7 +17,7 @@ from alerting_assets.automation.partitions import (
     record_materializations,
     requested_ids,
 )
-from alerting_assets.configuration import Row, read_rows, to_alerts
+from alerting_assets.configuration import Row, read_rows
 from alerting_assets.deployment import (
     Action,
     DesiredAlert,
@@ -26,11 +26,25 @@ from alerting_assets.deployment import (
     Status,
     Syncer,
     SyncResult,
-    desired_alerts,
-    gate_of,
+    read_desired,
 )
-from alerting_assets.validation import alert_verdicts
+from alerting_assets.lakehouse.port import TableVersion
+from alerting_assets.resource import AlertingResource
 from alerting_assets.workspace.port import Workspace
+
+
+class Deployment(Batch):
+    """table_id, version: of alert_configurations, up to which `alert_ids` are all that changed, as a sensor found it; the sync then
+    remembers that everything up to there is deployed. syncs_avoided: looks of the sensor since the last run that found nothing."""
+
+    table_id: str | None = Field(default=None)
+    version: int | None = Field(default=None)
+    syncs_avoided: int = Field(default=0)
+
+    @property
+    def up_to(self) -> TableVersion | None:
+        return None if self.table_id is None or self.version is None else TableVersion(self.table_id, self.version)
+
 
 DEPLOYED_ALERTS = dg.AssetKey("deployed_alerts")
 DEPLOYMENT_REPORT = dg.AssetKey("deployment_report")
@@ -71,23 +85,19 @@ NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
     ],
 )
 def deployed_alerts(
-    context: dg.AssetExecutionContext, config: Batch, alerting: AlertingResource
+    context: dg.AssetExecutionContext, config: Deployment, alerting: AlertingResource
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     lakehouse, workspace, settings = alerting.get_lakehouse(), alerting.get_workspace(), alerting.settings
     wanted = requested_ids(context, config)
 
     def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-        rows = read_rows(lakehouse)
-        alerts = to_alerts(rows, alerting.target)
-        return rows, desired_alerts(
-            alerts, alert_verdicts(lakehouse, alerts, alerting.policy), gate_of(alerting.settings)
-        )
+        return read_desired(lakehouse, settings)
 
-    syncer = Syncer(workspace, settings.environment, settings.max_concurrency, wanted)
+    syncer = Syncer.from_settings(settings, workspace, wanted)
     if DEPLOYED_ALERTS not in context.selected_asset_keys:
         yield from _look_only(context, syncer.plan(*read()), workspace)
         return
-    result = syncer.sync(lakehouse, read, alerting.now)
+    result = syncer.sync(lakehouse, read, alerting.now, up_to=config.up_to)
     for outcome in result.errors:
         context.log.error("alert %s: %s failed: %s", outcome.alert_id, outcome.planned.action.value, outcome.error)
 
@@ -115,9 +125,9 @@ def deployed_alerts(
                 "failed": table([{"alert_id": outcome.alert_id, "error": outcome.error} for outcome in result.errors])
             },
         )
-    if wanted is None and not result.errors:
-        # The run's last step: a run for a partition that is gone would be refused.
-        drop_partitions(context.instance, [row["alert_id"] for row in read_rows(lakehouse)])
+    # The run's last step: a run for a partition that is gone would be refused.
+    failed = {outcome.alert_id for outcome in result.errors}
+    drop_partitions(context.instance, {row["alert_id"] for row in read_rows(lakehouse)} | failed, of=wanted)
 
 
 def _look_only(

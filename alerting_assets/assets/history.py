@@ -7,11 +7,11 @@ import dagster as dg
 from alerting_assets.alerts.operators import State
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.tables import table
 from alerting_assets.configuration import read_rows, to_alerts
 from alerting_assets.evaluation import Evaluation, evaluate_alerts
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import alert_verdicts, evaluable
 
 ALERT_HISTORY_KEY = dg.AssetKey("alert_history")

@@ -7,7 +7,6 @@ import dagster as dg
 from pydantic import Field
 
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.tables import table
 from alerting_assets.automation.partitions import (
     ALERTS,
@@ -20,6 +19,7 @@ from alerting_assets.automation.partitions import (
 )
 from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, to_alerts
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
+from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import (
     RULES,
     AlertVerdict,

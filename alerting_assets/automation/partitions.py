@@ -48,14 +48,21 @@ def requested_ids(context: dg.AssetExecutionContext, batch: Batch) -> frozenset[
 
 
 def add_partitions(instance: dg.DagsterInstance, alert_ids: Iterable[str]) -> None:
-    known = set(instance.get_dynamic_partitions(str(ALERTS.name)))
+    known = known_partitions(instance)
     if missing := [alert_id for alert_id in alert_ids if alert_id not in known]:
         instance.add_dynamic_partitions(str(ALERTS.name), missing)
 
 
-def drop_partitions(instance: dg.DagsterInstance, keep: Iterable[str]) -> list[str]:
-    """Those of alerts that are neither configured nor deployed any more; returns them."""
-    gone = sorted(set(instance.get_dynamic_partitions(str(ALERTS.name))) - set(keep))
+def known_partitions(instance: dg.DagsterInstance) -> frozenset[str]:
+    return frozenset(instance.get_dynamic_partitions(str(ALERTS.name)))
+
+
+def drop_partitions(
+    instance: dg.DagsterInstance, keep: Iterable[str], *, of: frozenset[str] | None = None
+) -> list[str]:
+    """Those of alerts that are neither configured nor deployed any more, among `of` (None: all); returns them."""
+    known = known_partitions(instance)
+    gone = sorted((known if of is None else known & of) - set(keep))
     for alert_id in gone:
         instance.delete_dynamic_partition(str(ALERTS.name), alert_id)
     return gone

@@ -6,8 +6,12 @@ import dagster as dg
 
 REVALIDATION_CRON = "30 5 * * *"
 """Daily, before people come to work."""
+DRIFT_CRON = "20 * * * *"
+"""Hourly: one list of the workspace's alerts."""
 EVALUATION_CRON = "0 * * * *"
 """Hourly. Databricks evaluates deployed alerts on their own schedules; this is for where nobody else does."""
+
+NO_DRIFT = dg.AssetCheckKey(dg.AssetKey("deployed_alerts"), "no_drift")
 
 sync = dg.define_asset_job(
     "sync",
@@ -15,6 +19,19 @@ sync = dg.define_asset_job(
         "alert_configurations", "validated_queries", "validation_report", "deployed_alerts", "deployment_report"
     ),
     description="Configurations → verdicts → deployed alerts. Run config `alert_ids` makes it about some alerts only.",
+)
+
+sync_changed = dg.define_asset_job(
+    "sync_changed",
+    selection=dg.AssetSelection.assets("validated_queries", "validation_report", "deployed_alerts", "deployment_report")
+    - dg.AssetSelection.checks(NO_DRIFT),
+    description="What the sensor starts: verdicts → deployed alerts, for the alerts that changed in the table.",
+)
+
+check_drift = dg.define_asset_job(
+    "check_drift",
+    selection=dg.AssetSelection.checks(NO_DRIFT),
+    description="Compare the workspace with what was deployed; changes nothing.",
 )
 
 evaluate = dg.define_asset_job(
@@ -44,6 +61,14 @@ def evaluation_schedule(*, running: bool) -> dg.ScheduleDefinition:
         default_status=status,
     )
 
+
+drift_schedule = dg.ScheduleDefinition(
+    name="check_drift_hourly",
+    job=check_drift,
+    cron_schedule=DRIFT_CRON,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
 
 revalidation_schedule = dg.ScheduleDefinition(
     name="revalidate_daily",

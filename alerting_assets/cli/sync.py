@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import State
@@ -31,7 +32,7 @@ from alerting_assets.configuration import (
     target_of,
     to_alerts,
 )
-from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts, gate_of
+from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts, find_work, gate_of, read_desired
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
 from alerting_assets.errors import SettingsError
 from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
@@ -50,13 +51,33 @@ Recreate = Annotated[
 ]
 
 
+KeepRemote = Annotated[
+    bool,
+    typer.Option(
+        "--keep-remote",
+        help="Leave what people changed or trashed in the workspace as it is, until its configuration changes.",
+    ),
+]
+AllowDeletes = Annotated[
+    bool, typer.Option("--allow-deletes", help="Remove more alerts at once than ALERTING_MAX_DELETE_PERCENT allows.")
+]
+
+
 class FailOn(StrEnum):
     TRIGGERED = "triggered"
     ERROR = "error"
 
 
-def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json = False) -> None:
-    """Show what `apply` would do, and write nothing. Exit code 1: there is something to do, or an alert is quarantined."""
+def plan(
+    alert_ids: AlertIds = None,
+    keep_remote: KeepRemote = False,
+    allow_deletes: AllowDeletes = False,
+    recreate: Recreate = False,
+    as_json: Json = False,
+) -> None:
+    """Show what `apply` would do and why, edits made in the workspace included; write nothing.
+
+    Exit code 1: there is something to do, or an alert is quarantined."""
     chosen = settings()
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
@@ -67,43 +88,68 @@ def plan(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json =
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
-        syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
+        syncer = Syncer.from_settings(
+            chosen, workspace, only, keep_remote=keep_remote, allow_deletes=allow_deletes, accept_empty=recreate
+        )
         made = syncer.plan(after, desired_alerts(alerts, report.by_id, gate_of(chosen)))
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
+    objection = syncer.objection(made)
     if as_json:
-        print_json(plan_json(made))
+        print_json({**plan_json(made), "objection": objection})
     else:
         console.print(plan_text(made))
+        if objection:
+            console.print(f"[bold red]`apply` would stop:[/bold red] {escape(objection)}", soft_wrap=True)
     if made.pending or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only):
         raise typer.Exit(FINDINGS)
 
 
-def apply(alert_ids: AlertIds = None, recreate: Recreate = False, as_json: Json = False) -> None:
-    """Load the files, validate, and bring the workspace to what is configured. Exit code 1: an alert is quarantined or failed."""
+def apply(
+    alert_ids: AlertIds = None,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed",
+            help="Only what changed in the configuration since the last sync; no look at the workspace if nothing did.",
+        ),
+    ] = False,
+    keep_remote: KeepRemote = False,
+    allow_deletes: AllowDeletes = False,
+    recreate: Recreate = False,
+    as_json: Json = False,
+) -> None:
+    """Load the files, validate, and bring the workspace to what is configured: also what was changed there by hand.
+
+    Exit code 1: an alert is quarantined or failed."""
+    if changed and alert_ids:
+        raise SettingsError("alert ids and --changed exclude each other")
     chosen = settings()
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
         load_definitions(tables, chosen.definitions, now())
-        target = target_of(chosen)
-        rows = read_rows(tables)
-        alerts = to_alerts(rows, target)
+        alerts = to_alerts(read_rows(tables), target_of(chosen))
         only = frozenset(alert_ids) if alert_ids else None
+        work = find_work(tables, chosen.environment, workspace.host, now()) if changed else None
+        if work is not None:
+            only = work.alert_ids
         with progress("validate", as_json) as advance:
             wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
             validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-            rows = read_rows(tables)
-            alerts = to_alerts(rows, target)
-            return rows, desired_alerts(alerts, alert_verdicts(tables, alerts, policy), gate_of(chosen))
+            return read_desired(tables, chosen)
 
-        syncer = Syncer(workspace, chosen.environment, chosen.max_concurrency, only, recreate)
+        syncer = Syncer.from_settings(
+            chosen, workspace, only, keep_remote=keep_remote, allow_deletes=allow_deletes, accept_empty=recreate
+        )
         with progress("apply", as_json) as advance:
-            result = syncer.sync(tables, read, now, advance)
+            result = syncer.sync(tables, read, now, advance, up_to=work.up_to if work else None)
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
     if as_json:
         print_json({**result_json(result), "requests": {"reads": workspace.reads, "writes": workspace.writes}})
+    elif work is not None and work.is_nothing:
+        console.print("Nothing changed since the last sync; the workspace was not asked.")
     else:
         console.print(result_text(result))
     if result.errors or result.held:

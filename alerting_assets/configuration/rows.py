@@ -31,6 +31,7 @@ class ConfiguredAlert:
     configuration: AlertConfiguration | None
     compiled: CompiledAlert | None
     problems: tuple[Problem, ...] = ()
+    is_enabled: bool = True
 
 
 def target_of(settings: Settings) -> Target:
@@ -84,8 +85,11 @@ def _to_alert(rows: Sequence[Row], target: Target) -> ConfiguredAlert:
     except CompileError as error:
         problems = (Problem(error.message, error.field, alert_id),)
     else:
-        return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, compiled)
-    return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, None, problems)
+        return ConfiguredAlert(
+            alert_id, row["alert_name"], row["severity"], configuration, compiled, is_enabled=compiled.is_enabled
+        )
+    is_enabled = row["is_enabled"] is not False
+    return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, None, problems, is_enabled)
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import datetime
 from functools import partial
-from typing import Any
 
-from alerting_assets.deployment.difference import distinct_name
+from alerting_assets.deployment.difference import UPDATABLE, distinct_name
+from alerting_assets.deployment.identity import SyncState, marker_of
 from alerting_assets.deployment.lease import Lease
 from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
-from alerting_assets.deployment.plan import Action, Plan, PlannedAction, SyncState, marker_of
+from alerting_assets.deployment.plan import Action, Plan, PlannedAction
 from alerting_assets.deployment.write_back import store_nonces, write_back
 from alerting_assets.errors import (
     SyncStopped,
@@ -39,9 +39,11 @@ def apply_plan(
     now: Callable[[], datetime],
     max_concurrency: int,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    on_end: Callable[[Collection[Outcome]], None] = lambda _outcomes: None,
     new_nonce: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> SyncResult:
-    """The plan was made under the same lease. on_progress: (actions done, actions in all).
+    """The plan was made under the same lease. on_progress: (actions done, actions in all). on_end: is told what was done, also when
+    an exception ends it.
 
     One alert's failure is that alert's ERROR. A refused token, a lost lease and an interrupt (Ctrl-C, a run that Dagster
     terminates) start no further request; what was done until then is written back before the exception goes on."""
@@ -49,7 +51,9 @@ def apply_plan(
     try:
         execution.run()
     finally:
-        write_back(lakehouse, execution.outcomes.values(), state, plan.host, now())
+        outcomes = execution.outcomes.values()
+        on_end(outcomes)
+        write_back(lakehouse, outcomes, state, plan.host, now())
     return SyncResult(plan, tuple(execution.outcomes[id(planned)] for planned in plan.actions))
 
 
@@ -77,14 +81,12 @@ class _Execution:
         """By id() of the planned action."""
 
     def run(self) -> None:
-        for planned in self._plan.of(Action.HELD):
-            self._done(
-                Outcome(planned, Status.INVALID, planned.remote_id, planned.remote_name, planned.nonce, planned.reason)
-            )
-        for planned in self._plan.of(Action.UNCHANGED, Action.ADOPT):
-            if not planned.fields:
-                self._done(Outcome(planned, Status.UNCHANGED, planned.remote_id, planned.remote_name, planned.nonce))
-        changes = [planned for planned in self._plan.actions if planned.action is Action.DELETE or planned.fields]
+        for planned in self._plan.actions:
+            if not planned.writes:
+                status = Status.INVALID if planned.action is Action.HELD else Status.UNCHANGED
+                error = planned.held_reason or None
+                self._done(Outcome(planned, status, planned.remote_id, planned.remote_name, planned.nonce, error))
+        changes = [planned for planned in self._plan.actions if planned.writes and planned.action is not Action.CREATE]
         self._each(changes, self._change)
         self._create(self._plan.of(Action.CREATE))
 
@@ -93,16 +95,17 @@ class _Execution:
         if planned.action is Action.DELETE:
             self._workspace.trash_alert(planned.remote_id)
             return Outcome(planned, Status.DELETED)
-        assert planned.compiled is not None
-        assert planned.nonce is not None
-        body = _without_parent(planned.compiled.body(planned.nonce))
+        assert planned.body is not None
+        body = {name: planned.body[name] for name in UPDATABLE if name in planned.body}
         mask = [difference.path for difference in planned.fields]
         try:
             answer = self._workspace.update_alert(planned.remote_id, body, mask)
         except WorkspaceConflict:
             body["display_name"] = distinct_name(body["display_name"], planned.alert_id)
             answer = self._workspace.update_alert(planned.remote_id, body, mask)
-        return Outcome(planned, Status.UPDATED, planned.remote_id, answer.body.get("display_name"), planned.nonce)
+        name = answer.body.get("display_name")
+        status, error = (Status.INVALID, planned.held_reason) if planned.held_reason else (Status.UPDATED, None)
+        return Outcome(planned, status, planned.remote_id, name, planned.nonce, error)
 
     def _create(self, creations: Sequence[PlannedAction]) -> None:
         """Nonces are stored before the requests are sent, so that an alert whose answer never came is found again."""
@@ -197,7 +200,3 @@ def _created(planned: PlannedAction, alert: RemoteAlert, nonce: str) -> Outcome:
 def _nonce_of(alert: RemoteAlert) -> str | None:
     marker = marker_of(alert)
     return marker.nonce if marker and alert.is_active else None
-
-
-def _without_parent(body: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if name != "parent_path"}

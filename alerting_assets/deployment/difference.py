@@ -26,6 +26,9 @@ PATHS = (
 )
 """Everything we send but parent_path, which only a creation takes. An update_mask is a subset of these."""
 
+UPDATABLE = tuple(dict.fromkeys(path.split(".")[0] for path in PATHS))
+"""Members of a body that an update sends."""
+
 
 @dataclass(frozen=True)
 class FieldDifference:

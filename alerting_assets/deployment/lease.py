@@ -6,20 +6,40 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pyarrow as pa
 
-from alerting_assets.errors import LakehouseError, SyncStopped
-from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.errors import AnotherSync, LakehouseError, SyncStopped
+from alerting_assets.lakehouse.port import Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import SYNC_LEASES
 
 DURATION = timedelta(minutes=1)
+ASK_AGAIN_SECONDS = 0.5
+"""How often a sync that waits for another one looks whether that has ended."""
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Position:
+    """Up to here the workspace `host` is as alert_configurations says, or a row tells why not."""
+
+    host: str
+    version: TableVersion
+
+
+def read_position(lakehouse: Lakehouse, environment: str) -> Position | None:
+    """None before the first complete sync."""
+    for row in lakehouse.read(SYNC_LEASES.name).to_pylist():
+        if row["environment"] == environment and row["synced_table_id"] is not None:
+            return Position(row["synced_host"], TableVersion(row["synced_table_id"], row["synced_version"]))
+    return None
 
 
 class Lease:
@@ -34,9 +54,10 @@ class Lease:
         self._now = now
         self._duration = duration
         self._expires_at: datetime | None = None
+        self._position: Position | None = None
 
     def acquire(self) -> None:
-        """Raises SyncStopped when another sync runs."""
+        """Raises AnotherSync when one runs."""
         if self._take("target.expires_at <= source.now"):
             return
         rows = self._lakehouse.read(SYNC_LEASES.name).to_pylist()
@@ -53,9 +74,13 @@ class Lease:
             if other
             else ""
         )
-        raise SyncStopped(
+        raise AnotherSync(
             f"another sync of environment {self._environment!r} is running{until}. Try again later; nothing was written"
         )
+
+    def remember(self, position: Position) -> None:
+        """Stored when the lease is released."""
+        self._position = position
 
     def renew(self) -> None:
         """Raises SyncStopped when somebody else has it by now."""
@@ -71,7 +96,7 @@ class Lease:
 
     def release(self) -> None:
         self._expires_at = None
-        self._merge(self._now(), "target.holder = source.holder", insert=False)
+        self._merge(self._now(), "target.holder = source.holder", insert=False, position=self._position)
 
     def _take(self, condition: str, dead_holder: str = "") -> bool:
         until = self._now() + self._duration
@@ -80,7 +105,16 @@ class Lease:
             self._expires_at = until
         return taken
 
-    def _merge(self, expires_at: datetime, condition: str, dead_holder: str = "", *, insert: bool) -> bool:
+    def _merge(
+        self,
+        expires_at: datetime,
+        condition: str,
+        dead_holder: str = "",
+        *,
+        insert: bool,
+        position: Position | None = None,
+    ) -> bool:
+        news = {} if position is None else _columns(position)
         timestamp = pa.timestamp("us", tz="UTC")
         rows = pa.table(
             {
@@ -89,17 +123,23 @@ class Lease:
                 "expires_at": pa.array([expires_at], timestamp),
                 "now": pa.array([self._now()], timestamp),
                 "dead_holder": [dead_holder],
+                **{name: [value] for name, value in news.items()},
             }
         )
         result = self._lakehouse.merge(
             SYNC_LEASES.name,
             rows,
             on=["environment"],
-            update=["holder", "expires_at"],
+            update=["holder", "expires_at", *news],
             insert=insert,
             matched_if=condition,
         )
         return bool(result.inserted + result.updated)
+
+
+def _columns(position: Position) -> dict[str, str | int]:
+    version = position.version
+    return {"synced_host": position.host, "synced_table_id": version.table_id, "synced_version": version.version}
 
 
 def _died_here(holder: str) -> bool:
@@ -118,11 +158,16 @@ def _died_here(holder: str) -> bool:
 
 @contextmanager
 def held_lease(
-    lakehouse: Lakehouse, environment: str, now: Callable[[], datetime], duration: timedelta = DURATION
+    lakehouse: Lakehouse,
+    environment: str,
+    now: Callable[[], datetime],
+    duration: timedelta = DURATION,
+    *,
+    wait_seconds: float = 0.0,
 ) -> Iterator[Lease]:
-    """Renewed in the background until the block ends. Raises SyncStopped when another sync has it."""
+    """Renewed in the background until the block ends. wait_seconds: how long another sync is waited for; AnotherSync is raised then."""
     lease = Lease(lakehouse, environment, now, duration)
-    lease.acquire()
+    _acquire(lease, wait_seconds)
     ended = threading.Event()
 
     def renew() -> None:
@@ -142,3 +187,19 @@ def held_lease(
         ended.set()
         renewal.join()
         lease.release()
+
+
+def _acquire(lease: Lease, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    said = False
+    while True:
+        try:
+            lease.acquire()
+            return
+        except AnotherSync as error:
+            if time.monotonic() >= deadline:
+                raise
+            if not said:
+                _log.warning("waiting up to %.0f s: %s", wait_seconds, error)
+                said = True
+        time.sleep(ASK_AGAIN_SECONDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from alerting_assets.deployment.plan import SyncState, marker_of
+from alerting_assets.deployment.identity import SyncState, marker_of
 from alerting_assets.errors import SyncStopped, WorkspaceNotFound
 from alerting_assets.workspace.port import RemoteAlert, Workspace
 

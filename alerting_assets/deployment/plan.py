@@ -1,25 +1,15 @@
-"""What a sync has to do: a pure function of (desired, remote, state). See DESIGN decisions 1 to 4.
-
-How a remote alert is recognised, in this order; only alerts whose marker names this environment are ever considered:
-
-1. the stored id, when its marker names the alert: that is the one, whatever its nonce;
-2. the stored nonce: a creation whose answer was lost (several: the oldest, the others are clones);
-3. any other marker of this alert: the state was lost or the lakehouse rebuilt; the oldest is adopted.
-
-What else bears this alert's marker: with the same nonce it is somebody's clone (reported, untouched), with another nonce it is a
-leftover of ours (trashed).
-"""
+"""What a sync has to do: a pure function of (desired, remote, state). See DESIGN decisions 1 to 4; who is who: `identity`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
-from alerting_assets.alerts.marker import Marker, read_marker
 from alerting_assets.deployment.difference import FieldDifference, differences
+from alerting_assets.deployment.identity import Ours, SyncState, current_of, marker_of, ours_in
 from alerting_assets.workspace.port import RemoteAlert
 
 
@@ -33,52 +23,44 @@ class Action(StrEnum):
     UNCHANGED = "UNCHANGED"
     HELD = "HELD"
     """Not touched: the alert is quarantined, or the remote alert was changed in a way that only people can settle."""
+    KEPT = "KEPT"
+    """Was changed in the workspace, and is left so because somebody asked for that."""
 
 
 @dataclass(frozen=True)
 class DesiredAlert:
-    """What should be deployed: a compiled alert, or the reason why this one is left as it is."""
+    """What should be deployed: a compiled alert, or the reason why this one is left as it is. A disabled alert is never left running,
+    whatever else is wrong with it."""
 
     alert_id: str
     compiled: CompiledAlert | None
     held_reason: str = ""
+    is_enabled: bool = True
 
     @classmethod
     def deploy(cls, compiled: CompiledAlert) -> DesiredAlert:
-        return cls(compiled.alert_id, compiled)
+        return cls(compiled.alert_id, compiled, is_enabled=compiled.is_enabled)
 
     @classmethod
-    def held(cls, alert_id: str, reason: str) -> DesiredAlert:
-        return cls(alert_id, None, reason)
+    def held(cls, alert_id: str, reason: str, *, is_enabled: bool = True) -> DesiredAlert:
+        return cls(alert_id, None, reason, is_enabled)
 
 
 @dataclass(frozen=True)
-class SyncState:
-    """What the last sync wrote to the alert's row (tables.SYNC_COLUMNS)."""
+class Choices:
+    """What people decide about a sync. delete_disabled: disabled alerts are trashed, not paused. keep_remote: what was changed or
+    trashed in the workspace by hand stays so, until its configuration changes."""
 
-    alert_id: str
-    databricks_alert_id: str | None = None
-    databricks_host: str | None = None
-    databricks_display_name: str | None = None
-    deployment_nonce: str | None = None
-    applied_hash: str | None = None
-    last_sync_status: str | None = None
-    last_sync_error: str | None = None
-
-    def on(self, host: str) -> SyncState:
-        """What this says about that workspace: nothing, if it was another one."""
-        return self if self.databricks_host == host else SyncState(self.alert_id)
-
-
-def read_state(rows: Iterable[Mapping[str, Any]]) -> dict[str, SyncState]:
-    names = SyncState.__dataclass_fields__
-    return {row["alert_id"]: SyncState(**{name: row[name] for name in names}) for row in rows}
+    delete_disabled: bool = False
+    keep_remote: bool = False
 
 
 @dataclass(frozen=True)
 class PlannedAction:
     """remote_id, nonce: of the remote alert that it is about; None for CREATE, and for alerts that are not deployed.
-    fields: what an UPDATE or ADOPT changes."""
+    fields: what an UPDATE or ADOPT changes. body: of the alert as it will be; None for CREATE, whose nonce is yet to be drawn.
+    held_reason: why the alert's present form is not deployed. is_leftover: a second alert of one that stays. is_drift: somebody
+    changed the workspace, not the configuration."""
 
     action: Action
     alert_id: str
@@ -89,21 +71,34 @@ class PlannedAction:
     remote_name: str | None = None
     compiled: CompiledAlert | None = field(default=None, repr=False)
     fields: tuple[FieldDifference, ...] = ()
+    body: dict[str, Any] | None = field(default=None, repr=False)
+    held_reason: str = ""
+    is_leftover: bool = False
+    is_drift: bool = False
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether there is a row that the outcome is about."""
+        return self.compiled is not None or bool(self.held_reason)
 
     @property
     def writes(self) -> bool:
         """Whether it sends a request that changes the workspace."""
-        return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE) or bool(self.fields)
+        return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE) or (
+            self.action is Action.ADOPT and bool(self.fields)
+        )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """actions: ordered by alert_id. notes: what people should know and nothing is done about."""
+    """actions: ordered by alert_id. notes: what people should know and nothing is done about. deployed: alerts of this environment
+    in the workspace, those that the plan is not about included."""
 
     environment: str
     host: str
     actions: tuple[PlannedAction, ...]
     notes: tuple[str, ...] = ()
+    deployed: int = 0
 
     def of(self, *kinds: Action) -> list[PlannedAction]:
         return [action for action in self.actions if action.action in kinds]
@@ -115,12 +110,7 @@ class Plan:
     def restricted_to(self, alert_ids: Iterable[str]) -> Plan:
         """The part of it that is about these alerts."""
         wanted = set(alert_ids)
-        return Plan(
-            self.environment,
-            self.host,
-            tuple(action for action in self.actions if action.alert_id in wanted),
-            self.notes,
-        )
+        return replace(self, actions=tuple(action for action in self.actions if action.alert_id in wanted))
 
 
 def make_plan(
@@ -130,10 +120,12 @@ def make_plan(
     *,
     environment: str,
     host: str,
+    choices: Choices = Choices(),
 ) -> Plan:
     """remote: everything in the workspace, as `observe` returns it. state: of the rows, by alert_id."""
     active = {alert.id: alert for alert in remote if alert.is_active}
-    ours = _ours(active.values(), environment)
+    ours = ours_in(active.values(), environment)
+    deployed = len(ours)
     marked = {candidate.alert.id for candidates in ours.values() for candidate in candidates}
     actions: list[PlannedAction] = []
     notes: list[str] = []
@@ -142,10 +134,10 @@ def make_plan(
         candidates = ours.pop(wanted.alert_id, [])
         stored = active.get(known.databricks_alert_id or "")
         if stored is not None and stored.id not in marked:
-            actions.append(_lost_marker(wanted, stored, environment))
+            actions.append(_without_marker(wanted, stored, known, environment))
             continue
-        current = _current(known, candidates)
-        actions.append(_act(wanted, current, known))
+        current = current_of(known, candidates)
+        actions.append(_act(wanted, current, known, choices))
         if current is None:
             continue
         for other in candidates:
@@ -155,10 +147,10 @@ def make_plan(
                 notes.append(_clone_note(wanted.alert_id, current, other))
             else:
                 reason = f"leftover: a second alert of {wanted.alert_id}, from a creation whose answer was lost"
-                actions.append(_delete(wanted.alert_id, other, reason))
+                actions.append(replace(_delete(wanted.alert_id, other, reason), is_leftover=True))
         notes += _parent_note(wanted, current)
     for alert_id, orphans in sorted(ours.items()):
-        nonces: dict[str, _Ours] = {}
+        nonces: dict[str, Ours] = {}
         for orphan in orphans:
             if orphan.nonce in nonces:
                 notes.append(_clone_note(alert_id, nonces[orphan.nonce], orphan) + _NOT_FOR_LONG)
@@ -170,92 +162,137 @@ def make_plan(
         host,
         tuple(sorted(actions, key=lambda action: (action.alert_id, action.action, action.remote_id or ""))),
         tuple(sorted(notes)),
+        deployed,
     )
 
 
-def marker_of(alert: RemoteAlert) -> Marker | None:
-    return read_marker(str(alert.body.get("query_text") or ""))
+MIN_DELETIONS = 5
+"""Fewer are never a mass deletion."""
 
 
-@dataclass(frozen=True)
-class _Ours:
-    alert: RemoteAlert
-    nonce: str
+def mass_deletion(plan: Plan, percent: int) -> str | None:
+    """Why a plan that removes more than this share of what is deployed should not be carried out unseen; None when it does not.
+    Leftovers don't count: the alert itself stays."""
+    removed = sum(action.action is Action.DELETE and not action.is_leftover for action in plan.actions)
+    allowed = max(MIN_DELETIONS, plan.deployed * percent // 100)
+    if removed <= allowed:
+        return None
+    return (
+        f"{removed} of {plan.deployed} deployed alerts would be removed from {plan.host}, and a sync removes {allowed} at most "
+        f"(ALERTING_MAX_DELETE_PERCENT={percent}, at least {MIN_DELETIONS})"
+    )
 
 
-def _ours(active: Iterable[RemoteAlert], environment: str) -> dict[str, list[_Ours]]:
-    """By alert_id, in the order of the list: the oldest first."""
-    found: dict[str, list[_Ours]] = {}
-    for alert in active:
-        marker = marker_of(alert)
-        if marker is not None and marker.environment == environment:
-            found.setdefault(marker.alert_id, []).append(_Ours(alert, marker.nonce))
-    return found
-
-
-def _current(known: SyncState, candidates: Sequence[_Ours]) -> _Ours | None:
-    by_id = [candidate for candidate in candidates if candidate.alert.id == known.databricks_alert_id]
-    by_nonce = [candidate for candidate in candidates if candidate.nonce == known.deployment_nonce]
-    return next(iter([*by_id, *by_nonce, *candidates]), None)
-
-
-def _act(wanted: DesiredAlert, current: _Ours | None, known: SyncState) -> PlannedAction:
+def _act(wanted: DesiredAlert, current: Ours | None, known: SyncState, choices: Choices) -> PlannedAction:
     alert_id, compiled = wanted.alert_id, wanted.compiled
     if current is None:
-        if compiled is None:
-            return PlannedAction(Action.HELD, alert_id, wanted.held_reason)
-        if not compiled.is_enabled:
-            return PlannedAction(Action.UNCHANGED, alert_id, "disabled, and not deployed", compiled.display_name)
-        reason = (
-            "is new" if known.databricks_alert_id is None else f"{known.databricks_alert_id} is gone from the workspace"
-        )
-        return PlannedAction(Action.CREATE, alert_id, reason, compiled.display_name, compiled=compiled)
-    remote_name = str(current.alert.body.get("display_name") or "")
+        return _absent(wanted, known, choices)
+    if not wanted.is_enabled and choices.delete_disabled:
+        return replace(_delete(alert_id, current, "is disabled"), compiled=compiled, held_reason=wanted.held_reason)
     if compiled is None:
-        reason = f"{wanted.held_reason}; what was deployed before stays"
-        return PlannedAction(Action.HELD, alert_id, reason, remote_name, current.alert.id, current.nonce, remote_name)
-    got = known.databricks_display_name if known.applied_hash == compiled.config_hash else None
-    fields = differences(compiled.body(current.nonce), current.alert.body, alert_id, given_name=got)
+        return _held(wanted, current)
+    return _compared(compiled, current, known, choices)
+
+
+def _absent(wanted: DesiredAlert, known: SyncState, choices: Choices) -> PlannedAction:
+    alert_id, compiled = wanted.alert_id, wanted.compiled
+    if compiled is None:
+        return PlannedAction(Action.HELD, alert_id, wanted.held_reason, held_reason=wanted.held_reason)
+    name = compiled.display_name
+    if not compiled.is_enabled:
+        return PlannedAction(Action.UNCHANGED, alert_id, "disabled, and not deployed", name, compiled=compiled)
+    gone = known.databricks_alert_id
+    if gone is None:
+        return PlannedAction(Action.CREATE, alert_id, "is new", name, compiled=compiled)
+    reason, is_drift = f"{gone} is gone from the workspace", known.applied_hash == compiled.config_hash
+    if is_drift and choices.keep_remote:
+        return PlannedAction(Action.KEPT, alert_id, f"{reason}; left so", name, compiled=compiled, is_drift=True)
+    return PlannedAction(Action.CREATE, alert_id, reason, name, compiled=compiled, is_drift=is_drift)
+
+
+def _held(wanted: DesiredAlert, current: Ours) -> PlannedAction:
+    """What was deployed before stays, but a disabled alert does not go on running."""
+    body = current.alert.body
+    name = str(body.get("display_name") or "")
+    reason = f"{wanted.held_reason}; what was deployed before stays"
+    planned = PlannedAction(
+        Action.HELD,
+        wanted.alert_id,
+        reason,
+        name,
+        current.alert.id,
+        current.nonce,
+        name,
+        held_reason=wanted.held_reason,
+    )
+    schedule = body.get("schedule") or {}
+    if wanted.is_enabled or schedule.get("pause_status") == "PAUSED":
+        return planned
+    paused = {**body, "schedule": {**schedule, "pause_status": "PAUSED"}}
+    fields = (FieldDifference("schedule.pause_status", schedule.get("pause_status") or "UNPAUSED", "PAUSED"),)
+    return replace(planned, action=Action.UPDATE, reason=f"is disabled; {reason}", fields=fields, body=paused)
+
+
+def _compared(
+    compiled: CompiledAlert, current: Ours, known: SyncState, choices: Choices, *, taken_over: bool = False
+) -> PlannedAction:
+    remote, body = current.alert.body, compiled.body(current.nonce)
+    is_applied = known.applied_hash == compiled.config_hash
+    given_name = known.databricks_display_name if is_applied else None
+    fields = tuple(differences(body, remote, compiled.alert_id, given_name=given_name))
     changed = ", ".join(difference.path for difference in fields)
-    if current.alert.id != known.databricks_alert_id:
+    action, reason = Action.UNCHANGED, "is as configured"
+    if taken_over:
+        action, reason = Action.ADOPT, f"was made by hand and is taken over; changes {changed}"
+    elif current.alert.id != known.databricks_alert_id:
         action, reason = (
             Action.ADOPT,
             "is in the workspace already, by its marker" + (f"; differs in {changed}" if fields else ""),
         )
+    elif fields and is_applied and choices.keep_remote:
+        action, reason = Action.KEPT, f"was changed in the workspace: {changed}; left so"
+    elif fields and is_applied:
+        action, reason = Action.UPDATE, f"was changed in the workspace: {changed}"
     elif fields:
-        drifted = known.applied_hash == compiled.config_hash
-        source = f" (template {compiled.template_id})" if compiled.template_id and not drifted else ""
-        action, reason = Action.UPDATE, f"{'was changed in the workspace' if drifted else 'changed'}: {changed}{source}"
-    else:
-        action, reason = Action.UNCHANGED, "is as configured"
+        source = f" (template {compiled.template_id})" if compiled.template_id else ""
+        action, reason = Action.UPDATE, f"changed: {changed}{source}"
     return PlannedAction(
         action,
-        alert_id,
+        compiled.alert_id,
         reason,
         compiled.display_name,
         current.alert.id,
         current.nonce,
-        remote_name,
+        str(remote.get("display_name") or ""),
         compiled,
-        tuple(fields),
+        fields,
+        body,
+        is_drift=bool(fields) and is_applied and not taken_over,
     )
 
 
-def _lost_marker(wanted: DesiredAlert, stored: RemoteAlert, environment: str) -> PlannedAction:
-    """Somebody replaced the query text. It may be theirs by now, so it is not overwritten; a second one would alert twice."""
+def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState, environment: str) -> PlannedAction:
+    """The stored alert is not marked as ours. Either somebody asked for it to be taken over (`alerting adopt` stores an id and a
+    nonce, and nothing was applied yet); or somebody replaced the query text: it may be theirs by now, so it is not overwritten, and a
+    second one would alert twice."""
+    if marker_of(stored) is None and known.applied_hash is None and known.deployment_nonce is not None:
+        current = Ours(stored, known.deployment_nonce)
+        if wanted.compiled is None:
+            return _held(wanted, current)
+        return _compared(wanted.compiled, current, known, Choices(), taken_over=True)
     reason = (
         f"the query of {stored.id} no longer begins with the marker of {wanted.alert_id} in environment {environment}: it was edited in "
         "the workspace. Trash that alert there to have it deployed anew, or restore its first line"
     )
-    return PlannedAction(Action.HELD, wanted.alert_id, reason, remote_id=stored.id)
+    return PlannedAction(Action.HELD, wanted.alert_id, reason, remote_id=stored.id, held_reason=reason, is_drift=True)
 
 
-def _delete(alert_id: str, ours: _Ours, reason: str) -> PlannedAction:
+def _delete(alert_id: str, ours: Ours, reason: str) -> PlannedAction:
     name = str(ours.alert.body.get("display_name") or "")
     return PlannedAction(Action.DELETE, alert_id, reason, name, ours.alert.id, ours.nonce, name)
 
 
-def _clone_note(alert_id: str, current: _Ours, other: _Ours) -> str:
+def _clone_note(alert_id: str, current: Ours, other: Ours) -> str:
     return f"{other.alert.id} is a clone of {current.alert.id} ({alert_id}), made in the workspace; it is left alone"
 
 
@@ -265,7 +302,7 @@ _NOT_FOR_LONG = (
 )
 
 
-def _parent_note(wanted: DesiredAlert, current: _Ours) -> list[str]:
+def _parent_note(wanted: DesiredAlert, current: Ours) -> list[str]:
     """parent_path can only be given at creation."""
     if (
         wanted.compiled is None

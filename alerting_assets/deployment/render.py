@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -18,6 +18,7 @@ _SIGNS = {
     Action.ADOPT: (">", "cyan"),
     Action.DELETE: ("-", "red"),
     Action.HELD: ("!", "magenta"),
+    Action.KEPT: ("*", "cyan"),
     Action.UNCHANGED: ("=", "dim"),
 }
 MAX_VALUE = 120
@@ -38,8 +39,16 @@ def plan_summary(plan: Plan) -> Text:
         Action.DELETE: "to delete",
         Action.UNCHANGED: "unchanged",
         Action.HELD: "held back",
+        Action.KEPT: "left as changed in the workspace",
     }
-    return Text("Plan: " + ", ".join(f"{len(plan.of(action))} {word}" for action, word in words.items()), style="bold")
+    return Text("Plan: " + ", ".join(_counted(plan, words)), style="bold")
+
+
+def _counted(plan: Plan, words: Mapping[Action, str]) -> Iterator[str]:
+    for action, word in words.items():
+        number = len(plan.of(action))
+        if number or action is not Action.KEPT:
+            yield f"{number} {word}"
 
 
 def plan_json(plan: Plan) -> dict[str, Any]:
@@ -105,6 +114,7 @@ def _action_json(action: PlannedAction) -> dict[str, Any]:
         "action": action.action.value,
         "reason": action.reason,
         "databricks_alert_id": action.remote_id,
+        "is_drift": action.is_drift,
         "fields": [{"path": field.path, "old": field.old, "new": field.new} for field in action.fields],
     }
 
@@ -116,13 +126,14 @@ def _lines(action: PlannedAction) -> Iterator[Text]:
     line.append(f"  {action.reason}", style="dim")
     yield line
     for field in action.fields:
-        yield Text(f"      {field.path}: {_short(field.old)} → {_short(field.new)}")
+        yield Text(f"      {field.path}: {short(field.old)} → {short(field.new)}")
 
 
 def _error_lines(outcome: Outcome) -> Iterator[Text]:
     yield Text(f"  x {outcome.alert_id}  {outcome.planned.action.value} failed: {outcome.error}", style="bold red")
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """As JSON, cut where people stop reading."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Self
 
-from alerting_assets.configuration import ConfiguredAlert, Row
+from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, target_of, to_alerts
 from alerting_assets.deployment.apply import apply_plan
-from alerting_assets.deployment.lease import held_lease
+from alerting_assets.deployment.identity import read_state
+from alerting_assets.deployment.lease import Position, held_lease, read_position
 from alerting_assets.deployment.observe import observe
 from alerting_assets.deployment.outcome import SyncResult
-from alerting_assets.deployment.plan import DesiredAlert, Plan, make_plan, read_state
+from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan, mass_deletion
 from alerting_assets.errors import SyncStopped
-from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.port import Lakehouse, TableVersion
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.settings import Settings
-from alerting_assets.validation import AlertVerdict
+from alerting_assets.validation import AlertVerdict, alert_verdicts, policy_of
 from alerting_assets.workspace.port import Workspace
 
 NOT_VALIDATED = (
@@ -28,16 +31,47 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Syncer:
-    """only: the alerts that this sync is about; None: all, and whatever is no longer configured."""
+    """only: the alerts that this sync is about; None: all, and whatever is no longer configured. accept_empty: the workspace shows
+    none of ours, and a person said that they are gone. max_delete_percent: of what is deployed; None: any number.
+    lease_wait_seconds: how long another sync is waited for."""
 
     workspace: Workspace
     environment: str
     max_concurrency: int
     only: frozenset[str] | None = None
     accept_empty: bool = False
+    choices: Choices = field(default_factory=Choices)
+    max_delete_percent: int | None = 20
+    lease_wait_seconds: float = 0.0
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        workspace: Workspace,
+        only: frozenset[str] | None = None,
+        *,
+        keep_remote: bool = False,
+        allow_deletes: bool = False,
+        **options: Any,
+    ) -> Self:
+        return cls(
+            workspace,
+            settings.environment,
+            settings.max_concurrency,
+            only,
+            choices=Choices(settings.delete_disabled, keep_remote),
+            max_delete_percent=None if allow_deletes else settings.max_delete_percent,
+            lease_wait_seconds=settings.lease_wait_seconds,
+            **options,
+        )
 
     def plan(self, rows: Iterable[Row], desired: Sequence[DesiredAlert]) -> Plan:
-        """Reads the workspace, writes nothing. Raises WorkspaceError; SyncStopped when its list cannot be believed."""
+        """Reads the workspace (but for a sync that is about nobody) and writes nothing.
+
+        Raises WorkspaceError; SyncStopped when its list cannot be believed."""
+        if self.only is not None and not self.only:
+            return Plan(self.environment, self.workspace.host, ())
         state = read_state(rows)
         remote = observe(
             self.workspace,
@@ -46,8 +80,15 @@ class Syncer:
             max_concurrency=self.max_concurrency,
             accept_empty=self.accept_empty,
         )
-        plan = make_plan(desired, remote, state, environment=self.environment, host=self.workspace.host)
+        plan = make_plan(
+            desired, remote, state, environment=self.environment, host=self.workspace.host, choices=self.choices
+        )
         return plan if self.only is None else plan.restricted_to(self.only)
+
+    def objection(self, plan: Plan) -> str | None:
+        """Why `sync` would not carry this plan out; None when it would."""
+        problem = None if self.max_delete_percent is None else mass_deletion(plan, self.max_delete_percent)
+        return None if problem is None else f"{problem}. If that is meant, run `alerting apply --allow-deletes`"
 
     def sync(
         self,
@@ -55,12 +96,19 @@ class Syncer:
         read: Callable[[], tuple[Sequence[Row], Sequence[DesiredAlert]]],
         now: Callable[[], datetime],
         on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+        *,
+        up_to: TableVersion | None = None,
     ) -> SyncResult:
-        """read: rows of alert_configurations and what they ask for; called under the lease, so that no other sync's work is missed."""
-        with held_lease(lakehouse, self.environment, now) as lease:
+        """read: rows of alert_configurations and what they ask for; called under the lease, so that no other sync's work is missed.
+        up_to: of the Work that `only` is."""
+        with held_lease(lakehouse, self.environment, now, wait_seconds=self.lease_wait_seconds) as lease:
+            position = up_to or lakehouse.version(ALERT_CONFIGURATIONS.name)
             rows, desired = read()
-            return apply_plan(
-                self.plan(rows, desired),
+            plan = self.plan(rows, desired)
+            if objection := self.objection(plan):
+                raise SyncStopped(f"{objection}. Nothing was written")
+            result = apply_plan(
+                plan,
                 read_state(rows),
                 workspace=self.workspace,
                 lakehouse=lakehouse,
@@ -69,6 +117,22 @@ class Syncer:
                 max_concurrency=self.max_concurrency,
                 on_progress=on_progress,
             )
+            if self._is_complete(result, up_to) and self._is_news(lakehouse, position):
+                lease.remember(Position(self.workspace.host, position))
+            return result
+
+    def _is_complete(self, result: SyncResult, up_to: TableVersion | None) -> bool:
+        """Whether all that is not true yet stands in a row: a removal that failed has none."""
+        lost = any(not outcome.planned.is_configured for outcome in result.errors)
+        return (self.only is None or up_to is not None) and not lost
+
+    def _is_news(self, lakehouse: Lakehouse, position: TableVersion) -> bool:
+        """Not an older version than the one that is known to be true: a run may be late."""
+        known = read_position(lakehouse, self.environment)
+        same_table = known is not None and known.version.table_id == position.table_id
+        if known is None or known.host != self.workspace.host or not same_table:
+            return True
+        return position.version > known.version.version
 
 
 @dataclass(frozen=True)
@@ -93,10 +157,10 @@ def desired_alerts(
     for alert in alerts:
         verdict = verdicts.get(alert.alert_id)
         if verdict is None:
-            desired.append(DesiredAlert.held(alert.alert_id, NOT_VALIDATED))
+            desired.append(DesiredAlert.held(alert.alert_id, NOT_VALIDATED, is_enabled=alert.is_enabled))
         elif alert.compiled is None or not verdict.may_be_deployed(unsupported=gate.unsupported):
-            desired.append(DesiredAlert.held(alert.alert_id, verdict.reason))
-            if alert.compiled is None or alert.compiled.is_enabled:
+            desired.append(DesiredAlert.held(alert.alert_id, verdict.reason, is_enabled=alert.is_enabled))
+            if alert.is_enabled:
                 unfit.append(f"{alert.alert_id}: {verdict.reason}")
         else:
             desired.append(DesiredAlert.deploy(alert.compiled))
@@ -107,3 +171,10 @@ def desired_alerts(
             f"{' | '.join(unfit[:SHOWN])}{more}"
         )
     return desired
+
+
+def read_desired(lakehouse: Lakehouse, settings: Settings) -> tuple[list[Row], list[DesiredAlert]]:
+    """The rows of alert_configurations, and what they ask for by the verdicts that are stored."""
+    rows = read_rows(lakehouse)
+    alerts = to_alerts(rows, target_of(settings))
+    return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts, policy_of(settings)), gate_of(settings))

@@ -9,8 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from alerting_assets.deployment.identity import SyncState
 from alerting_assets.deployment.outcome import Outcome, Status
-from alerting_assets.deployment.plan import Action, SyncState
+from alerting_assets.deployment.plan import Action
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, SYNC_COLUMNS
@@ -37,8 +38,8 @@ def write_back(
     """One MERGE of the rows that say something new; none, no commit. Rows that are gone by now stay gone."""
     rows = []
     for outcome in outcomes:
-        if outcome.planned.action is Action.DELETE:
-            continue  # of a removed alert, which has no row; or a leftover, which its row says nothing about
+        if outcome.planned.is_leftover or not outcome.planned.is_configured:
+            continue  # its row says nothing about a leftover, and a removed alert has none
         before = state.get(outcome.alert_id, SyncState(outcome.alert_id))
         after = _state_after(outcome, before, host)
         if after != before:
@@ -47,34 +48,40 @@ def write_back(
 
 
 def _state_after(outcome: Outcome, before: SyncState, host: str) -> SyncState:
-    compiled = outcome.planned.compiled
+    planned, compiled = outcome.planned, outcome.planned.compiled
     known = before.on(host)
-    match outcome.status:
-        case Status.CREATED | Status.UPDATED | Status.UNCHANGED if compiled is not None:
-            settled = outcome.status is Status.UNCHANGED and known.last_sync_status in (Status.CREATED, Status.UPDATED)
-            return SyncState(
-                outcome.alert_id,
-                outcome.remote_id,
-                host,
-                outcome.remote_name,
-                outcome.nonce,
-                compiled.config_hash,
-                known.last_sync_status if settled else outcome.status.value,
-            )
-        case Status.UNCHANGED:  # disabled, and not deployed here
-            elsewhere = before.databricks_host not in (None, host)
-            return before if elsewhere else SyncState(outcome.alert_id, last_sync_status=outcome.status.value)
-        case Status.ERROR if outcome.planned.action is Action.CREATE:
-            # The nonce that was stored for it stays: by it the next sync finds an alert that was created after all.
-            return SyncState(
-                outcome.alert_id,
-                databricks_host=host,
-                deployment_nonce=outcome.nonce,
-                last_sync_status=outcome.status.value,
-                last_sync_error=outcome.error,
-            )
-        case _:
-            return replace(before, last_sync_status=outcome.status.value, last_sync_error=outcome.error)
+    if outcome.status is Status.ERROR:
+        # The nonce that was stored for a creation stays: by it the next sync finds an alert that was created after all.
+        created = SyncState(outcome.alert_id, databricks_host=host, deployment_nonce=outcome.nonce)
+        return replace(
+            created if planned.action is Action.CREATE else before,
+            last_sync_status=outcome.status.value,
+            last_sync_error=outcome.error,
+            failed_syncs=(before.failed_syncs or 0) + 1,
+        )
+    if planned.action is Action.KEPT:
+        return before
+    if planned.action is Action.DELETE:
+        return SyncState(outcome.alert_id, last_sync_status=outcome.status.value)
+    if compiled is None:
+        return replace(
+            before, last_sync_status=Status.INVALID.value, last_sync_error=planned.held_reason, failed_syncs=None
+        )
+    if outcome.remote_id is None:  # disabled, and not deployed here
+        elsewhere = before.databricks_host not in (None, host)
+        was_deleted = before.last_sync_status == Status.DELETED
+        status = Status.DELETED if was_deleted else outcome.status
+        return before if elsewhere else SyncState(outcome.alert_id, last_sync_status=status.value)
+    settled = outcome.status is Status.UNCHANGED and known.last_sync_status in (Status.CREATED, Status.UPDATED)
+    return SyncState(
+        outcome.alert_id,
+        outcome.remote_id,
+        host,
+        outcome.remote_name,
+        outcome.nonce,
+        compiled.config_hash,
+        known.last_sync_status if settled else outcome.status.value,
+    )
 
 
 def _merge(lakehouse: Lakehouse, rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:

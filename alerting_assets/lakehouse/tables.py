@@ -76,6 +76,7 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional("last_synced_at", TIMESTAMP),
         _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR"),
         _optional("last_sync_error"),
+        _optional("failed_syncs", INT, comment="in a row; the pauses between them grow"),
     ),
 )
 
@@ -88,6 +89,7 @@ SYNC_COLUMNS = (
     "last_synced_at",
     "last_sync_status",
     "last_sync_error",
+    "failed_syncs",
 )
 """Columns of alert_configurations that only the sync writes; a change in them wakes nothing."""
 
@@ -150,7 +152,18 @@ SYNC_LEASES = TableSpec(
     name="sync_leases",
     comment="One sync at a time an environment, whoever starts it.",
     key=("environment",),
-    columns=(_required("environment"), _required("holder"), _required("expires_at", TIMESTAMP)),
+    columns=(
+        _required("environment"),
+        _required("holder"),
+        _required("expires_at", TIMESTAMP),
+        _optional("synced_host", comment="the workspace that the last complete sync made true"),
+        _optional("synced_table_id", comment="Delta's id of the alert_configurations that it read"),
+        _optional(
+            "synced_version",
+            BIGINT,
+            comment="all changes up to this version of it are deployed, or their failure recorded",
+        ),
+    ),
 )
 
 TABLES = (ALERT_CONFIGURATIONS, ALERT_HISTORY, ALERT_QUERY_VALIDATIONS, SYNC_LEASES)

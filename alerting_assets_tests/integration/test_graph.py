@@ -19,13 +19,13 @@ from alerting_assets.assets.checks import alert_tests_pass, notification_texts_a
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT, deployed_alerts
 from alerting_assets.assets.history import ALERT_HISTORY_KEY, alert_history
-from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
 from alerting_assets.automation.schedules import evaluate, everything, revalidate, sync
 from alerting_assets.evaluation.history import append_rows
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
+from alerting_assets.resource import AlertingResource
 from alerting_assets.settings import Settings
 from alerting_assets.validation import Group
 from alerting_assets.workspace import open_workspace

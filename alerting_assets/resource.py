@@ -39,6 +39,10 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     max_concurrency: int
     requests_per_minute: int
     request_burst: int
+    lease_wait_seconds: int
+    delete_disabled: bool
+    max_delete_percent: int
+    sensor_seconds: int
     strict: bool
     deploy_unsupported: bool
     allowed_schemas: list[str]

@@ -1,0 +1,146 @@
+"""The sensor that starts a sync when people changed something. What there is to do, `deployment.find_work` says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import dagster as dg
+
+from alerting_assets.automation.partitions import ALERTS, known_partitions
+from alerting_assets.automation.schedules import sync_changed
+from alerting_assets.deployment import Work, find_work
+from alerting_assets.deployment.work import pause_after
+from alerting_assets.errors import LakehouseError, WorkspaceUnavailable
+from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, create_tables
+from alerting_assets.resource import AlertingResource
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+
+SENSOR = "sync_on_change"
+CHANGE = "alerting/change"
+"""Tag of the runs for one change: table id and version. They are the attempts at it."""
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+DEAD_AFTER = timedelta(hours=1)
+"""A run that is under way for longer was killed together with the process that watched it."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """For the record only; losing it loses nothing. avoided: looks since the last run that found nothing to do."""
+
+    avoided: int = 0
+
+    @classmethod
+    def read(cls, text: str | None) -> Cursor:
+        try:
+            avoided = json.loads(text or "{}")["avoided"]
+        except (ValueError, KeyError, TypeError):
+            return cls()
+        return cls(avoided) if isinstance(avoided, int) else cls()
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def change_sensor(*, seconds: int, running: bool) -> dg.SensorDefinition:
+    """seconds: between two looks. running: whether it is on from the start; it can be switched in the UI."""
+
+    @dg.sensor(
+        name=SENSOR,
+        job=sync_changed,
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description=(
+            "Looks at the change feed of alert_configurations and deploys what people changed, in one run for any number of alerts. "
+            "Alerts that failed are tried again, with growing pauses. What a sync writes back starts nothing."
+        ),
+    )
+    def sync_on_change(context: dg.SensorEvaluationContext, alerting: AlertingResource) -> dg.SensorResult:
+        return look(context, alerting.settings, alerting.now())
+
+    return sync_on_change
+
+
+def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime) -> dg.SensorResult:
+    cursor = Cursor.read(context.cursor)
+    try:
+        host = open_workspace(settings).host
+    except WorkspaceUnavailable as error:
+        return dg.SensorResult(skip_reason=str(error), cursor=cursor.text())
+    try:
+        lakehouse = _lakehouse(settings)
+        work = find_work(lakehouse, settings.environment, host, now)
+        configured = set(lakehouse.read(ALERT_CONFIGURATIONS.name, ["alert_id"])["alert_id"].to_pylist())
+    except LakehouseError:
+        _lakehouse.cache_clear()  # its tables may have been removed under it
+        raise
+    partitions = _partition_requests(context.instance, configured, work)
+    if work.is_nothing or (work.alert_ids is None and not configured):
+        avoided = Cursor(cursor.avoided + 1)
+        return dg.SensorResult(skip_reason=work.reason, cursor=avoided.text(), dynamic_partitions_requests=partitions)
+    change = f"{work.up_to.table_id}:{work.newest}"
+    attempts = context.instance.get_run_records(dg.RunsFilter(tags={CHANGE: change}))
+    if wait := _reason_to_wait(context.instance, attempts, now):
+        return dg.SensorResult(skip_reason=wait, cursor=cursor.text(), dynamic_partitions_requests=partitions)
+    request = dg.RunRequest(
+        run_key=f"{change}:{len(attempts) + 1}",
+        run_config=_run_config(work, cursor.avoided),
+        tags={CHANGE: change, "alerting/reason": work.reason[:200]},
+    )
+    return dg.SensorResult(run_requests=[request], cursor=Cursor().text(), dynamic_partitions_requests=partitions)
+
+
+@cache
+def _lakehouse(settings: Settings) -> Lakehouse:
+    """One for all looks of this process: a look every few seconds should not create tables, or start an engine, each time."""
+    lakehouse = open_lakehouse(settings)
+    create_tables(lakehouse)
+    return lakehouse
+
+
+def _reason_to_wait(instance: dg.DagsterInstance, attempts: Sequence[dg.RunRecord], now: datetime) -> str | None:
+    under_way = instance.get_run_records(
+        dg.RunsFilter(tags={"dagster/sensor_name": SENSOR}, statuses=_UNDER_WAY, created_after=now - DEAD_AFTER),
+        limit=1,
+    )
+    if under_way:
+        return f"run {under_way[0].dagster_run.run_id[:8]} is under way; what changed meanwhile is looked at after it"
+    if attempts:
+        newest = max(record.create_timestamp.replace(tzinfo=UTC) for record in attempts)
+        due = newest + pause_after(len(attempts))
+        if now < due:
+            return f"attempt {len(attempts)} at this change did not succeed; the next is due at {due:%H:%M:%S} UTC"
+    return None
+
+
+def _run_config(work: Work, avoided: int) -> dict[str, object]:
+    ids = sorted(work.alert_ids or ())
+    deploy: dict[str, object] = {"alert_ids": ids, "syncs_avoided": avoided}
+    if work.alert_ids is not None:
+        deploy |= {"table_id": work.up_to.table_id, "version": work.up_to.version}
+    return {"ops": {"validate": {"config": {"alert_ids": ids}}, "deploy": {"config": deploy}}}
+
+
+def _partition_requests(
+    instance: dg.DagsterInstance, configured: set[str], work: Work
+) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
+    """Keys of new alerts are added before their run; those of removed alerts go here only if no run will see to it."""
+    known = known_partitions(instance)
+    requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
+    if new := sorted(configured - known):
+        requests.append(ALERTS.build_add_request(new))
+    if work.alert_ids is not None and (gone := sorted(known - configured - work.alert_ids)):
+        requests.append(ALERTS.build_delete_request(gone))
+    return requests

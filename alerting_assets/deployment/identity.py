@@ -1,0 +1,72 @@
+"""Which remote alert belongs to which configuration (DESIGN decision 1).
+
+How a remote alert is recognised, in this order; only alerts whose marker names this environment are ever considered:
+
+1. the stored id, when its marker names the alert: that is the one, whatever its nonce;
+2. the stored nonce: a creation whose answer was lost (several: the oldest, the others are clones);
+3. any other marker of this alert: the state was lost or the lakehouse rebuilt; the oldest is adopted.
+
+What else bears this alert's marker: with the same nonce it is somebody's clone (reported, untouched), with another nonce it is a
+leftover of ours (trashed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from alerting_assets.alerts.marker import Marker, read_marker
+from alerting_assets.workspace.port import RemoteAlert
+
+
+@dataclass(frozen=True)
+class SyncState:
+    """What the last sync wrote to the alert's row (tables.SYNC_COLUMNS)."""
+
+    alert_id: str
+    databricks_alert_id: str | None = None
+    databricks_host: str | None = None
+    databricks_display_name: str | None = None
+    deployment_nonce: str | None = None
+    applied_hash: str | None = None
+    last_sync_status: str | None = None
+    last_sync_error: str | None = None
+    failed_syncs: int | None = None
+
+    def on(self, host: str) -> SyncState:
+        """What this says about that workspace: nothing, if it was another one."""
+        return self if self.databricks_host == host else SyncState(self.alert_id)
+
+
+def read_state(rows: Iterable[Mapping[str, Any]]) -> dict[str, SyncState]:
+    names = SyncState.__dataclass_fields__
+    return {row["alert_id"]: SyncState(**{name: row[name] for name in names}) for row in rows}
+
+
+@dataclass(frozen=True)
+class Ours:
+    """A remote alert that bears, or is about to bear, a marker of this environment."""
+
+    alert: RemoteAlert
+    nonce: str
+
+
+def marker_of(alert: RemoteAlert) -> Marker | None:
+    return read_marker(str(alert.body.get("query_text") or ""))
+
+
+def ours_in(active: Iterable[RemoteAlert], environment: str) -> dict[str, list[Ours]]:
+    """By alert_id, in the order of the list: the oldest first."""
+    found: dict[str, list[Ours]] = {}
+    for alert in active:
+        marker = marker_of(alert)
+        if marker is not None and marker.environment == environment:
+            found.setdefault(marker.alert_id, []).append(Ours(alert, marker.nonce))
+    return found
+
+
+def current_of(known: SyncState, candidates: Sequence[Ours]) -> Ours | None:
+    by_id = [candidate for candidate in candidates if candidate.alert.id == known.databricks_alert_id]
+    by_nonce = [candidate for candidate in candidates if candidate.nonce == known.deployment_nonce]
+    return next(iter([*by_id, *by_nonce, *candidates]), None)
