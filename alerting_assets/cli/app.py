@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli import config, local, notification, sync, templates, unit_test, validate
+from alerting_assets.cli import config, local, metrics, notification, sync, templates, unit_test, validate
 from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
@@ -25,6 +25,7 @@ app.command()(sync.plan)
 app.command()(sync.apply)
 app.command()(sync.evaluate)
 app.command()(sync.status)
+app.command()(metrics.metrics)
 app.command("test")(unit_test.run_tests)
 app.add_typer(config.app, name="config")
 app.add_typer(templates.app, name="templates")

@@ -19,6 +19,7 @@ from alerting_assets.assets.checks import alert_tests_pass, notification_texts_a
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT, deployed_alerts
 from alerting_assets.assets.history import ALERT_HISTORY_KEY, alert_history
+from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.resource import AlertingResource
 from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
 from alerting_assets.automation.schedules import evaluate, everything, revalidate, sync
@@ -57,7 +58,7 @@ class Platform:
             }
         )
         self.definitions = dg.Definitions(
-            assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
+            assets=[alert_configurations, validated_queries, deployed_alerts, alert_sync_metrics, alert_history],
             asset_checks=[alert_tests_pass, notification_texts_are_valid],
             jobs=[sync, evaluate, revalidate, everything],
             resources={"alerting": resource},
@@ -309,6 +310,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
         [
             "alert_configurations",
             "alert_history",
+            "alert_sync_metrics",
             "deployed_alerts",
             "deployment_report",
             "validated_queries",
