@@ -307,6 +307,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
         [
             "alert_configurations",
             "alert_history",
+            "alert_sync_metrics",
             "deployed_alerts",
             "deployment_report",
             "validated_queries",
