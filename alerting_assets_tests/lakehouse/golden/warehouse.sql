@@ -215,7 +215,7 @@ WITH METRICS
 LANGUAGE YAML
 AS $$
 # The specification's dimensions and measures, with these differences:
-# - Columns have no `source.` in front: Spark's own metric views resolve plain names only, Databricks resolves both.
+# - Columns have no `source.` in front: Spark's own metric views resolve plain names only, Databricks both (by its documentation).
 # - success_rate and avg_api_latency weigh. The specification averages a ratio and an average over syncs, so that a sync of one alert
 #   counts as much as one of a thousand; then neither is what its comment says.
 # - Dry runs are left out: they sync nothing.
