@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -23,6 +24,8 @@ class BareServer:
 
     def __init__(self, respond: Callable[[str, str], Answer | None]) -> None:
         self.seen: list[str] = []
+        self.headers: list[Message] = []
+        """Of each of `seen`."""
         self.connections = 0
         bare = self
 
@@ -37,6 +40,7 @@ class BareServer:
             def handle_request(self) -> None:
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 bare.seen.append(f"{self.command} {self.path}")
+                bare.headers.append(self.headers)
                 answer = (
                     respond(self.command, self.path) if self.path.startswith("/api/2.0/alerts") else (404, {}, "{}")
                 )

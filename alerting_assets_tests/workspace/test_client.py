@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +28,7 @@ from alerting_assets.workspace.client import DatabricksWorkspace
 from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets_tests.workspace.bare_server import bare_server, ok
 from alerting_assets_tests.workspace.bodies import alert_body
-from alerting_assets_tests.workspace.conftest import TOKEN, Server
+from alerting_assets_tests.workspace.conftest import SDK_VERSION, TOKEN, Server
 
 pytestmark = pytest.mark.integration
 
@@ -192,6 +193,29 @@ def test_a_workspace_that_is_away_is_named_with_the_way_out(databricks: Callable
         address = bare.address
     with pytest.raises(WorkspaceUnavailable, match=f"is the workspace at {address} up"):
         databricks(address).list_alerts()
+
+
+def test_a_host_that_is_away_is_told_soon_whatever_the_sdk_looks_up_first(
+    databricks: Callable[[str], DatabricksWorkspace],
+) -> None:
+    """Newer SDKs look the host up when they are configured: for five minutes, if one lets them."""
+    with bare_server(lambda *_: None) as bare:
+        address = bare.address
+    started = time.monotonic()
+    with pytest.raises(WorkspaceUnavailable):
+        databricks(address).list_alerts()
+    assert time.monotonic() - started < 6
+
+
+def test_the_workspace_is_named_to_a_host_of_several(
+    databricks: Callable[[str], DatabricksWorkspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SDK 0.60 knows no such hosts; it is newer ones that read this variable."""
+    monkeypatch.setenv("DATABRICKS_WORKSPACE_ID", "77")
+    with bare_server(lambda *_: ok({"alerts": []})) as bare:
+        databricks(bare.address).list_alerts()
+    assert bare.seen[-1].startswith("GET /api/2.0/alerts")
+    assert bare.headers[-1]["X-Databricks-Workspace-Id"] == (None if SDK_VERSION[:2] == (0, 60) else "77")
 
 
 def test_no_local_server_and_a_stale_address_both_name_the_command(settings: Settings) -> None:
