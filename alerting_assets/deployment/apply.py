@@ -181,6 +181,10 @@ class _Execution:
             for future in as_completed(sent):
                 if outcome := future.result():
                     self._done(outcome)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self._workspace.stop()  # an interrupt: threads that wait for their turn, or to repeat a request, end now
+            raise
         finally:
             # Whatever ended it: nothing new starts, and what is under way is waited for and recorded.
             pool.shutdown(cancel_futures=True)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 
 from alerting_assets.errors import (
@@ -27,29 +26,17 @@ ALERTS = "/api/2.0/alerts"
 ALERT = "/api/2.0/alerts/{id}"
 PAGE_SIZE = 100
 LOCAL_HOST = "local"
+DEADLINE_SECONDS = 60.0
 STATEMENT_REQUESTS_PER_MINUTE = 3_000
 """Nothing is published; the service asks for pauses by 429."""
 
 
 class DatabricksWorkspace:
-    """identity: what `host` says; alert_page: path of an alert's page, with `{id}`."""
+    """address: the workspace's URL; identity: what `host` says; alert_page: path of an alert's page, with `{id}`."""
 
-    def __init__(
-        self,
-        client: WorkspaceClient,
-        hints: Hints,
-        *,
-        identity: str,
-        alert_page: str,
-        requests_per_minute: int = 600,
-        burst: int = 100,
-        deadline_seconds: float = 60.0,
-    ) -> None:
-        self._address = str(client.config.host).rstrip("/")
+    def __init__(self, transport: Transport, *, address: str, identity: str, alert_page: str) -> None:
+        self._transport, self._address = transport, address
         self._identity, self._alert_page = identity, alert_page
-        self._transport = _transport(
-            client, hints, requests_per_minute=requests_per_minute, burst=burst, deadline_seconds=deadline_seconds
-        )
 
     @property
     def host(self) -> str:
@@ -115,6 +102,9 @@ class DatabricksWorkspace:
     def alert_url(self, alert_id: str) -> str:
         return self._address + self._alert_page.format(id=quote(alert_id, safe=""))
 
+    def stop(self) -> None:
+        self._transport.stop()
+
     def _page_items(self, page: Mapping[str, Any]) -> list[Any]:
         """The service says `alerts`; what databricks-sdk 0.60 knows is `results` (FACTS section 1, the list trap)."""
         for key in ("alerts", "results"):
@@ -134,35 +124,38 @@ class DatabricksWorkspace:
         return RemoteAlert(body["id"], body)
 
 
-def connect(settings: Settings) -> DatabricksWorkspace:
+def connect(settings: Settings, *, deadline_seconds: float = DEADLINE_SECONDS) -> DatabricksWorkspace:
     """Sends nothing but what the SDK's constructor may look up. Raises SettingsError, WorkspaceUnavailable."""
-    limits: dict[str, Any] = {"requests_per_minute": settings.requests_per_minute, "burst": settings.request_burst}
-    client, hints = _sign_in(settings)
+    config, hints = _sign_in(settings)
+    address = str(config.host).rstrip("/")
+    rate = settings.requests_per_minute
+    # As long as it takes until each of the threads had a turn: a low rate is no reason to fail.
+    deadline_seconds += settings.max_concurrency * 60 / rate
+    transport = _transport(config, hints, rate, settings.request_burst, deadline_seconds)
     if settings.workspace == "databricks":
-        host = str(client.config.host).rstrip("/")
-        return DatabricksWorkspace(client, hints, identity=host, alert_page="/sql/alerts-v2/{id}", **limits)
-    return DatabricksWorkspace(client, hints, identity=LOCAL_HOST, alert_page="/alerts/{id}", **limits)
+        return DatabricksWorkspace(transport, address=address, identity=address, alert_page="/sql/alerts-v2/{id}")
+    return DatabricksWorkspace(transport, address=address, identity=LOCAL_HOST, alert_page="/alerts/{id}")
 
 
 def connect_for_statements(settings: Settings) -> Transport:
     """The way to the statement execution API of the same workspace; its limits are not those of the alerts API."""
-    client, hints = _sign_in(settings)
+    config, hints = _sign_in(settings)
     rate = STATEMENT_REQUESTS_PER_MINUTE
-    return _transport(client, hints, requests_per_minute=rate, burst=rate, deadline_seconds=60.0)
+    return _transport(config, hints, rate, rate, DEADLINE_SECONDS)
 
 
-def _sign_in(settings: Settings) -> tuple[WorkspaceClient, Hints]:
+def _sign_in(settings: Settings) -> tuple[Config, Hints]:
     if settings.workspace == "databricks":
-        client = _client(settings)
-        host = str(client.config.host).rstrip("/")
-        return client, Hints(
+        config = _config()
+        host = str(config.host).rstrip("/")
+        return config, Hints(
             host=host,
             away=f"is the workspace at {host} up? for the local one run `alerting workspace serve` and set ALERTING_WORKSPACE=local",
             denied="check DATABRICKS_TOKEN (or what else the databricks-sdk signs in with) and the permissions of that principal",
         )
     endpoint = Endpoint.read(settings.workspace_root)
     file = endpoint_file(settings.workspace_root)
-    return _client(settings, host=endpoint.address, token=endpoint.token, auth_type="pat"), Hints(
+    return _config(host=endpoint.address, token=endpoint.token, auth_type="pat"), Hints(
         host=f"the local workspace ({endpoint.address})",
         away=f"is the server that {file} names still running? if not, run `alerting workspace serve`",
         denied=f"{file} holds another token than the server at that address: stop the server and run `alerting workspace serve`",
@@ -170,33 +163,24 @@ def _sign_in(settings: Settings) -> tuple[WorkspaceClient, Hints]:
 
 
 def _transport(
-    client: WorkspaceClient, hints: Hints, *, requests_per_minute: int, burst: int, deadline_seconds: float
+    config: Config, hints: Hints, requests_per_minute: int, burst: int, deadline_seconds: float
 ) -> Transport:
     return Transport(
-        client,
+        config,
         hints,
         requests_per_minute=requests_per_minute,
         burst=burst,
         deadline_seconds=deadline_seconds,
         # Plain http is this machine, where a refused connection hardly mends itself: waiting would only delay the message.
-        connect_deadline_seconds=1.0 if str(client.config.host).startswith("http://") else 5.0,
+        connect_deadline_seconds=1.0 if str(config.host).startswith("http://") else 5.0,
     )
 
 
-def _client(settings: Settings, **credentials: Any) -> WorkspaceClient:
-    connections = max(20, settings.max_concurrency)
+def _config(**credentials: Any) -> Config:
+    """The SDK's own, from environment variables and profiles, where no credentials are given."""
     try:
-        return WorkspaceClient(
-            config=Config(
-                clock=NoRetries(),
-                retry_timeout_seconds=1,
-                http_timeout_seconds=30.0,
-                # SDK 0.60 swaps the meaning of these two.
-                max_connection_pools=connections,
-                max_connections_per_pool=connections,
-                **credentials,
-            )
-        )
+        # The time limits hold for what the SDK looks up by itself, too.
+        return Config(clock=NoRetries(), retry_timeout_seconds=1, http_timeout_seconds=30.0, **credentials)
     except ValueError as error:
         raise SettingsError(
             f"no sign-in to Databricks: {error}; set DATABRICKS_HOST and DATABRICKS_TOKEN, or use ALERTING_WORKSPACE=local"

@@ -87,3 +87,8 @@ class Workspace(Protocol):
     def alert_url(self, alert_id: str) -> str:
         """The page a person opens."""
         ...
+
+    def stop(self) -> None:
+        """For good, from any thread: no further request is sent, and calls that wait (for the rate limit, a pause, a retry) end at
+        once with WorkspaceUnavailable. Requests under way end as usual."""
+        ...

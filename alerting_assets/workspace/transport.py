@@ -1,4 +1,5 @@
-"""HTTP to one workspace through the databricks-sdk: rate limit, pauses, retries, time limits, statistics.
+"""HTTP to one workspace through the databricks-sdk: connections, retries, time limits, statistics. `pace.py` says when a request
+may leave.
 
 The SDK's own retries repeat POSTs whose answer was lost; they are off, and ours stand in their place (`failures.py` says
 what is repeated).
@@ -6,27 +7,29 @@ what is repeated).
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, NoReturn
 
 import requests
 from databricks.sdk.clock import Clock
+from databricks.sdk.core import ApiClient, Config
 from databricks.sdk.errors.base import DatabricksError
-from pyrate_limiter import Duration, Limiter, Rate, SingleBucketFactory, StateBucket, TokenBucket
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
-from alerting_assets.errors import WorkspaceThrottled
+from alerting_assets.errors import WorkspaceError, WorkspaceThrottled, WorkspaceUnavailable
 from alerting_assets.workspace.failures import Answer, Failed, Hints, Repeat, translate
+from alerting_assets.workspace.pace import NoTurn, Pace, Stopped
 from alerting_assets.workspace.port import Request
 
-if TYPE_CHECKING:
-    from databricks.sdk import WorkspaceClient
-
-_PLAIN_HTTP_CONNECTIONS = 10  # the SDK sizes its connection pool for https only; http keeps requests' default
+_CONNECTIONS_PER_CLIENT = 10  # what an SDK client keeps at least, over plain http too, where no setting of it helps
 _STATISTICS_KEPT = 20_000
 _BACKOFF = wait_exponential_jitter(initial=0.25, max=8, jitter=0.25)
 
@@ -42,13 +45,40 @@ class NoRetries(Clock):
         raise
 
 
+@dataclass
+class _Call:
+    """A request with all its repetitions. until: its deadline; first_sent: None before it left; both by time.monotonic().
+    failed: its latest failure."""
+
+    method: str
+    path: str
+    kind: str
+    query: dict[str, Any] | None
+    body: dict[str, Any] | None
+    idempotent: bool
+    until: float
+    first_sent: float | None = None
+    failed: Failed | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    def may_repeat(self, error: BaseException) -> bool:
+        if not isinstance(error, Failed):
+            return False
+        return error.repeat is Repeat.ALWAYS or (self.idempotent and error.repeat is Repeat.IF_IDEMPOTENT)
+
+
 class Transport:
-    """Thread-safe. deadline_seconds: for one call with all its repetitions, from when its first request may be sent;
-    connect_deadline_seconds: the same while no connection can be made."""
+    """Thread-safe; as many requests at a time as there are threads that call.
+
+    deadline_seconds: for one call with all its repetitions and waits. No request leaves after it; one that is under way then
+    still has the HTTP time-out of the configuration. connect_deadline_seconds: the same, from when the first request leaves,
+    while no connection can be made."""
 
     def __init__(
         self,
-        client: WorkspaceClient,
+        config: Config,
         hints: Hints,
         *,
         requests_per_minute: int,
@@ -56,15 +86,12 @@ class Transport:
         deadline_seconds: float,
         connect_deadline_seconds: float,
     ) -> None:
-        self._client, self._hints = client, hints
+        self._config, self._hints = config, hints
         self._deadline, self._connect_deadline = deadline_seconds, connect_deadline_seconds
-        bucket = StateBucket([Rate(requests_per_minute, Duration.MINUTE, burst=burst)], TokenBucket())
-        # A token bucket has no log to trim, so it needs no thread that does.
-        self._tokens = Limiter(SingleBucketFactory(bucket, schedule_leak=False), buffer_ms=1)
-        https = str(client.config.host).startswith("https://")
-        self._connections = nullcontext() if https else threading.BoundedSemaphore(_PLAIN_HTTP_CONNECTIONS)
+        self._pace = Pace(requests_per_minute=requests_per_minute, burst=burst)
+        self._clients = _Clients(config)
+        self._headers = _headers(config)
         self._lock = threading.Lock()
-        self._paused_until = 0.0
         self._requests: deque[Request] = deque(maxlen=_STATISTICS_KEPT)
         self._reads = self._writes = self._retries = 0
 
@@ -86,6 +113,11 @@ class Transport:
     def retries(self) -> int:
         return self._retries
 
+    def stop(self) -> None:
+        """For good: no further request leaves, and whoever waits to send one gets WorkspaceUnavailable at once. Requests that
+        are under way end as usual."""
+        self._pace.stop()
+
     def call(
         self,
         method: str,
@@ -101,29 +133,45 @@ class Transport:
         idempotent: whether it may be sent again after it may have arrived; None: all but POST."""
         if idempotent is None:
             idempotent = method != "POST"
+        call = _Call(method, path, kind, query, body, idempotent, until=time.monotonic() + self._deadline)
         retrying = Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Failed) and _may_repeat(error, idempotent)),
-            stop=self._give_up,
-            wait=_wait,
-            sleep=self._sleep,
+            retry=retry_if_exception(call.may_repeat),
+            stop=partial(self._give_up, call),
+            wait=self._wait,
+            sleep=self._pace.sleep,
             reraise=True,
         )
-        self._wait_for_turn()
         try:
-            return retrying(self._send, method, path, kind, query, body)
+            return retrying(self._attempt, call)
         except Failed as failed:
             raise failed.error from None  # the SDK's own text may hold whole requests, credentials included
+        except NoTurn as reason:
+            raise self._unsent(call, reason) from None
 
-    def _send(
-        self, method: str, path: str, kind: str, query: dict[str, Any] | None, body: dict[str, Any] | None
-    ) -> dict[str, Any]:
-        exchange = _Exchange(self._client)
+    def _attempt(self, call: _Call) -> dict[str, Any]:
+        self._pace.wait(call.until)
+        if call.failed:
+            with self._lock:
+                self._retries += 1
+        sent_at = time.monotonic()
+        call.first_sent = call.first_sent or sent_at
+        try:
+            answer = self._send(call)
+        except Failed as failed:
+            call.failed = failed
+            if failed.retry_after is not None or isinstance(failed.error, WorkspaceThrottled):
+                self._pace.throttled(sent_at, failed.retry_after)
+            raise
+        self._pace.went_through(sent_at)
+        return answer
+
+    def _send(self, call: _Call) -> dict[str, Any]:
+        exchange = _Exchange(self._config)
         started = time.perf_counter()
         try:
-            with self._connections:
-                started = time.perf_counter()  # the wait for a connection of ours says nothing about the workspace
-                answer = self._client.api_client.do(
-                    method, path, query=query, body=body, headers={"Accept": "application/json"}, auth=exchange
+            with self._clients.one() as client:
+                answer = client.do(
+                    call.method, call.path, query=call.query, body=call.body, headers=dict(self._headers), auth=exchange
                 )
             if not isinstance(answer, dict):
                 raise ValueError("a JSON list")
@@ -131,18 +179,17 @@ class Transport:
         except (DatabricksError, requests.RequestException, TimeoutError, ValueError, TypeError) as error:
             if isinstance(error, TypeError) and exchange.answer.status is None:
                 raise  # a mistake of ours; after an answer it is the SDK's way to say that the JSON is no object
-            failed = translate(
+            raise translate(
                 error,
                 exchange.answer,
                 self._hints,
-                f"{method} {path}",
-                creates=method == "POST",
-                token=self._client.config.token,
-            )
-            self._pause(failed.retry_after)
-            raise failed from error
+                str(call),
+                creates=call.method == "POST",
+                token=self._config.token,
+            ) from error
         finally:
-            self._record(Request(method, kind, exchange.answer.status, (time.perf_counter() - started) * 1000))
+            milliseconds = (time.perf_counter() - started) * 1000
+            self._record(Request(call.method, call.kind, exchange.answer.status, milliseconds))
 
     def _record(self, request: Request) -> None:
         with self._lock:
@@ -152,59 +199,81 @@ class Transport:
             else:
                 self._reads += 1
 
-    def _pause(self, seconds: float | None) -> None:
-        if seconds is not None:
-            with self._lock:
-                self._paused_until = max(self._paused_until, time.monotonic() + seconds)
-
-    def _wait_for_turn(self) -> None:
-        """The pause that any thread was told to make, then a token."""
-        while (left := self._paused_until - time.monotonic()) > 0:
-            if left > self._deadline:
-                raise WorkspaceThrottled(
-                    f"{self._hints.host} asks for a pause of {left:.0f} s, longer than the deadline of {self._deadline:.0f} s"
-                )
-            time.sleep(left + random.uniform(0, 0.1))
-        self._tokens.try_acquire()
-
-    def _sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-        self._wait_for_turn()
-        with self._lock:
-            self._retries += 1
-
-    def _give_up(self, state: RetryCallState) -> bool:
+    def _wait(self, state: RetryCallState) -> float:
+        """A pause is everybody's; what only this call met, it waits for alone, longer each time."""
         failed = state.outcome.exception() if state.outcome else None
-        connected = not isinstance(failed, Failed) or failed.connected
-        limit = self._deadline if connected else self._connect_deadline
-        return (state.seconds_since_start or 0.0) + state.upcoming_sleep > limit
+        throttled = isinstance(failed, Failed) and isinstance(failed.error, WorkspaceThrottled)
+        return max(self._pace.pause_left, 0.0 if throttled else _BACKOFF(state))
+
+    def _give_up(self, call: _Call, state: RetryCallState) -> bool:
+        until = call.until
+        if call.failed and not call.failed.connected and call.first_sent is not None:
+            until = min(until, call.first_sent + self._connect_deadline)
+        return time.monotonic() + state.upcoming_sleep > until
+
+    def _unsent(self, call: _Call, reason: NoTurn) -> WorkspaceError:
+        """For a call that may not be sent, or not again: then what it met before says whether it may have been carried out."""
+        place = f"{call} at {self._hints.host}"
+        if isinstance(reason, Stopped):
+            met = f"; before that: {call.failed.error}" if call.failed else ""
+            return WorkspaceUnavailable(f"{reason}: {place} was not sent{' again' if met else ''}{met}")
+        if call.failed:
+            return call.failed.error
+        return WorkspaceThrottled(f"{place} was not sent within {self._deadline:.0f} s: {reason}")
+
+
+class _Clients:
+    """SDK clients over one configuration, as many as the requests at a time need."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._free: deque[ApiClient] = deque()
+        """Each as often as it has connections that nobody uses; the one that came back last goes first, its connection is warm."""
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self) -> Iterator[ApiClient]:
+        with self._lock:
+            if not self._free:
+                self._free.extend([ApiClient(self._config)] * _CONNECTIONS_PER_CLIENT)
+            client = self._free.pop()
+        try:
+            yield client
+        finally:
+            with self._lock:
+                self._free.append(client)
 
 
 class _Exchange:
     """Handed to the SDK as the authentication of one request, which is the public place to see its answer."""
 
-    def __init__(self, client: WorkspaceClient) -> None:
-        self._client = client
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self.answer = Answer(status=None, retry_after=None, authenticated=False)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.update(self._client.config.authenticate())
+        request.headers.update(self._config.authenticate())
         request.register_hook("response", self._see)
         self.answer = Answer(status=None, retry_after=None, authenticated=True)
         return request
 
     def _see(self, response: requests.Response, **_: Any) -> None:
-        retry_after = response.headers.get("Retry-After", "")
-        seconds = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-        self.answer = Answer(status=response.status_code, retry_after=seconds, authenticated=True)
+        retry_after = _seconds(response.headers.get("Retry-After", ""))
+        self.answer = Answer(status=response.status_code, retry_after=retry_after, authenticated=True)
 
 
-def _may_repeat(failed: Failed, idempotent: bool) -> bool:
-    return failed.repeat is Repeat.ALWAYS or (idempotent and failed.repeat is Repeat.IF_IDEMPOTENT)
+def _headers(config: Config) -> dict[str, str]:
+    """Newer SDKs know the workspace's id, which hosts of several workspaces ask for; their services send it, their `do` does not."""
+    workspace_id = getattr(config, "workspace_id", None)
+    return {"Accept": "application/json"} | ({"X-Databricks-Workspace-Id": workspace_id} if workspace_id else {})
 
 
-def _wait(state: RetryCallState) -> float:
-    """As long as the server asks for, and longer when it asks again and again."""
-    failed = state.outcome.exception() if state.outcome else None
-    asked = failed.retry_after if isinstance(failed, Failed) else None
-    return max(asked or 0.0, _BACKOFF(state))
+def _seconds(retry_after: str) -> float | None:
+    """A number of seconds, or a date, as HTTP has it. None for anything else."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return float(retry_after)
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -374,7 +374,7 @@ def test_history_decides_in_the_workspace_as_it_does_here(platform: Platform) ->
         earlier = {
             "evaluation_id": "1",
             "alert_id": "A",
-            "evaluated_at": datetime.now(UTC) - timedelta(seconds=70),
+            "evaluated_at": datetime.now(UTC) - timedelta(seconds=40),
             "evaluated_by": "own",
             "evaluation_status": "OK",
             "threshold_met": False,

@@ -13,6 +13,7 @@ import pytest
 import requests
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
+from databricks.sdk.version import __version__ as sdk_version
 
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
@@ -21,6 +22,8 @@ from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.workspace.bodies import alert_body
 
 TOKEN = "dapi-for-tests-only"
+SDK_VERSION = tuple(int(part) for part in sdk_version.split("."))
+"""`make test` runs on the one of requirements.lock, `make test-sdk-latest` on the newest."""
 
 
 def sqlite_runner(sql: str) -> pa.Table:

@@ -15,7 +15,7 @@ from databricks.sdk.service.sql import AlertV2
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.workspace.bodies import alert_body
-from alerting_assets_tests.workspace.conftest import Server, sqlite_runner
+from alerting_assets_tests.workspace.conftest import SDK_VERSION, Server, sqlite_runner
 
 pytestmark = pytest.mark.integration
 
@@ -87,10 +87,12 @@ def test_an_update_through_the_sdk_changes_the_masked_fields_only(sdk: Workspace
 
 
 def test_the_list_trap_is_set(sdk: WorkspaceClient, server: Server) -> None:
-    """SDK 0.60 reads `results`, the service says `alerts`: its own list is empty although the alert is there."""
-    server.create()
-    assert list(sdk.alerts_v2.list_alerts()) == []
-    assert server.json("GET", "/api/2.0/alerts")["alerts"]
+    """SDKs up to 0.65 read `results`, the service says `alerts`: their own list is empty although the alert is there. Newer ones
+    read `alerts`."""
+    alert = server.create()
+    listed = [found.id for found in sdk.alerts_v2.list_alerts()]
+    assert listed == ([] if SDK_VERSION < (0, 66) else [alert["id"]])
+    assert server.json("GET", "/api/2.0/alerts")["alerts"] == [alert]
 
 
 def test_an_empty_workspace_lists_nothing_under_alerts(server: Server) -> None:

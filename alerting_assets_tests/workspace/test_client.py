@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
@@ -27,60 +26,11 @@ from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.client import DatabricksWorkspace
 from alerting_assets.workspace.endpoint import Endpoint
+from alerting_assets_tests.workspace.bare_server import bare_server, ok
 from alerting_assets_tests.workspace.bodies import alert_body
-from alerting_assets_tests.workspace.conftest import TOKEN, Server
+from alerting_assets_tests.workspace.conftest import SDK_VERSION, TOKEN, Server
 
 pytestmark = pytest.mark.integration
-
-Answer = tuple[int, dict[str, str], str]
-
-
-class BareServer:
-    """Answers /api/2.0/alerts with what `respond` says, everything else with 404; remembers the requests."""
-
-    def __init__(self, respond: Callable[[str, str], Answer | None]) -> None:
-        self.seen: list[str] = []
-        bare = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def handle_request(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                bare.seen.append(f"{self.command} {self.path}")
-                answer = (
-                    respond(self.command, self.path) if self.path.startswith("/api/2.0/alerts") else (404, {}, "{}")
-                )
-                if answer is None:
-                    self.close_connection = True
-                    self.connection.close()
-                    return
-                status, headers, text = answer
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(text.encode()))}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(text.encode())
-
-            do_GET = do_POST = do_PATCH = do_DELETE = handle_request
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"http://127.0.0.1:{self.http.server_port}"
-
-
-@contextmanager
-def bare_server(respond: Callable[[str, str], Answer | None]) -> Iterator[BareServer]:
-    server = BareServer(respond)
-    Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.http.shutdown()
-        server.http.server_close()
 
 
 @pytest.fixture
@@ -93,10 +43,6 @@ def databricks(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], DatabricksWor
         return open_workspace(Settings(workspace="databricks", requests_per_minute=100_000, request_burst=10_000))
 
     return connect
-
-
-def ok(body: Any) -> Answer:
-    return 200, {}, json.dumps(body)
 
 
 def test_an_alert_is_created_read_changed_and_trashed(workspace: DatabricksWorkspace) -> None:
@@ -247,6 +193,29 @@ def test_a_workspace_that_is_away_is_named_with_the_way_out(databricks: Callable
         address = bare.address
     with pytest.raises(WorkspaceUnavailable, match=f"is the workspace at {address} up"):
         databricks(address).list_alerts()
+
+
+def test_a_host_that_is_away_is_told_soon_whatever_the_sdk_looks_up_first(
+    databricks: Callable[[str], DatabricksWorkspace],
+) -> None:
+    """Newer SDKs look the host up when they are configured: for five minutes, if one lets them."""
+    with bare_server(lambda *_: None) as bare:
+        address = bare.address
+    started = time.monotonic()
+    with pytest.raises(WorkspaceUnavailable):
+        databricks(address).list_alerts()
+    assert time.monotonic() - started < 6
+
+
+def test_the_workspace_is_named_to_a_host_of_several(
+    databricks: Callable[[str], DatabricksWorkspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SDK 0.60 knows no such hosts; it is newer ones that read this variable."""
+    monkeypatch.setenv("DATABRICKS_WORKSPACE_ID", "77")
+    with bare_server(lambda *_: ok({"alerts": []})) as bare:
+        databricks(bare.address).list_alerts()
+    assert bare.seen[-1].startswith("GET /api/2.0/alerts")
+    assert bare.headers[-1]["X-Databricks-Workspace-Id"] == (None if SDK_VERSION[:2] == (0, 60) else "77")
 
 
 def test_no_local_server_and_a_stale_address_both_name_the_command(settings: Settings) -> None:

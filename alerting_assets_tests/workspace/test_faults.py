@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import struct
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -98,6 +104,107 @@ def test_a_lost_response_is_a_dropped_connection_after_the_work(server: Server) 
     entry = server.requests("POST")[-1]
     assert (entry["status"], entry["response_lost"], entry["fault"]) == ("lost", True, "lose_response")
     assert entry["alert_id"] == alert["id"]
+
+
+class KilledClient:
+    """Sends a request; to the server its end looks as that of a process that was killed."""
+
+    def __init__(self, server: Server, method: str = "POST", path: str = "/api/2.0/alerts") -> None:
+        url = urlsplit(server.address)
+        self.connection = socket.create_connection((url.hostname, url.port), timeout=10)
+        body = json.dumps(alert_body()).encode() if method == "POST" else b""
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: {url.netloc}\r\nAuthorization: Bearer {TOKEN}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        self.connection.sendall(head.encode() + body)
+
+    def kill(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+
+def applied(server: Server) -> dict[str, int]:
+    return {rule["fault"]: rule["applied"] for rule in server.json("GET", "/api/local/faults")["faults"]}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.integration
+def test_a_hanging_answer_comes_late_and_whole(server: Server) -> None:
+    server.fault("hang", "POST", times=1, latency_ms=300)
+    started = time.monotonic()
+    created = server.create()
+    assert time.monotonic() - started >= 0.3
+    assert server.alerts() == [created]
+    entry = server.requests("POST")[-1]
+    assert (entry["status"], entry["response_lost"], entry["fault"]) == ("200", False, "hang")
+    assert entry["duration_ms"] < 300
+
+
+@pytest.mark.integration
+def test_a_client_can_be_killed_after_the_work_and_before_the_answer(server: Server) -> None:
+    """The hang is announced when the work is done, not before."""
+    before = len(server.requests("POST"))
+    server.fault("latency", "POST", latency_ms=400)
+    server.fault("hang", "POST", latency_ms=60_000)
+    client = KilledClient(server)
+    wait_for(lambda: applied(server)["latency"] == 1)
+    assert (applied(server)["hang"], server.alerts()) == (0, [])
+    wait_for(lambda: applied(server)["hang"] == 1)
+    (alert,) = server.alerts()
+    (entry,) = server.requests("POST")[before:]
+    assert (entry["alert_id"], entry["status"]) == (alert["id"], "200")
+    client.connection.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        client.connection.recv(1)
+    client.kill()
+    assert server.alerts() == [alert]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("others", [(), ("error",)])
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_client_can_be_killed_before_the_work_which_is_then_never_done(
+    server: Server, method: str, others: tuple[str, ...]
+) -> None:
+    present = [server.create()] if method == "DELETE" else []
+    before = max((entry["no"] for entry in server.journal()), default=0)
+    for fault, rule in {"latency": {"latency_ms": 300}, **{other: {} for other in others}}.items():
+        server.fault(fault, method, times=1, **rule)
+    client = KilledClient(server, method, f"/api/2.0/alerts/{present[0]['id']}" if present else "/api/2.0/alerts")
+    wait_for(lambda: set(applied(server).values()) == {1})
+    client.kill()
+    time.sleep(0.5)
+    assert server.alerts() == present
+    assert [entry for entry in server.journal(since=before) if entry["method"] == method] == []
+
+
+@pytest.mark.integration
+def test_latency_and_error_together_wait_and_do_nothing(server: Server) -> None:
+    server.fault("latency", "POST", latency_ms=300)
+    server.fault("error", "POST", status=503)
+    assert server.request("POST", "/api/2.0/alerts", json=alert_body()).status_code == 503
+    entry = server.requests("POST")[-1]
+    assert (entry["status"], entry["fault"]) == ("503", "latency,error")
+    assert entry["duration_ms"] >= 300
+    assert server.alerts() == []
+
+
+@pytest.mark.unit
+def test_requests_at_the_same_time_never_hang_more_often_than_told() -> None:
+    faults = Faults()
+    faults.add({"fault": "hang", "times": 1})
+    first, second = faults.hitting("POST", "/"), faults.hitting("POST", "/")
+    assert (set(first), set(second)) == ({Fault.HANG}, set())
+    assert [(rule["hit"], rule["applied"]) for rule in faults.all()] == [(1, 0)]
+    faults.worked(first)
+    assert [(rule["hit"], rule["applied"]) for rule in faults.all()] == [(1, 1)]
 
 
 @pytest.mark.integration

@@ -3,10 +3,17 @@
 A rule as JSON:
     {"fault": "lose_response", "match": {"method": "POST", "path": "/api/2.0/alerts*"}, "every": 3}
 
-fault: latency (latency_ms), throttle (429; retry_after seconds), error (status, default 500), lose_response (the work is done, the
-connection then closed without an answer), stale_list (alerts are listed as before the newest `writes` writes).
+fault: latency (the work starts latency_ms later), throttle (429; retry_after seconds), error (status, default 500), lose_response (the
+work is done, the connection then closed without an answer), hang (the work is done, the answer then held back for latency_ms),
+stale_list (alerts are listed as before the newest `writes` writes).
 match: method and path, a shell pattern; what is left out matches all. Of the matching requests the first `after` pass, then each
 `every`-th is hit, `times` times at most.
+
+`applied` counts the requests that a rule hit: from when they come in, but with lose_response and hang from when the work is done
+and in the journal. So a test kills a client, once `applied` shows,
+- before the work, with latency: a request whose client goes while it waits is dropped, as if it had never come. Together with
+  error nothing is done even if the client lives longer than the latency;
+- after the work and before the answer, with hang.
 """
 
 from __future__ import annotations
@@ -28,12 +35,16 @@ class Fault(StrEnum):
     THROTTLE = "throttle"
     ERROR = "error"
     LOSE_RESPONSE = "lose_response"
+    HANG = "hang"
     STALE_LIST = "stale_list"
+
+
+AFTER_THE_WORK = frozenset({Fault.LOSE_RESPONSE, Fault.HANG})
 
 
 @dataclass
 class Rule:
-    """times: None for no limit. matched, applied: how often it did so far."""
+    """times: None for no limit. matched, hit, applied: how many requests so far; applied lags behind hit where the work comes first."""
 
     fault: Fault
     id: str = ""
@@ -46,6 +57,7 @@ class Rule:
     retry_after: int = 1
     writes: int = 1
     matched: int = 0
+    hit: int = 0
     applied: int = 0
 
     def hits(self, method: str, path: str) -> bool:
@@ -54,9 +66,11 @@ class Rule:
         if (wanted and wanted != method) or not fnmatchcase(path, self.match.get("path", "*")):
             return False
         self.matched += 1
-        if self.matched <= self.after or (self.matched - self.after) % self.every or self.applied == self.times:
+        if self.matched <= self.after or (self.matched - self.after) % self.every or self.hit == self.times:
             return False
-        self.applied += 1
+        self.hit += 1
+        if self.fault not in AFTER_THE_WORK:
+            self.applied += 1
         return True
 
 
@@ -96,9 +110,15 @@ class Faults:
                     found.setdefault(rule.fault, rule)
         return found
 
+    def worked(self, hits: dict[Fault, Rule]) -> None:
+        """The work of a request is done; what `hitting` said about it."""
+        with self._lock:
+            for fault in AFTER_THE_WORK & hits.keys():
+                hits[fault].applied += 1
+
 
 def _read(value: Any) -> Rule:
-    settable = {item.name for item in fields(Rule)} - {"id", "matched", "applied"}
+    settable = {item.name for item in fields(Rule)} - {"id", "matched", "hit", "applied"}
     if not isinstance(value, dict) or "fault" not in value:
         raise invalid("a fault rule is a JSON object with the field fault")
     if unknown := set(value) - settable:

@@ -7,6 +7,7 @@ import hmac
 import ipaddress
 import json
 import time
+from collections import deque
 from contextvars import ContextVar
 from urllib.parse import urlsplit
 
@@ -56,7 +57,10 @@ class Gate:
         hits = {} if refused or controls else self._faults.hitting(method, path)
         answer = _Answer()
         if Fault.LATENCY in hits:
-            await asyncio.sleep(hits[Fault.LATENCY].latency_ms / 1000)
+            waiting = _Waiting(receive)
+            if not await waiting.lasts(hits[Fault.LATENCY].latency_ms):
+                return
+            receive = waiting.receive
         if Fault.STALE_LIST in hits:
             scope["alerting.stale_writes"] = hits[Fault.STALE_LIST].writes
         if refused:
@@ -80,6 +84,9 @@ class Gate:
                 fault=",".join(hits) or None,
                 alert_id=answer.alert_id(path),
             )
+        self._faults.worked(hits)
+        if Fault.HANG in hits and not await _Waiting(receive).lasts(hits[Fault.HANG].latency_ms):
+            return
         if lost:
             connection.get().abort()
             while (await receive())["type"] != "http.disconnect":
@@ -97,6 +104,29 @@ class Gate:
         if not hmac.compare_digest(token.encode(), self._token.encode()):
             return ApiError(403, "PERMISSION_DENIED", "Invalid access token.")
         return None
+
+
+class _Waiting:
+    """Holds a request up; what arrives of it meanwhile is kept for the application."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._arrived: deque[Message] = deque()
+
+    async def lasts(self, milliseconds: int) -> bool:
+        """False, at once, when the client goes."""
+        try:
+            await asyncio.wait_for(self._until_disconnected(), milliseconds / 1000)
+        except TimeoutError:
+            return True
+        return False
+
+    async def receive(self) -> Message:
+        return self._arrived.popleft() if self._arrived else await self._receive()
+
+    async def _until_disconnected(self) -> None:
+        while (message := await self._receive())["type"] != "http.disconnect":
+            self._arrived.append(message)
 
 
 class _Answer:
