@@ -275,10 +275,11 @@ def test_stop_ends_every_wait_at_once_and_nothing_more_is_sent(waits: str) -> No
             calls += [pool.submit(listing, sender) for _ in range(7)]
         time.sleep(1.0 if waits == "to repeat" else 0.2)
         assert not any(call.done() for call in calls)
-        watch, sent = Watch(), len(bare.seen)
+        watch = Watch()
         sender.stop()
         errors = [call.exception(5) for call in calls]
         assert watch.seconds < 0.5
+        sent = len(bare.seen)
         assert {type(error) for error in errors} == {WorkspaceUnavailable}
         assert all(str(error).startswith("stopped: GET /api/2.0/alerts at the test's server") for error in errors)
         with pytest.raises(WorkspaceUnavailable, match="stopped"):
