@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ _SIGNS = {
     Action.UNCHANGED: ("=", "dim"),
 }
 MAX_VALUE = 120
+MAX_LINES = 40
 
 
 def plan_text(plan: Plan) -> RenderableType:
@@ -126,7 +128,22 @@ def _lines(action: PlannedAction) -> Iterator[Text]:
     line.append(f"  {action.reason}", style="dim")
     yield line
     for field in action.fields:
-        yield Text(f"      {field.path}: {short(field.old)} → {short(field.new)}")
+        if isinstance(field.old, str) and isinstance(field.new, str) and "\n" in field.old + field.new:
+            yield Text(f"      {field.path}:")
+            yield from _changed_lines(field.old, field.new)
+        else:
+            yield Text(f"      {field.path}: {short(field.old)} → {short(field.new)}")
+
+
+def _changed_lines(old: str, new: str) -> Iterator[Text]:
+    """Of texts of several lines, those that differ, with a line around them."""
+    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:]
+    for line in lines[:MAX_LINES]:
+        yield Text(
+            f"        {line[: MAX_VALUE + 1]}", style={"+": "green", "-": "red", "@": "dim"}.get(line[:1], "default")
+        )
+    if len(lines) > MAX_LINES:
+        yield Text(f"        … {len(lines) - MAX_LINES} more lines", style="dim")
 
 
 def _error_lines(outcome: Outcome) -> Iterator[Text]:
