@@ -29,6 +29,10 @@ class QueryTextError(ValueError):
     """Says what is wrong with the text; the caller knows the alert and the field."""
 
 
+class PlaceholderNotResolved(QueryTextError):
+    """The caller knows where its value could be given."""
+
+
 @dataclass(frozen=True)
 class Identifier:
     """A value that stands for a catalog, schema, table or column name, already checked. sql: how it is written in a query where
@@ -117,7 +121,7 @@ def _look_up(found: re.Match[str], values: Mapping[str, Identifier | Value]) -> 
         raise QueryTextError(f"{found[0]} is a malformed placeholder; write ${{name}}")
     if name not in values:
         known = ", ".join(f"${{{known}}}" for known in sorted(values))
-        raise QueryTextError(f"{found[0]} is not resolved; known here: {known}. Add it under template_params")
+        raise PlaceholderNotResolved(f"{found[0]} is not resolved; known here: {known}")
     return values[name]
 
 
