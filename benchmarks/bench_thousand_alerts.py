@@ -38,7 +38,7 @@ def definitions(folder: Path) -> None:
                 "alert_name": f"Alert {file * 100 + number}",
                 "agent_domain": "COST",
                 "severity": "INFO",
-                "alert_query_template": f"SELECT cost FROM ${{catalog}}.${{gold_schema}}.costs WHERE id > {number}",
+                "alert_query_template": f"SELECT cost FROM ${{catalog}}.${{gold_schema}}.costs WHERE id > {file * 100 + number}",
                 "aggregation_column": "cost",
                 "aggregation_type": "SUM",
                 "operator": "GREATER_THAN",

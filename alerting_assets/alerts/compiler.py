@@ -14,6 +14,7 @@ from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.parse import parse_statements
 from alerting_assets.alerts.query_text import (
     Identifier,
+    PlaceholderNotResolved,
     QueryTextError,
     Value,
     quote_identifier,
@@ -34,7 +35,8 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         resolved, origin = resolve(configuration.alert_query_template, _values(configuration, target))
         source_sql = trim_query(resolved)
     except QueryTextError as error:
-        raise CompileError(configuration.alert_id, "alert_query_template", str(error)) from None
+        hint = ". Add it under template_params" if isinstance(error, PlaceholderNotResolved) else ""
+        raise CompileError(configuration.alert_id, "alert_query_template", f"{error}{hint}") from None
     condition = configuration.condition
     _check_gate(configuration, target)
     return CompiledAlert(

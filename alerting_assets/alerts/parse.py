@@ -18,7 +18,7 @@ READING_SECONDS = 20.0
 MAX_FRAMES = 4_000
 """Python's default of 1,000 is used up by 50 levels of parentheses."""
 KEPT_LENGTH = 20_000
-"""Characters up to which a text's trees are kept: it is asked for several times on its way."""
+"""Characters up to which a text's trees and tokens are kept: it is asked for several times on its way."""
 
 sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_FRAMES))
 # It warns on stderr about statements that it reads as plain commands; what is no query is a finding of ours, not a warning.

@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import sqlglot
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.origin import Origin
-from alerting_assets.alerts.parse import DIALECT
+from alerting_assets.alerts.parse import DIALECT, KEPT_LENGTH
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -29,6 +29,10 @@ class QueryTextError(ValueError):
     """Says what is wrong with the text; the caller knows the alert and the field."""
 
 
+class PlaceholderNotResolved(QueryTextError):
+    """The caller knows where its value could be given."""
+
+
 @dataclass(frozen=True)
 class Identifier:
     """A value that stands for a catalog, schema, table or column name, already checked. sql: how it is written in a query where
@@ -39,10 +43,16 @@ class Identifier:
 
 
 def tokens_of(text: str) -> list[Token]:
+    """The tokens are shared: nobody changes them."""
     try:
-        return sqlglot.tokenize(text, dialect=DIALECT)
+        return list(_kept(text) if len(text) <= KEPT_LENGTH else sqlglot.tokenize(text, dialect=DIALECT))
     except SqlglotError as error:
         raise QueryTextError(f"cannot be read as SQL: {str(error).splitlines()[0]}") from None
+
+
+@lru_cache(maxsize=64)
+def _kept(text: str) -> tuple[Token, ...]:
+    return tuple(sqlglot.tokenize(text, dialect=DIALECT))
 
 
 def resolve_placeholders(
@@ -111,7 +121,7 @@ def _look_up(found: re.Match[str], values: Mapping[str, Identifier | Value]) -> 
         raise QueryTextError(f"{found[0]} is a malformed placeholder; write ${{name}}")
     if name not in values:
         known = ", ".join(f"${{{known}}}" for known in sorted(values))
-        raise QueryTextError(f"{found[0]} is not resolved; known here: {known}. Add it under template_params")
+        raise PlaceholderNotResolved(f"{found[0]} is not resolved; known here: {known}")
     return values[name]
 
 

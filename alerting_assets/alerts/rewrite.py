@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
-from alerting_assets.alerts.parse import parse_statements
+from alerting_assets.alerts.parse import KEPT_LENGTH, parse_statements
 from alerting_assets.alerts.query_text import QueryTextError, quote_identifier, tokens_of
 
 _BARE = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE"})
@@ -33,9 +34,19 @@ class TableReference:
 def tables_read(sql: str) -> list[TableReference]:
     """Every place where a table is named; common table expressions are none. Raises QueryTextError for what cannot be parsed."""
     try:
-        return tables_of([scope for tree in parse_statements(sql) for scope in traverse_scope(tree)])
+        return list(_kept(sql)) if len(sql) <= KEPT_LENGTH else _tables_read(sql)
     except (SqlglotError, RecursionError) as error:
         raise QueryTextError(f"cannot be parsed: {str(error).splitlines()[0]}") from None
+
+
+@lru_cache(maxsize=2_000)
+def _kept(sql: str) -> tuple[TableReference, ...]:
+    """Of all alerts that there can be in a workspace, twice: a sync asks before it validates and before it deploys."""
+    return tuple(_tables_read(sql))
+
+
+def _tables_read(sql: str) -> list[TableReference]:
+    return tables_of([scope for tree in parse_statements(sql) for scope in traverse_scope(tree)])
 
 
 def tables_of(scopes: Sequence[Scope]) -> list[TableReference]:

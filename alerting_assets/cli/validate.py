@@ -122,7 +122,8 @@ def _many_texts(chosen: Settings, path: Path, as_json: bool) -> bool:
             elif verdict.findings:
                 rows.append(_row(verdict))
     if not as_json:
-        print_table("Findings", ("id", "verdict", "findings"), rows)
+        if rows:
+            print_table("Findings", ("id", "verdict", "findings"), rows)
         print_counts({verdict.value: number for verdict, number in counts.items()})
     return counts[Verdict.VALID] == sum(counts.values())
 
@@ -133,9 +134,9 @@ def _row(verdict: QueryVerdict) -> tuple[Any, ...]:
 
 def _read(path: Path) -> str | Finding:
     try:
-        return path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return input_finding(f"the file is not UTF-8 text (byte {error.start})")
+        return input_finding(f"the file is not UTF-8 text (byte {error.start + 1})")
     except OSError as error:
         raise SettingsError(f"--sql-file {path}: cannot be read: {error.strerror}") from None
 
@@ -155,9 +156,15 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any] | Finding]:
             if not line.strip():
                 continue
             try:
-                item = json.loads(line.decode("utf-8"))
-            except (UnicodeDecodeError, ValueError, RecursionError) as error:
-                yield input_finding(f"line {number} is not JSON: {error}")
+                item = json.loads(line.rstrip(b"\r\n").decode("utf-8-sig" if number == 1 else "utf-8"))
+            except UnicodeDecodeError as error:
+                yield input_finding(f"line {number} is not UTF-8 text (byte {error.start + 1})")
+                continue
+            except json.JSONDecodeError as error:
+                yield input_finding(f"line {number} is not JSON: {error.msg} at character {error.pos + 1}")
+                continue
+            except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 5,000 brackets
+                yield input_finding(f"line {number} cannot be read: {error}")
                 continue
             yield item if isinstance(item, dict) else input_finding(f"line {number} is no JSON object")
 

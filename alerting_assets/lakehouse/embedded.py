@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from alerting_assets.lakehouse import delta_writes
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
-from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, query_error, rows_of
+from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, planned_names, query_error, rows_of
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
 from alerting_assets.lakehouse.sql_text import quoted
 from alerting_assets.lakehouse.views import ViewStore
@@ -28,7 +29,8 @@ Result = TypeVar("Result")
 class EmbeddedLakehouse(Lakehouse):
     """Tables lie at `<root>/<catalog>/<schema>/<table>/`; every Delta table found there can be queried.
 
-    max_calls: queries after which the SQL engine's process, which grows by about 0.1 MB a call, is replaced.
+    max_calls: queries after which the SQL engine's process, which grows by about 0.1 MB a call, is replaced; that takes about half a
+    second.
     query_seconds: how long one query may run; describe_seconds: how long its analysis may take.
     """
 
@@ -38,7 +40,7 @@ class EmbeddedLakehouse(Lakehouse):
         catalog: str,
         schema: str,
         *,
-        max_calls: int = 5_000,
+        max_calls: int = 2_000,
         query_seconds: float = 600.0,
         describe_seconds: float = 30.0,
     ) -> None:
@@ -112,6 +114,9 @@ class EmbeddedLakehouse(Lakehouse):
 
     def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
         return self._run(sql, lambda session: _describe(session, sql, planned=planned), self._describe_seconds)
+
+    def output_names(self, sql: str) -> tuple[str, ...]:
+        return self._run(sql, lambda session: _output_names(session, sql), self._describe_seconds)
 
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
         name = self._name(table)
@@ -224,3 +229,15 @@ def _describe(session: SparkSession, sql: str, *, planned: bool = True) -> tuple
         if error is not None:
             raise error
     return tuple(Column(field.name, field.dataType.simpleString(), field.nullable) for field in schema.fields)
+
+
+def _output_names(session: SparkSession, sql: str) -> tuple[str, ...]:
+    """As the plan shows them, which saves asking for the schema: a third of the time that an aggregated alert takes."""
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.dataframe import DataFrame
+    from pyspark.sql.connect.plan import SQL
+
+    with contextlib.suppress(PySparkException):  # the schema names most errors better: found again below
+        if names := planned_names(DataFrame(SQL(sql), session)._explain_string()):
+            return names
+    return tuple(column.name for column in _describe(session, sql))

@@ -148,6 +148,10 @@ class Lakehouse(ABC):
 
         planned: whether it is planned, too, which finds what analysis does not: a constant that cannot be cast."""
 
+    def output_names(self, sql: str) -> tuple[str, ...]:
+        """Of the columns of a query, which is planned and not run. Raises QueryError as `describe` does."""
+        return tuple(column.name for column in self.describe(sql))
+
     @abstractmethod
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
         """Columns of any registered table or view. Raises TableNotFound."""

@@ -4,7 +4,7 @@
    standard input ends or its parent is gone, so it never outlives a parent that was killed.
 2. `Sail` hands out sessions: it starts a server at the first use, another one when the server died (a session that is lost
    this way is replaced once, which is safe because only reads go through it) and after `max_calls` calls, since a server
-   grows by about 0.1 MB a call.
+   grows by about 0.1 MB a call: its parser leaks with every SQL text, whatever that says, and nothing but a new process helps.
 3. Sail cannot read paths that need URL encoding. The child's folder holds a link to the lakehouse root, and tables are
    registered through it; only the link's own path has to be plain.
 """
@@ -21,8 +21,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -73,6 +75,47 @@ class SailServer:
         self._finalizer()
 
 
+class Watchdog:
+    """Calls `act` when what it limits takes longer than its seconds. One thread, alive while there is something to limit: a
+    `threading.Timer` each would start a thread a call, which takes about as long as the call."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._limits: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._wakes_at = 0.0
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def limit(self, seconds: float, act: Callable[[], None]) -> Iterator[None]:
+        key = object()
+        until = time.monotonic() + seconds
+        with self._changed:
+            self._limits[key] = (until, act)
+            if self._thread is None or not self._thread.is_alive():  # a fork takes no threads along
+                self._thread = threading.Thread(target=self._watch, name="sail-watchdog", daemon=True)
+                self._wakes_at = until
+                self._thread.start()
+            elif until < self._wakes_at:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._limits.pop(key, None)
+
+    def _watch(self) -> None:
+        with self._changed:
+            while self._limits:
+                now = time.monotonic()
+                for key, (until, act) in list(self._limits.items()):
+                    if until <= now:
+                        del self._limits[key]
+                        act()
+                self._wakes_at = min((until for until, _ in self._limits.values()), default=now)
+                self._changed.wait(max(0.0, self._wakes_at - now))
+            self._thread = None
+
+
 class Sail:
     """Runs work on a living session, which `prepare` has filled with tables. Thread-safe; several threads share a session."""
 
@@ -90,6 +133,7 @@ class Sail:
         self._max_calls, self._query_seconds = max_calls, query_seconds
         self._lock = threading.Lock()
         self._server: SailServer | None = None
+        self._watchdog = Watchdog()
 
     def run(self, work: Callable[[SailServer], Result], seconds: float | None = None) -> Result:
         """`work` must be safe to repeat: it is run again, once, when the server is lost under it.
@@ -103,11 +147,9 @@ class Sail:
         for last_attempt in (False, True):
             server = self._acquire()
             overdue = threading.Event()
-            timer = threading.Timer(seconds, server.stop_overdue, [overdue])
-            timer.daemon = True
-            timer.start()
             try:
-                return work(server)
+                with self._watchdog.limit(seconds, partial(server.stop_overdue, overdue)):
+                    return work(server)
             except PySparkException as error:
                 lost = server.is_lost(error)
                 server.retired = server.retired or lost
@@ -117,7 +159,6 @@ class Sail:
                 if last_attempt or not lost:
                     raise
             finally:
-                timer.cancel()
                 self._release(server)
         raise AssertionError("unreachable")
 

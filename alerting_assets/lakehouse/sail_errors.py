@@ -35,6 +35,9 @@ _SIGNATURE = re.compile(r"[Ff]unction '(\w+)' failed to match any signature.*?bu
 _COERCION = re.compile(r"satisfy a call to '(\w+)' function: coercion from (.*?) to the signature", re.S)
 _REGEX = re.compile(r"Regular expression did not compile.*?error: ([^\n~]+)", re.S)
 _PLAN = re.compile(r"\A== Physical Plan ==\nPhysical plan error: (.*)", re.S)
+_PLANNED = re.compile(
+    r"\A== Physical Plan ==\nProjectionExec: expr=\[(#\d+@\d+ as \w+(?:, #\d+@\d+ as \w+)*)\]\n", re.ASCII
+)
 _INTERNAL = re.compile(
     r"\s*(?:invalid argument|error in DataFusion|Error during planning|Execution error|Internal error|Cast error|"
     r"This feature is not implemented|type_coercion\ncaused by)(?::\s*|\s+)"
@@ -187,6 +190,12 @@ def plan_error(plan: str, sql: str) -> QueryError | None:
     """EXPLAIN succeeds on some errors and writes them into the plan."""
     found = _PLAN.search(plan)
     return _from_text(found.group(1), sql, ()) if found else None
+
+
+def planned_names(plan: str) -> tuple[str, ...]:
+    """Of the output columns, which the last step of every plan names; none where they are not plain words or the plan has an error."""
+    found = _PLANNED.match(plan)
+    return tuple(item.rpartition(" ")[2] for item in found[1].split(", ")) if found else ()
 
 
 def rows_of(session: SparkSession, sql: str) -> pa.Table:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -70,11 +71,12 @@ class TypedTree:
         *,
         strict: bool = False,
     ) -> None:
-        schema = MappingSchema(dialect=DIALECT)
-        for table in tree.find_all(exp.Table):
-            if table.name and (columns := columns_of(table)):
-                full = exp.table_(table.name, db=table.db or namespace[1], catalog=table.catalog or namespace[0])
-                schema.add_table(full, {column.name: column.type for column in columns})
+        tables = {
+            (table.catalog or namespace[0], table.db or namespace[1], table.name): columns
+            for table in tree.find_all(exp.Table)
+            if table.name and (columns := columns_of(table))
+        }
+        schema = _schema(tuple(tables.items()))
         try:
             self.tree = qualify(
                 tree.copy(),
@@ -170,6 +172,15 @@ class TypedTree:
             return None  # of a set operation: its types are those of both sides
         found = [item for item in query.selects if item.alias_or_name.lower() == column.name.lower()]
         return self.family(found[0], depth) if len(found) == 1 else None
+
+
+@lru_cache(maxsize=64)
+def _schema(tables: tuple[tuple[tuple[str, str, str], tuple[Column, ...]], ...]) -> MappingSchema:
+    """Shared by the queries that read the same tables; sqlglot only looks things up in it."""
+    schema = MappingSchema(dialect=DIALECT)
+    for (catalog, db, name), columns in tables:
+        schema.add_table(exp.table_(name, db=db, catalog=catalog), {column.name: column.type for column in columns})
+    return schema
 
 
 def family_of(type_: exp.DataType | None) -> Known:

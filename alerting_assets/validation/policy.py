@@ -60,7 +60,9 @@ def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
     """rules: name → group, of all there are. Raises DefinitionError with file and line."""
     path = settings.definitions / VALIDATION_FILE
     policy = Policy(settings.allowed_schemas, settings.allowed_functions)
-    if not path.is_file():
+    if (other := path.with_suffix(".yaml")).exists():
+        raise DefinitionError([Problem(f"is called {VALIDATION_FILE}; rename it", file=other.name)])
+    if not path.exists() and not path.is_symlink():
         return policy
     return _read(policy, path, rules)
 
@@ -68,8 +70,10 @@ def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
 def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError([Problem(f"cannot be read: {error}", file=path.name)]) from None
+    except UnicodeDecodeError as error:
+        raise DefinitionError([Problem(f"is not UTF-8 text (byte {error.start + 1})", file=path.name)]) from None
+    except OSError as error:
+        raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=path.name)]) from None
     document = read_document(path.name, text)
     if document is None:
         return policy

@@ -96,8 +96,8 @@ class AlertQuery:
     @cached_property
     def source_columns(self) -> tuple[Column, ...]:
         """Output columns of the user's own query. Raises QueryError."""
-        if self.contract and self.contract.sql and self.contract.sql.startswith(self.sql):
-            return self.columns  # deployed as it is written, with LIMIT 1 behind: one look tells both
+        if self._is_deployed_as_written:
+            return self._deployed_columns
         is_part = self.contract is not None and self.contract.sql is not None
         return self.catalog.lakehouse.describe(self.sql, planned=not is_part)  # the whole will be planned
 
@@ -107,9 +107,22 @@ class AlertQuery:
         found = [column for column in self.source_columns if self.contract and column.name == self.contract.column]
         return found[0] if len(found) == 1 else None
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Of the columns of the deployed query. Raises QueryError."""
+        assert self.contract is not None
+        assert self.contract.sql is not None
+        if self._is_deployed_as_written:
+            return tuple(column.name for column in self._deployed_columns)
+        return self.catalog.lakehouse.output_names(self.contract.sql)
+
+    @property
+    def _is_deployed_as_written(self) -> bool:
+        """With LIMIT 1 behind: one look tells both."""
+        return bool(self.contract and self.contract.sql and self.contract.sql.startswith(self.sql))
+
     @cached_property
-    def columns(self) -> tuple[Column, ...]:
-        """Output columns of the deployed query. Raises QueryError."""
+    def _deployed_columns(self) -> tuple[Column, ...]:
         assert self.contract is not None
         assert self.contract.sql is not None
         return self.catalog.lakehouse.describe(self.contract.sql)

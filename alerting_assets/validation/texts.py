@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import OPERATORS, Needs, Operator, ValueType
 from alerting_assets.alerts.origin import Origin
 from alerting_assets.alerts.query_text import Identifier, QueryTextError, resolve, trim_query
@@ -144,7 +143,7 @@ def _contract(item: Mapping[str, Any]) -> Contract | Finding | None:
     if operator is None:
         return Contract(column)
     if operator not in list(Operator):
-        return input_finding(f'"operator" {operator!r} is not known{did_you_mean(str(operator), list(Operator))}')
+        return input_finding(f'"operator" {operator!r} is not known; use one of: {", ".join(Operator)}')
     if threshold is not None and (
         isinstance(threshold, bool) or not isinstance(threshold, int | float) or not math.isfinite(threshold)
     ):

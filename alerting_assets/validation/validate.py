@@ -67,16 +67,17 @@ def validate_all_alert_queries(
     schemas = Schemas(catalog)
     done = 0
 
-    def one(alert: ConfiguredAlert, schema_hash: str) -> AlertVerdict:
+    def one(alert: ConfiguredAlert) -> AlertVerdict:
         nonlocal done
+        # Here, not for all alerts before: the judge meets a tree that is still kept.
+        schema_hash = schemas.hash_of(alert.compiled.source_sql) if alert.compiled else ""
         verdict = _verdict(catalog, policy, alert, schema_hash, {} if fresh else stored)
         done += 1
         on_progress(done, len(alerts))
         return verdict
 
-    hashes = [schemas.hash_of(alert.compiled.source_sql) if alert.compiled else "" for alert in alerts]
     with ThreadPoolExecutor(ANALYSES_AT_A_TIME, thread_name_prefix="validate") as pool:
-        verdicts = sorted(pool.map(one, alerts, hashes), key=lambda verdict: verdict.alert_id)
+        verdicts = sorted(pool.map(one, alerts), key=lambda verdict: verdict.alert_id)
     if store:
         news = [verdict for verdict in verdicts if stored.get(verdict.key) != replace(verdict, reused=True)]
         store_verdicts(lakehouse, news, policy_hash, now)

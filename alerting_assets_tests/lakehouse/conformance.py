@@ -406,6 +406,31 @@ class LakehouseConformance(WritersConformance):
         assert readable.describe("SELECT CAST(raise_error('ran') AS DOUBLE) AS v FROM things")[0].name == "v"
 
     @pytest.mark.parametrize(
+        ("sql", "names"),
+        [
+            ("SELECT SUM(big) AS v FROM things HAVING COUNT(*) > 0", ("v",)),
+            (
+                "SELECT text, MAX(at) AS `last one`, MIN(at) AS `a, b` FROM things GROUP BY text",
+                ("text", "last one", "a, b"),
+            ),
+            ("SELECT 1 AS v, 2 AS v", ("v", "v")),
+            ("SELECT 'x] as w' AS v FROM things WHERE 1 = 0", ("v",)),
+        ],
+    )
+    def test_output_names_are_those_of_describe(self, readable: Lakehouse, sql: str, names: tuple[str, ...]) -> None:
+        assert readable.output_names(sql) == names
+        assert tuple(column.name for column in readable.describe(sql)) == names
+
+    def test_output_names_says_what_is_wrong_as_describe_does(self, readable: Lakehouse) -> None:
+        for sql in ("SELECT nope FROM things", "SELECT 1 FROM nope", "SELECT CAST('a' AS INT)", "SELEC 1"):
+            errors = []
+            for ask in (readable.describe, readable.output_names):
+                with pytest.raises(QueryError) as caught:
+                    ask(sql)
+                errors.append((caught.value.kind, caught.value.message, caught.value.line, caught.value.column))
+            assert errors[0] == errors[1]
+
+    @pytest.mark.parametrize(
         ("sql", "kind", "name", "positions"),
         [
             ("SELECT 1 FROM cat.main.nope", QueryErrorKind.MISSING_TABLE, "cat.main.nope", {(1, 15)}),

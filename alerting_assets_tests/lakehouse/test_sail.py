@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +15,14 @@ import pytest
 
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.sail import Watchdog
 
 pytestmark = pytest.mark.integration
 
 ASK = """
 import sys, pathlib
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.sail import Watchdog
 engine = EmbeddedLakehouse(pathlib.Path(sys.argv[1]), "cat", "main")
 assert engine.query("SELECT 1 AS one").num_rows == 1
 print(engine.engine_process_id, flush=True)
@@ -50,6 +53,7 @@ def test_importing_the_engine_and_reading_tables_starts_no_sail_and_imports_no_p
     script = """
 import sys, pathlib
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.sail import Watchdog
 from alerting_assets.lakehouse.tables import create_tables
 with EmbeddedLakehouse(pathlib.Path(sys.argv[1]), "cat", "main") as engine:
     create_tables(engine)
@@ -168,3 +172,23 @@ assert engine.query("SELECT 3 AS three").num_rows == 1
     )
     assert done.returncode == 0, done.stderr
     assert ends(int(done.stdout))
+
+
+def test_the_watchdog_acts_on_what_is_overdue_and_on_nothing_else() -> None:
+    watchdog = Watchdog()
+    acted: list[str] = []
+    with watchdog.limit(30.0, lambda: acted.append("long")):
+        with watchdog.limit(0.05, lambda: acted.append("short")):  # earlier than what the thread waits for
+            time.sleep(0.5)
+        with watchdog.limit(0.5, lambda: acted.append("in time")):
+            pass
+        time.sleep(0.7)
+    assert acted == ["short"]
+
+
+def test_the_watchdog_needs_no_thread_a_call() -> None:
+    watchdog = Watchdog()
+    before = threading.active_count()
+    for _ in range(100):
+        with watchdog.limit(30.0, lambda: None):
+            assert threading.active_count() <= before + 1

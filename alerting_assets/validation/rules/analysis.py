@@ -58,7 +58,7 @@ class DeployedFormIsAccepted(Rule):
         if contract is None or contract.sql is None or query.source_column is None:
             return
         try:
-            names = [column.name for column in query.columns]
+            names = query.output_names
         except QueryError as error:
             yield self._rejected(query, error)
             return
