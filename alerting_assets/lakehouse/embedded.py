@@ -40,7 +40,7 @@ class EmbeddedLakehouse(Lakehouse):
         catalog: str,
         schema: str,
         *,
-        max_calls: int = 2_000,
+        max_calls: int = 2_500,
         query_seconds: float = 600.0,
         describe_seconds: float = 30.0,
     ) -> None:

@@ -126,15 +126,15 @@ def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
 
 
 def test_quarantined_alerts_are_visibly_failed_with_their_reason(site: Site, page: Page) -> None:
-    page.goto(f"{site.dagster}/assets/validated_queries?view=checks&checkDetail=query_is_valid")
+    page.goto(f"{site.dagster}/assets/validated_queries?view=checks&checkDetail=references")
     expect(page.get_by_text("Execution history")).to_be_visible()
     page.get_by_text("Partitions", exact=True).last.click()
-    expect(page.get_by_text("Failed (2)", exact=True)).to_be_visible()
+    expect(page.get_by_text("Failed (1)", exact=True)).to_be_visible()
     page.get_by_text("BROKEN-001", exact=True).first.click()
     expect(page.get_by_text("fact_invoices does not exist").first).to_be_visible()
     screenshot(page, "quarantined")
     page.get_by_text("COST-001", exact=True).first.click()
-    expect(page.get_by_text("the query can be deployed").first).to_be_visible()
+    expect(page.get_by_text("Every table exists and can be read.").first).to_be_visible()
 
 
 def test_unit_tests_of_alerts_are_a_check_with_a_table(site: Site, page: Page) -> None:
