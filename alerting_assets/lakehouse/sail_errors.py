@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.functions import documented
+from alerting_assets.lakehouse.sail_grammar import LITERAL_OF_SPARK, UNSUPPORTED_SYNTAX
 from alerting_assets.lakehouse.spark_errors import DATABRICKS_FUNCTION
 
 if TYPE_CHECKING:
@@ -64,10 +65,15 @@ _KINDS: tuple[tuple[re.Pattern[str], QueryErrorKind], ...] = (
 )
 
 _BEYOND = re.compile(
-    r"Time64|coerce arithmetic expression (?:\w*Utf8\w* . (?:Int|UInt|Float|Decimal)|(?:U?Int|Float|Decimal)[^ ]* . \w*Utf8)|"
-    r"(?:coercion from|received) Interval\(|TABLESAMPLE|DISTRIBUTE BY|CLUSTER BY|SORT BY|Missing commit file|"
-    r"No version of the Delta table|join condition should not be empty|non UTF-8 data|invalid window function expression|"
-    r"approx_percentile_cont|percentile_cont' requires|'(?:dense_|percent_)?rank' expected zero argument|no partition of relation|"
+    r"(?:coerce arithmetic expression|comparison operation|Failed to coerce then|compatible types to compare|Incompatible inputs for Union)"
+    r"[^\n]*(?:Utf8|Null|Duration|Interval)|coercion from (?:(?! to the signature).)*(?:(?<=from )|(?<=, ))(?:Utf8|Null|Duration|Interval)|"
+    r"but received (?:String|Null|Duration|Interval)\b|Time64|coerce (?!List|Map|Struct)\S+ .*LIKE expression|temporal operation|"
+    r"to Nanosecond|expects Numeric but received String|For function '\w+' Utf8|"
+    r"'(?:array_has|map_contains_key)' function|Overflowing on|argument: interval: \W*-|"
+    r"argument: (?:tiny|small|big)?int: (?:128|32768|2147483648|9223372036854775808)\b|"
+    r"TABLESAMPLE|DISTRIBUTE BY|CLUSTER BY|SORT BY|Missing commit file|No version of the Delta table|"
+    r"join condition should not be empty|non UTF-8 data|invalid window function expression|approx_percentile_cont|"
+    r"percentile_cont' requires|'(?:dense_|percent_)?rank' expected zero argument|no partition of relation|"
     r"failed to match any signature.*?but received Binary|There is only support Literal types"
 )
 """What Spark takes and Sail does not, in words of its own."""
@@ -90,10 +96,10 @@ _COERCED_LIKE_SPARK = frozenset(
     for prefix in ("", "spark_")
 )
 _ARGUMENTS = re.compile(r"(?:zero|one|two|three|four) values? expected")
-_OPTIONAL_ARGUMENTS = re.compile(r"\b(?:current_time|st_\w+)\s*\(", re.I)
+_OPTIONAL_ARGUMENTS = re.compile(r"\b(?:current_time|st_\w+|regexp_replace|log|uuid)\s*\(", re.I)
 """Functions to which Spark gives arguments that Sail does not know."""
 _LIKE_SPARK = re.compile(
-    r"[Cc]annot get result type for temporal|(?:LIMIT|OFFSET) must be|Expected LIMIT|Unsupported LIMIT|Invalid window frame|"
+    r"(?:LIMIT|OFFSET) must be|Expected LIMIT|Unsupported LIMIT|Invalid window frame|"
     r"range window frame requires|unknown window function|undefined window|used more than once|Sampling fraction|takes \d+ arguments|"
     r"expected \d+ (?:to \d+ )?arguments|even number of arguments|multiple of 2|Wildcard|NATURAL JOIN with criteria|"
     r"invalid scalar function clause|one name expected|multi_expr should be|does not support \w+ input|'negative' function|"
@@ -118,20 +124,24 @@ EMPTY_SUBQUERY = (
 _SAYINGS: tuple[tuple[re.Pattern[str], QueryErrorKind, str], ...] = (
     (
         re.compile(r'No field named [^"]*"#\d+".*Valid fields', re.S),
-        Kind.OTHER,
-        "a selected column is neither in GROUP BY nor inside an aggregate function",
+        Kind.UNSUPPORTED,
+        "the embedded engine takes a column for neither grouped nor aggregated",
     ),
-    (re.compile(r'No field named [^"]*"#\d+"'), Kind.OTHER, "a column is used where only a constant can stand"),
+    (
+        re.compile(r'No field named [^"]*"#\d+"'),
+        Kind.UNSUPPORTED,
+        "the embedded engine takes a column where only a constant can stand",
+    ),
     (
         re.compile(r"Aggregate requires at least one grouping"),
-        Kind.OTHER,
-        "HAVING without GROUP BY needs an aggregate function",
+        Kind.UNSUPPORTED,
+        "the embedded engine needs an aggregate function where HAVING has no GROUP BY",
     ),
     (re.compile(r"Aggregate function calls cannot be nested"), Kind.OTHER, "aggregate functions cannot be nested"),
     (
         re.compile(r"does not support logical expression (?:Aggregate|Window)Function"),
-        Kind.OTHER,
-        "an aggregate or window function stands where there can be none, as in WHERE; filter in HAVING or around the query",
+        Kind.UNSUPPORTED,
+        "the embedded engine takes an aggregate or window function for misplaced",
     ),
     (
         re.compile(r"non-boolean predicate .* returning (.*)"),
@@ -145,6 +155,11 @@ _SAYINGS: tuple[tuple[re.Pattern[str], QueryErrorKind, str], ...] = (
     ),
     (re.compile(r"DateValue \{ year: (\d+), month: (\d+), day: (\d+)"), Kind.SYNTAX, r"there is no date \1-\2-\3"),
     (re.compile(r"declared as non-nullable but contains null"), Kind.UNSUPPORTED, EMPTY_SUBQUERY),
+    (
+        re.compile(r"Unsupported CAST (from .* to (?:Interval|Struct).*)"),
+        Kind.UNSUPPORTED,
+        r"the embedded engine has no cast \1",
+    ),
     (re.compile(r"Unsupported CAST (from .* to .*)"), Kind.TYPE_MISMATCH, r"there is no cast \1"),
 )
 """Errors that Sail words for its own developers, and what they mean."""
@@ -161,25 +176,6 @@ _ARROW_NAMES = (
     (re.compile(r"\bDate32\b"), "DATE"),
     (re.compile(r"\bBoolean\b"), "BOOLEAN"),
 )
-
-_UNSUPPORTED_SYNTAX = (
-    (re.compile(r"\bQUALIFY\b", re.I), "QUALIFY"),
-    (re.compile(r"\bGROUP\s+BY\s+ALL\b", re.I), "GROUP BY ALL"),
-    (re.compile(r"\*\s*EXCEPT\s*\(", re.I), "* EXCEPT (…)"),
-    (re.compile(r"\b(?:UN)?PIVOT\b", re.I), "PIVOT"),
-    (re.compile(r"\bLIKE\s+(?:ALL|ANY|SOME)\b", re.I), "LIKE ALL/ANY"),
-    (re.compile(r"\bWITH\s+RECURSIVE\b", re.I), "WITH RECURSIVE"),
-    (re.compile(r"\|\s*>"), "the pipe |>"),
-    (re.compile(r"\bCOLLATE\b", re.I), "COLLATE"),
-    (re.compile(r"\A\s*FROM\b", re.I), "FROM before SELECT"),
-    (re.compile(r"\bWINDOW\s+\w+\s+AS\b", re.I), "several named windows"),
-    (re.compile(r"@"), "table@version"),
-    (re.compile(r"\)\s*(?:AS\s*)?\(\s*\w+\s*[,)]", re.I), "column names without a table's name"),
-    (re.compile(r">>>|<<<"), "shift operators"),
-    (re.compile(r"\bMAX\s+RECURSION\b", re.I), "MAX RECURSION LEVEL"),
-    (re.compile(r"[\w)\]]\s*:(?!:)\s*[A-Za-z_]"), "JSON paths with a colon"),
-)
-"""Constructs of Databricks SQL that Sail's parser lacks. Looked for only in a text that Sail refused."""
 
 
 def is_missing_table(error: Exception) -> bool:
@@ -270,7 +266,7 @@ def _beyond(text: str, sql: str) -> str | None:
     """The text again, if what it complains about is nothing that Spark minds."""
     coerced = _COERCED.search(text)
     has_lateral_query = re.search(r"\bLATERAL\s*\(\s*SELECT", sql, re.I) and "Valid fields" in text
-    like_any = "bool_or" in text and re.search(r"\bLIKE\s+(?:ANY|SOME|ALL)\b", sql, re.I)
+    like_any = "bool_or" in text and re.search(r"\bI?LIKE\s+(?:ANY|SOME|ALL)\b", sql, re.I)
     if (
         _BEYOND.search(text)
         or (coerced and coerced.group(1) not in _COERCED_LIKE_SPARK)
@@ -304,10 +300,13 @@ def _missing_table(name: str, sql: str, known_tables: Sequence[str]) -> QueryErr
 def _missing_column(parts: list[str], sql: str) -> QueryError:
     name = ".".join(parts)
     line, column, _ = _find(sql, parts)
-    if name.upper() == "ALL" and (construct := _unsupported(sql, "GROUP BY ALL")):
+    if name.upper() == "ALL" and (construct := _unsupported(sql, "GROUP BY ALL") or _unsupported(sql, "ORDER BY ALL")):
         return QueryError(
             Kind.UNSUPPORTED, f"the embedded engine does not support {construct}", line=line, column=column
         )
+    if name.lower() == "grouping__id":
+        message = f"the embedded engine does not know {name}; use grouping_id()"
+        return QueryError(Kind.UNSUPPORTED, message, line=line, column=column)
     if re.search(r"\bUNPIVOT\b", sql, re.I) or (
         len(parts) > 1 and re.search(rf"(?<![.\w]){re.escape(parts[0])}\s*\[", sql)
     ):
@@ -326,7 +325,8 @@ def _syntax(found: str, offset: int | None, sql: str) -> QueryError:
     """`offset` counts bytes; None is the end."""
     start = len(sql.rstrip()) if offset is None else len(sql.encode()[:offset].decode(errors="ignore"))
     if offset is not None and not sql.startswith(found, start):  # the offset is one inside a literal
-        return QueryError(Kind.SYNTAX, f"a literal is not valid at {found[:60]!r}")
+        kind = Kind.UNSUPPORTED if LITERAL_OF_SPARK.search(sql) else Kind.SYNTAX
+        return QueryError(kind, f"a literal is not valid at {found[:60]!r}")
     line, column = _position(sql, start)
     if construct := _unsupported(sql):
         message = f"the embedded engine does not support {construct}"
@@ -344,7 +344,7 @@ def _function(name: str, sql: str) -> QueryError:
 
 def _unsupported(sql: str, only: str | None = None) -> str | None:
     code = " ".join(text for _, text, is_code in _tokens(sql) if is_code)
-    found = (name for pattern, name in _UNSUPPORTED_SYNTAX if only in (None, name) and pattern.search(code))
+    found = (name for pattern, name in UNSUPPORTED_SYNTAX if only in (None, name) and pattern.search(code))
     return next(found, None)
 
 

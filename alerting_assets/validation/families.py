@@ -23,6 +23,7 @@ class Family(StrEnum):
     NUMBER = "number"
     STRING = "text"
     BOOLEAN = "boolean"
+    BINARY = "binary value"
     DATE = "date"
     TIMESTAMP = "timestamp"
     MONTHS = "interval of months"
@@ -41,6 +42,7 @@ _TYPES: tuple[tuple[frozenset[exp.DType], Family], ...] = (
     (frozenset({*exp.DataType.NUMERIC_TYPES}), Family.NUMBER),
     (frozenset({*exp.DataType.TEXT_TYPES}), Family.STRING),
     (frozenset({exp.DType.BOOLEAN}), Family.BOOLEAN),
+    (frozenset({exp.DType.BINARY, exp.DType.VARBINARY}), Family.BINARY),
     (frozenset({exp.DType.DATE, exp.DType.DATE32}), Family.DATE),
     (
         frozenset({exp.DType.TIMESTAMP, exp.DType.TIMESTAMPTZ, exp.DType.TIMESTAMPLTZ, exp.DType.TIMESTAMPNTZ}),
@@ -122,6 +124,11 @@ class TypedTree:
                 return family_of(node.to)
             case exp.Column():
                 return self._of_column(node, depth)
+            case exp.HexString():
+                return Family.BINARY
+            case exp.Case():
+                results = [branch.args.get("true") for branch in node.args.get("ifs") or ()]
+                return self._first([*results, node.args.get("default")], depth)
             case exp.CurrentDate():
                 return Family.DATE
             case exp.CurrentTimestamp():
@@ -138,13 +145,12 @@ class TypedTree:
                 return self.family(node.this, depth)
             case exp.Add() | exp.Sub() | exp.Mul() | exp.Div() | exp.Mod():
                 sides = {self.family(node.this, depth), self.family(node.expression, depth)}
-                return Family.NUMBER if sides == {Family.NUMBER} else None
+                kept = (Family.NUMBER, *INTERVALS) if isinstance(node, exp.Add | exp.Sub) else (Family.NUMBER,)
+                return next((family for family in kept if sides == {family}), None)
             case exp.Sum() | exp.Avg():
                 return Family.NUMBER if self.family(node.this, depth) is Family.NUMBER else None
             case exp.Coalesce():
-                return next(
-                    (found for item in (node.this, *node.expressions) if (found := self.family(item, depth))), None
-                )
+                return self._first([node.this, *node.expressions], depth)
             case exp.Subquery():
                 inner = node.this
                 return (
@@ -157,6 +163,11 @@ class TypedTree:
         if isinstance(node, _TEXTS):
             return Family.STRING if self.family(node.this, depth) is Family.STRING else None
         return Family.NUMBER if isinstance(node, _NUMBERS) else None
+
+    def _first(self, items: list[exp.Expr | None], depth: int) -> Known:
+        """Of values that share a type: that of those which are known and no text, which may become any other."""
+        known = [found for item in items if (found := self.family(item, depth)) is not None]
+        return next((found for found in known if found is not Family.STRING), known[0] if known else None)
 
     def _of_column(self, column: exp.Column, depth: int) -> Known:
         scope = self._scopes.get(id(column))
@@ -213,12 +224,13 @@ def can_be_cast(source: Known, target: Known) -> bool:
     if source in NESTED or target in NESTED:
         return False
     forbidden = {
-        Family.NUMBER: {Family.DATE},
-        Family.BOOLEAN: {Family.DATE},
-        Family.DATE: {Family.NUMBER, Family.BOOLEAN, *INTERVALS},
-        Family.TIMESTAMP: {*INTERVALS},
-        Family.MONTHS: {*TIMES, Family.BOOLEAN, Family.SECONDS},
-        Family.SECONDS: {*TIMES, Family.BOOLEAN, Family.MONTHS},
+        Family.NUMBER: {Family.DATE, Family.BINARY},
+        Family.BOOLEAN: {Family.DATE, Family.BINARY},
+        Family.BINARY: {Family.NUMBER, Family.BOOLEAN, *TIMES, *INTERVALS},
+        Family.DATE: {Family.NUMBER, Family.BOOLEAN, Family.BINARY, *INTERVALS},
+        Family.TIMESTAMP: {Family.BINARY, *INTERVALS},
+        Family.MONTHS: {*TIMES, Family.BOOLEAN, Family.BINARY, Family.SECONDS},
+        Family.SECONDS: {*TIMES, Family.BOOLEAN, Family.BINARY, Family.MONTHS},
     }
     return target not in forbidden.get(source, set())
 

@@ -75,13 +75,16 @@ engine = EmbeddedLakehouse(folder / "a folder", "cat", "main")
             ("SELECT big + at FROM things", "Cannot coerce arithmetic expression BIGINT + TIMESTAMP to valid types"),
             ("SELECT AVG(flag) FROM things", "function avg does not take BOOLEAN"),
             ("SELECT DATE '2026-02-31' AS d", "there is no date 2026-2-31"),
-            ("SELECT id FROM things LIMIT id", "a column is used where only a constant can stand"),
+            ("SELECT id FROM things LIMIT id", "the embedded engine takes a column where only a constant can stand"),
             (
                 "SELECT SUM(big) FROM things WHERE SUM(big) > 1",
-                "an aggregate or window function stands where there can be none",
+                "the embedded engine takes an aggregate or window function for misplaced",
             ),
             ("SELECT id FROM a.b.c.d", "table a.b.c.d: a table name has at most three parts"),
-            ("SELECT id FROM things GROUP BY text", "a selected column is neither in GROUP BY nor inside an aggregate"),
+            (
+                "SELECT id FROM things GROUP BY text",
+                "the embedded engine takes a column for neither grouped nor aggregated",
+            ),
         ],
     )
     def test_messages_are_for_people(self, readable: Lakehouse, sql: str, message: str) -> None:

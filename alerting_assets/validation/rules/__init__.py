@@ -11,6 +11,7 @@ from alerting_assets.validation.rules.contract import (
     FirstRowHasAnOrder,
     ValueFitsTheThreshold,
 )
+from alerting_assets.validation.rules.literals import LiteralsCanBeRead
 from alerting_assets.validation.rules.places import FunctionsStandWhereTheyMay
 from alerting_assets.validation.rules.quality import (
     FactTableIsFilteredByTime,
@@ -44,6 +45,7 @@ RULES: tuple[Rule, ...] = (
     ParsesAsSql(),
     DistinctNames(),
     ClausesInOrder(),
+    LiteralsCanBeRead(),
     OneQuery(),
     NoSideEffects(),
     KnownFunctions(),

@@ -14,6 +14,7 @@ from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule
+from alerting_assets.validation.rules.grouping import first_ungrouped
 from alerting_assets.validation.rules.places import first_misplaced
 from alerting_assets.validation.rules.types import first_type_problem, typed_tree
 
@@ -33,13 +34,23 @@ class AcceptedByTheEngine(Rule):
                 yield self.finding(query, f"column {column.name} {why}", at=column, suggestion=near)
                 return
             if error.kind is QueryErrorKind.UNSUPPORTED and (
-                problem := first_type_problem(query) or first_misplaced(query)
+                problem := first_type_problem(query) or first_misplaced(query) or first_ungrouped(query)
             ):
                 yield self.finding(query, problem[1], at=problem[0])
                 return
             at = query.offset(error.line, error.column)
             if error.kind is QueryErrorKind.MISSING_COLUMN and not _is_missing(query, error.name or ""):
                 message = f"the embedded engine does not find column {error.name}, which the query has"
+                yield self.rejected(query, QueryError(QueryErrorKind.UNSUPPORTED, message), at=at)
+                return
+            if error.kind is QueryErrorKind.RUNTIME and _may_not_be_computed(query):
+                message = (
+                    f"the embedded engine computes constants that other engines may never come to: {error.message}"
+                )
+                yield self.rejected(query, QueryError(QueryErrorKind.UNSUPPORTED, message), at=at)
+                return
+            if error.kind is QueryErrorKind.MISSING_TABLE and _is_there(query, error.name or ""):
+                message = f"the embedded engine does not find {error.name}, which is there; write its name in the same letters everywhere"
                 yield self.rejected(query, QueryError(QueryErrorKind.UNSUPPORTED, message), at=at)
                 return
             near = None
@@ -73,11 +84,32 @@ class DeployedFormIsAccepted(Rule):
         return self.rejected(query, QueryError(error.kind, f"{error.message} (in the form that is deployed)"))
 
 
+def _is_there(query: AlertQuery, name: str) -> bool:
+    """Second opinion on a table that the engine does not find: WITH gives it, in other letters, or the rule tables_exist saw it."""
+    if query.catalog.lakehouse.engine != "embedded":
+        return False
+    written = {node.name for node in query.nodes if isinstance(node, exp.Table) and node.name.lower() == name.lower()}
+    given = {node.alias for node in query.nodes if isinstance(node, exp.CTE) and node.alias.lower() == name.lower()}
+    full = query.catalog.full_name(name.split("."))
+    return bool(given and (written - given or len(given) > 1)) or (
+        full is not None and query.catalog.columns(full) is not None
+    )
+
+
+def _may_not_be_computed(query: AlertQuery) -> bool:
+    """Whether a part of the query is only looked at under a condition."""
+    lazy = (exp.If, exp.Case, exp.Coalesce, exp.Nullif, exp.Connector, exp.TryCast)
+    return query.catalog.lakehouse.engine == "embedded" and (
+        any(isinstance(node, lazy) for node in query.nodes)
+        or any(call.text.lower() in ("nanvl", "nvl", "nvl2", "iff", "zeroifnull") for call in query.calls)
+    )
+
+
 def _is_missing(query: AlertQuery, name: str) -> bool:
     """Second opinion on a column that the engine does not find: it may be blind to what other engines see."""
     if query.catalog.lakehouse.engine != "embedded":
         return True
-    if _has_time_windows(query):
+    if _has_time_windows(query) or (name.upper() in _UNITS and query.called("timediff") is not None):
         return False
     parts = [part.lower() for part in name.split(".")]
     known = {known.lower() for known in _columns(query)}
@@ -90,6 +122,11 @@ def _is_missing(query: AlertQuery, name: str) -> bool:
     except SqlglotError:
         return True
     return _is_hidden_by_join(query, parts)
+
+
+_UNITS = frozenset(
+    {"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"}
+)
 
 
 def _has_time_windows(query: AlertQuery) -> bool:

@@ -48,6 +48,8 @@ def _window(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{_shown(node)}: {function.key} needs an ORDER BY inside OVER"
     if isinstance(function, _NO_FRAME) and spec is not None:
         yield node, f"{_shown(node)}: {function.key} takes no frame"
+    if isinstance(spec, exp.WindowSpec) and any(isinstance(spec.args.get(end), exp.Column) for end in ("start", "end")):
+        yield node, f"{_shown(node)}: a frame's distances are constants"
     if isinstance(function, exp.Count) and isinstance(function.this, exp.Distinct):
         yield node, f"{_shown(node)}: DISTINCT cannot stand in a window function"
     if isinstance(node.find_ancestor(exp.AggFunc, exp.Select), exp.AggFunc) and node.parent is not None:
@@ -98,6 +100,22 @@ def _least_two(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{_shown(node)} compares at least two values"
 
 
+def _aggregate(node: exp.Expr) -> Iterator[Problem]:
+    """In WHERE, JOIN or GROUP BY of its own SELECT. Inside HAVING a subquery's may be one of the rows around it."""
+    outer = node.parent if isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.IgnoreNulls) else node
+    if isinstance(outer.parent, exp.Window):
+        return
+    clause = node.find_ancestor(exp.Where, exp.Group, exp.Join, exp.Having, exp.Select, exp.Query, exp.Filter)
+    if isinstance(clause, exp.Where | exp.Group | exp.Join) and clause.find_ancestor(exp.Having) is None:
+        yield node, f"{_shown(node)} stands in {clause.key.upper()}, where there are no groups yet; filter in HAVING"
+
+
+def _windowed(node: exp.Expr) -> Iterator[Problem]:
+    clause = node.find_ancestor(exp.Where, exp.Group, exp.Join, exp.Having, exp.Select, exp.Query, exp.Filter)
+    if isinstance(clause, exp.Where | exp.Group | exp.Join | exp.Having):
+        yield node, f"{_shown(node)}: a window function cannot stand in {clause.key.upper()}; use QUALIFY or a subquery"
+
+
 def _ordered(node: exp.Expr) -> Iterator[Problem]:
     if isinstance(node.this, exp.Neg) and isinstance(node.this.this, exp.Literal):
         yield node, f"ORDER BY {_shown(node)}: there is no column of that number"
@@ -111,6 +129,8 @@ def _limit(node: exp.Expr) -> Iterator[Problem]:
 _Judge = Callable[[exp.Expr], Iterator[Problem]]
 _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Window,), _window),
+    ((exp.Window,), _windowed),
+    ((exp.AggFunc,), _aggregate),
     (_GENERATORS, _generator),
     ((exp.Lateral,), _lateral),
     (_NO_STAR, _star),
@@ -118,7 +138,7 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.WithinGroup,), _within),
     ((exp.Greatest, exp.Least), _least_two),
     ((exp.Ordered,), _ordered),
-    ((exp.Limit,), _limit),
+    ((exp.Limit, exp.Offset), _limit),
 )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlglot import exp
+
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.query_text import QueryTextError
 from alerting_assets.errors import QueryError
@@ -23,12 +25,15 @@ class TablesExist(Rule):
             references = query.tables
         except QueryTextError:
             return  # the engine will tell
+        common = {node.alias.lower() for node in query.nodes if isinstance(node, exp.CTE)}
         seen: set[tuple[str, ...]] = set()
         for reference in references:
             if reference.parts in seen:
                 continue
             seen.add(reference.parts)
             written = ".".join(reference.parts)
+            if written.lower() in common:
+                continue  # in other letters; the parser takes the two for different names
             name = query.catalog.full_name(reference.parts)
             if name is None:
                 message = f"table {written}: a table name has at most three parts"

@@ -178,10 +178,12 @@ class DistinctNames(Rule):
             return
         for tree in query.statements:
             for clause in tree.find_all(exp.With):
-                names = [item.alias.lower() for item in clause.expressions]
-                for item, name in zip(clause.expressions, names, strict=True):
-                    if names.count(name) > 1 and names.index(name) != clause.expressions.index(item):
+                seen: set[str] = set()
+                for item in clause.expressions:
+                    name = item.alias.lower()
+                    if name in seen:
                         yield self.finding(query, f"WITH has {item.alias} twice", at=item.args["alias"])
+                    seen.add(name)
 
 
 def _is_expression(tree: exp.Expr) -> bool:

@@ -22,6 +22,7 @@ from alerting_assets.validation.families import (
 )
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
+from alerting_assets.validation.rules.arithmetic import JUDGES_OF_ARITHMETIC
 from alerting_assets.validation.rules.base import Rule
 
 Problem = tuple[exp.Expr, str]
@@ -91,7 +92,7 @@ def typed_tree(query: AlertQuery, *, strict: bool = False) -> TypedTree:
 
 
 def _problems(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    for kinds, judge in _JUDGES:
+    for kinds, judge in (*_JUDGES, *JUDGES_OF_ARITHMETIC):
         if isinstance(node, kinds):
             yield from judge(typed, node)
 
@@ -296,12 +297,6 @@ def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             yield node, f"{_shown(node)} needs an array of arrays"
 
 
-def _days(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
-    days = node.expression
-    if isinstance(days, exp.Literal) and not days.is_string and not days.name.isdigit():
-        yield node, f"{_shown(node)}: days are whole numbers"
-
-
 def _constant_scale(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
     scale = node.args.get("decimals")
     if isinstance(scale, exp.Column):
@@ -330,24 +325,10 @@ def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             return
 
 
-def _timestamps(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    for side in (node.this, node.expression):
-        if isinstance(side, exp.Expr) and typed.family(side) in (Family.NUMBER, Family.BOOLEAN, *NESTED):
-            yield node, f"{_shown(node)} needs two points in time"
-            return
-
-
 def _scalar(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
     inner = node.this
     if isinstance(node.parent, exp.Binary | exp.Neg) and isinstance(inner, exp.Select) and len(inner.expressions) > 1:
         yield node, f"{_shown(node)} stands for one value and has {len(inner.expressions)} columns"
-
-
-def _interval(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
-    text = node.this.name.lower() if isinstance(node.this, exp.Literal) and node.this.is_string else ""
-    words = {word.rstrip("s") for word in text.split()}
-    if words & {"year", "month"} and words & {"week", "day", "hour", "minute", "second", "millisecond", "microsecond"}:
-        yield node, f"{_shown(node)} mixes months with days"
 
 
 def _nth(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
@@ -383,14 +364,11 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Anonymous,), _for_all),
     ((exp.CurrentDate,), _no_arguments),
     ((exp.Flatten,), _flatten),
-    ((exp.TsOrDsAdd, exp.DateAdd, exp.DateSub), _days),
     ((exp.Round,), _constant_scale),
     ((exp.Concat,), _concat),
     ((exp.SetOperation,), _set_operation),
-    ((exp.TimestampDiff, exp.DateDiff), _timestamps),
     ((exp.NthValue,), _nth),
     ((exp.Subquery,), _scalar),
-    ((exp.Interval,), _interval),
 )
 
 
