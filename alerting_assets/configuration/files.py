@@ -12,7 +12,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.scalarstring import LiteralScalarString
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
 from alerting_assets.alerts.yaml_text import read_document
 from alerting_assets.errors import DefinitionError, Problem, SettingsError
@@ -69,12 +70,7 @@ def appended(file: str, text: str, entries: Iterable[Mapping[str, Any]]) -> str:
     if not isinstance(document, CommentedMap) or not isinstance(document.get("alerts"), CommentedSeq):
         raise DefinitionError([Problem("is no list under `alerts:`, so nothing can be added to it", file=file)])
     document["alerts"].extend(CommentedMap({name: _block(value) for name, value in entry.items()}) for entry in entries)
-    writer = YAML(typ="rt", pure=True)
-    writer.width = 140
-    writer.indent(mapping=2, sequence=4, offset=2)
-    stream = StringIO()
-    writer.dump(document, stream)
-    return stream.getvalue()
+    return _dumped(document)
 
 
 @contextmanager
@@ -115,4 +111,21 @@ def _written_beside(path: Path, text: str) -> Path:
 
 
 def _block(value: Any) -> Any:
-    return LiteralScalarString(value) if isinstance(value, str) and "\n" in value else value
+    """Several lines as a block; what a block, or YAML's plain style, would not hold letter for letter in quotes with escapes."""
+    if not isinstance(value, str):
+        return value
+    node = LiteralScalarString(value) if "\n" in value else value
+    try:
+        is_kept = YAML(typ="rt", pure=True).load(_dumped({"alerts": [{"text": node}]}))["alerts"][0]["text"] == value
+    except YAMLError:
+        is_kept = False
+    return node if is_kept else DoubleQuotedScalarString(value)
+
+
+def _dumped(document: Any) -> str:
+    writer = YAML(typ="rt", pure=True)
+    writer.width = 140
+    writer.indent(mapping=2, sequence=4, offset=2)
+    stream = StringIO()
+    writer.dump(document, stream)
+    return stream.getvalue()
