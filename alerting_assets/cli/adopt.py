@@ -77,8 +77,9 @@ def adopt(
 
 
 def _one_of(kind: type[Choice], option: str, value: str) -> Choice:
-    if value not in list(kind):
-        raise SettingsError(f"{option} {value}: use one of {', '.join(kind)}{did_you_mean(value.upper(), list(kind))}")
+    names = [member.value for member in kind]
+    if value not in names:
+        raise SettingsError(f"{option} {value}: use one of {', '.join(names)}{did_you_mean(value.upper(), names)}")
     return kind(value)
 
 
