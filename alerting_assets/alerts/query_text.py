@@ -97,6 +97,32 @@ def resolve(
     return "".join(pieces), Origin(text, tuple(places))
 
 
+DOLLAR = "dollar"
+"""The parameter by which a text that holds `${…}` itself is written: `'${dollar}{day}'` is `'${day}'`."""
+
+
+def without_placeholders(text: str) -> str:
+    """What `resolve` gives back as `text` itself, letter for letter, once the parameter DOLLAR is a dollar sign.
+
+    Raises QueryTextError where that cannot be written: outside of strings."""
+    pieces: list[str] = []
+    position = 0
+    for token in tokens_of(text):
+        raw = text[token.start : token.end + 1]
+        if token.token_type in _STRINGS and _PLACEHOLDER.search(raw):
+            pieces += [text[position : token.start], raw.replace("${", f"${{{DOLLAR}}}{{")]
+            position = token.end + 1
+        elif (
+            found := _PLACEHOLDER.search(raw)
+            if token.token_type is TokenType.IDENTIFIER
+            else _PLACEHOLDER.match(text, token.start)
+        ):
+            raise QueryTextError(
+                f"{found[0]} outside of a string is a placeholder here, and no definition can say that it is not"
+            )
+    return "".join([*pieces, text[position:]])
+
+
 def trim_query(text: str) -> str:
     """Without white space in front and without what follows the query: semicolons, comments, white space."""
     tokens = tokens_of(text)

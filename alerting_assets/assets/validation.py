@@ -149,7 +149,7 @@ def validated_queries(
             },
         )
     if BATCH_IS_SANE in context.selected_asset_check_keys:
-        yield _batch_is_sane(report, strict=alerting.strict, unsupported=alerting.deploy_unsupported)
+        yield _batch_is_sane(report, by_id, strict=alerting.strict, unsupported=alerting.deploy_unsupported)
     if RUNNING_ALERTS_ARE_VALID in context.selected_asset_check_keys:
         yield _running_are_valid(report, rows, by_id)
 
@@ -189,10 +189,15 @@ def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome | None:
     return CheckOutcome(True, ABOUT[group])
 
 
-def _batch_is_sane(report: ValidationReport, *, strict: bool, unsupported: bool) -> dg.AssetCheckResult:
+def _batch_is_sane(
+    report: ValidationReport, by_id: Mapping[str, ConfiguredAlert], *, strict: bool, unsupported: bool
+) -> dg.AssetCheckResult:
     broken, total = len(report.quarantined), len(report.verdicts)
     share = broken / total if total else 0.0
-    unfit = sum(not verdict.may_be_deployed(unsupported=unsupported) for verdict in report.verdicts)
+    unfit = sum(
+        by_id[verdict.alert_id].is_enabled and not verdict.may_be_deployed(unsupported=unsupported)
+        for verdict in report.verdicts
+    )
     description = (
         f"{broken} of {total} alerts are quarantined; more than {MAX_QUARANTINED_SHARE:.0%} stops the deployment of all"
     )

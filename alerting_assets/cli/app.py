@@ -8,7 +8,18 @@ import sys
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli import config, evaluate, local, metrics, notification, sync, templates, unit_test, validate
+from alerting_assets.cli import (
+    adopt,
+    config,
+    evaluate,
+    local,
+    metrics,
+    notification,
+    sync,
+    templates,
+    unit_test,
+    validate,
+)
 from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
@@ -23,6 +34,7 @@ app = typer.Typer(
 app.command()(validate.validate)
 app.command()(sync.plan)
 app.command()(sync.apply)
+app.command()(adopt.adopt)
 app.command()(evaluate.evaluate)
 app.command()(evaluate.status)
 app.command()(metrics.metrics)

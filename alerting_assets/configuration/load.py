@@ -14,12 +14,12 @@ import pyarrow as pa
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
 from alerting_assets.alerts.definitions import parse_definitions
 from alerting_assets.alerts.templates import FIXED, render_fields
+from alerting_assets.configuration.files import read_files
 from alerting_assets.configuration.rows import Row, as_table, owned, read_rows
 from alerting_assets.configuration.templates import TemplateCatalog, templates_of
 from alerting_assets.errors import DefinitionError, Problem, TemplateError
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
-from alerting_assets.settings import VALIDATION_FILE
 
 _log = logging.getLogger(__name__)
 
@@ -44,20 +44,7 @@ def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfigur
     Raises DefinitionError; a folder that is missing or holds no definitions is one, too: it never means "remove all alerts".
     """
     from_yaml = [row["alert_id"] for row in rows if row["managed_by"].startswith(YAML)]
-    if directory.exists() and not directory.is_dir():
-        raise DefinitionError(
-            [Problem("is no folder; ALERTING_DEFINITIONS names the folder of the *.yml files", file=str(directory))]
-        )
-    files: dict[str, str] = {}
-    for path in sorted([*directory.glob("*.yml"), *directory.glob("*.yaml")]):
-        if path.name == VALIDATION_FILE:
-            continue
-        try:
-            files[path.name] = path.read_text(encoding="utf-8")
-        except UnicodeDecodeError as error:
-            raise DefinitionError([Problem(f"is not UTF-8 text (byte {error.start})", file=path.name)]) from None
-        except OSError as error:
-            raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=path.name)]) from None
+    files = read_files(directory)
     if not files:
         raise DefinitionError([Problem(_missing(len(from_yaml)), file=str(directory))])
     templates = templates_of(directory)

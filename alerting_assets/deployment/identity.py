@@ -34,6 +34,11 @@ class SyncState:
     last_sync_error: str | None = None
     failed_syncs: int | None = None
 
+    @property
+    def is_reserved(self) -> bool:
+        """`alerting adopt` means to hand that alert over and has not come to it yet: whoever syncs meanwhile leaves it alone."""
+        return self.databricks_alert_id is not None and self.deployment_nonce is None and self.applied_hash is None
+
     def on(self, host: str) -> SyncState:
         """What this says about that workspace: nothing, if it was another one."""
         return self if self.databricks_host == host else SyncState(self.alert_id)

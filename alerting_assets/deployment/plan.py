@@ -272,9 +272,12 @@ def _compared(
 
 
 def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState, environment: str) -> PlannedAction:
-    """The stored alert is not marked as ours. Either somebody asked for it to be taken over (`alerting adopt` stores an id and a
+    """The stored alert is not marked as ours. Either somebody asked for it to be taken over (`alerting adopt` stores its id, then a
     nonce, and nothing was applied yet); or somebody replaced the query text: it may be theirs by now, so it is not overwritten, and a
     second one would alert twice."""
+    if known.is_reserved:
+        reason = f"the adoption of {stored.id} did not end; run `alerting adopt {stored.id}` again. Until then it is left alone"
+        return PlannedAction(Action.HELD, wanted.alert_id, reason, remote_id=stored.id, held_reason=reason)
     if marker_of(stored) is None and known.applied_hash is None and known.deployment_nonce is not None:
         current = Ours(stored, known.deployment_nonce)
         if wanted.compiled is None:
@@ -311,7 +314,7 @@ def _parent_note(wanted: DesiredAlert, current: Ours) -> list[str]:
     ):
         return []
     want, have = (
-        _normal_path(str(path)) for path in (wanted.compiled.target.parent_path, current.alert.body["parent_path"])
+        normal_path(str(path)) for path in (wanted.compiled.target.parent_path, current.alert.body["parent_path"])
     )
     if want == have:
         return []
@@ -320,5 +323,5 @@ def _parent_note(wanted: DesiredAlert, current: Ours) -> list[str]:
     ]
 
 
-def _normal_path(path: str) -> str:
+def normal_path(path: str) -> str:
     return "/" + path.removeprefix("/Workspace").strip("/")

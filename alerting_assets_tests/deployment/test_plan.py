@@ -212,6 +212,11 @@ def test_a_hand_made_alert_that_was_handed_over_is_taken_over_and_no_other_one()
     others = mark("SELECT 1", Marker("A", "other", N2))
     assert brief(plan([foreign("r1", others)], handed)) == [("HELD", "r1")]
     assert brief(plan([foreign("r1")], stored("r1"))) == [("HELD", "r1")]
+    reserved = replace(handed, deployment_nonce=None)
+    for wanted in (DesiredAlert.deploy(alert()), DesiredAlert.held("A", "is broken", is_enabled=False)):
+        (action,) = plan([foreign("r1")], reserved, [wanted]).actions
+        assert (action.action, action.writes) == (Action.HELD, False)
+        assert "run `alerting adopt r1` again" in action.reason
 
 
 @pytest.mark.parametrize(
