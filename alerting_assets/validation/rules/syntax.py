@@ -29,6 +29,7 @@ _WORDS_BEFORE_PARENTHESES = frozenset(
         "rows", "partition", "order"
     }
 )  # fmt: skip
+_INCOMPLETE = re.compile(r"required keyword.*<class '[\w.]*?(\w+)'>", re.IGNORECASE)
 _FILLED_IN = re.compile(r"\{#|\$\{")
 _CONTINUED = re.compile(r"\\\r?\n")
 
@@ -121,6 +122,8 @@ class ParsesAsSql(Rule):
         # sqlglot names the place behind the token that it did not expect.
         before = next((token.start for token in query.tokens if start is not None and token.end + 1 >= start), start)
         message = str(detail.get("description") or str(error).splitlines()[0]).rstrip(".")
+        if found := _INCOMPLETE.search(message):  # which of several missing parts sqlglot names is chance
+            message = f"a part is missing: {found[1].upper()} is not complete"
         return self._beyond(query, message[:1].lower() + message[1:], before)
 
     def _beyond(self, query: AlertQuery, message: str, at: int | None) -> Finding:
