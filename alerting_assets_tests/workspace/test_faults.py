@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -98,6 +99,28 @@ def test_a_lost_response_is_a_dropped_connection_after_the_work(server: Server) 
     entry = server.requests("POST")[-1]
     assert (entry["status"], entry["response_lost"], entry["fault"]) == ("lost", True, "lose_response")
     assert entry["alert_id"] == alert["id"]
+
+
+@pytest.mark.integration
+def test_a_hanging_answer_comes_late_and_its_work_is_done_and_in_the_journal_before(server: Server) -> None:
+    server.fault("hang", "POST", times=1, latency_ms=2_000)
+    with pytest.raises(requests.ReadTimeout):
+        server.session.post(f"{server.address}/api/2.0/alerts", json=alert_body(), timeout=0.5)
+    (alert,) = server.alerts()
+    entry = server.requests("POST")[-1]
+    assert (entry["fault"], entry["alert_id"]) == ("hang", alert["id"])
+
+
+@pytest.mark.integration
+def test_what_was_slow_is_done_also_when_its_client_no_longer_waits(server: Server) -> None:
+    server.fault("latency", "POST", times=1, latency_ms=400)
+    with pytest.raises(requests.ReadTimeout):
+        server.session.post(f"{server.address}/api/2.0/alerts", json=alert_body(), timeout=0.1)
+    assert server.alerts() == []
+    deadline = time.monotonic() + 20
+    while not server.alerts() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(server.alerts()) == 1
 
 
 @pytest.mark.integration

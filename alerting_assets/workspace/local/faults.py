@@ -4,7 +4,8 @@ A rule as JSON:
     {"fault": "lose_response", "match": {"method": "POST", "path": "/api/2.0/alerts*"}, "every": 3}
 
 fault: latency (latency_ms), throttle (429; retry_after seconds), error (status, default 500), lose_response (the work is done, the
-connection then closed without an answer), stale_list (alerts are listed as before the newest `writes` writes).
+connection then closed without an answer), hang (the work is done, the answer then held back for latency_ms), stale_list (alerts are
+listed as before the newest `writes` writes).
 match: method and path, a shell pattern; what is left out matches all. Of the matching requests the first `after` pass, then each
 `every`-th is hit, `times` times at most.
 """
@@ -28,6 +29,7 @@ class Fault(StrEnum):
     THROTTLE = "throttle"
     ERROR = "error"
     LOSE_RESPONSE = "lose_response"
+    HANG = "hang"
     STALE_LIST = "stale_list"
 
 

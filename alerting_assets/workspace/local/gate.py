@@ -56,6 +56,7 @@ class Gate:
         hits = {} if refused or controls else self._faults.hitting(method, path)
         answer = _Answer()
         if Fault.LATENCY in hits:
+            receive = await _received(receive)
             await asyncio.sleep(hits[Fault.LATENCY].latency_ms / 1000)
         if Fault.STALE_LIST in hits:
             scope["alerting.stale_writes"] = hits[Fault.STALE_LIST].writes
@@ -85,6 +86,8 @@ class Gate:
             while (await receive())["type"] != "http.disconnect":
                 pass
             return
+        if Fault.HANG in hits:
+            await asyncio.sleep(hits[Fault.HANG].latency_ms / 1000)
         for message in answer.messages:
             await send(message)
 
@@ -121,6 +124,18 @@ class _Answer:
             return None
         found = json.loads(b"".join(message.get("body", b"") for message in self.messages)).get("id")
         return str(found) if found else None
+
+
+async def _received(receive: Receive) -> Receive:
+    """The request has arrived whole: its work is done late, but done, also when the client does not wait for it."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+
+    async def replay() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replay
 
 
 async def _throttled(rule: Rule, scope: Scope, receive: Receive, answer: _Answer) -> None:
