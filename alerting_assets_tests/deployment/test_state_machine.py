@@ -60,8 +60,8 @@ Bodies = dict[str, Body]
 alert_ids = st.sampled_from(["A", "B", "C", "D"])
 
 EDITS: tuple[dict[str, str], ...] = (
-    {"threshold_value_double": "1.5"},
-    {"threshold_value_double": "200"},
+    {"threshold_value_double": "1.5", "operator": "GREATER_THAN"},
+    {"threshold_value_double": "200", "operator": "GREATER_THAN"},
     {"alert_query_template": "SELECT 7.0 AS cost"},
     {"alert_query_template": "SELECT 8.0 AS cost"},
     {"alert_name": "Renamed"},
@@ -188,8 +188,6 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             )
             self._world.configure(alert_id, **fresh.model_dump(exclude={"alert_id"}))
             self.alerts[alert_id] = fresh
-        if "threshold_value_double" in fields and "operator" not in fields:
-            fields["operator"] = "GREATER_THAN"
         if fields:
             self.alerts[alert_id] = set_fields(self._world.lakehouse, alert_id, fields, self.clock)
 
