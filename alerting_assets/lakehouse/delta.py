@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -125,7 +126,8 @@ class DeltaStore:
         self.write(name, add_columns)
 
     def write(self, name: TableName, attempt: Callable[[DeltaTable], Result]) -> Result:
-        """Run `attempt` on the newest version, again with jitter while other writers win."""
+        """Run `attempt` on the newest version, again with jitter while other writers win. Threads of one process take turns: of fifty
+        that only tried again, some would find others in their way for minutes."""
         retrying = Retrying(
             retry=retry_if_exception_type(CommitFailedError),
             wait=wait_random_exponential(multiplier=0.02, max=1.0),
@@ -133,7 +135,8 @@ class DeltaStore:
             reraise=True,
         )
         try:
-            return retrying(lambda: attempt(self.open(name)))
+            with _turn_of_this_process(self.path(name)):
+                return retrying(lambda: attempt(self.open(name)))
         except CommitFailedError as error:
             raise ConcurrentWriteError(
                 f"table {name}: other writers won for {RETRY_SECONDS:.0f} seconds; nothing was written, try again later"
@@ -177,6 +180,13 @@ class DeltaStore:
                 f"table {name}: the change feed does not reach back to version {since}: {reason(error)}"
             ) from error
         return Changes(rows.sort_by("_commit_version"), head)
+
+
+_turns: dict[Path, threading.Lock] = {}
+
+
+def _turn_of_this_process(path: Path) -> threading.Lock:
+    return _turns.setdefault(path, threading.Lock())
 
 
 def scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:

@@ -1,0 +1,540 @@
+"""Whatever people do to configurations and to the workspace, whatever fails, and whenever a sync dies: it settles.
+
+A state machine of edits × hand edits in the workspace × syncs in bad weather × kills, over real Delta tables and the real local
+workspace over HTTP. `ALERTING_TEST_EXAMPLES=500` makes it a long run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databricks.sdk import WorkspaceClient
+from databricks.sdk.core import Config
+from hypothesis import HealthCheck, Phase, event, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.compiler import compile_alert
+from alerting_assets.alerts.configuration import AlertConfiguration
+from alerting_assets.alerts.marker import read_marker
+from alerting_assets.configuration import Row, delete_alert, read_rows, set_fields, to_alerts
+from alerting_assets.deployment import Action, Choices, DesiredAlert, Syncer, SyncResult, find_work
+from alerting_assets.errors import SyncStopped, WorkspaceError
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, create_tables
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.client import DatabricksWorkspace
+from alerting_assets.workspace.failures import Hints
+from alerting_assets.workspace.local.rules import Rules
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets.workspace.transport import NoRetries
+from alerting_assets_tests.deployment.mortal import Killed, Life, MortalLakehouse, MortalWorkspace
+from alerting_assets_tests.deployment.world import LOCAL, NOW, World, counts, writable
+from alerting_assets_tests.examples import configuration
+
+pytestmark = pytest.mark.integration
+
+EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "8"))
+LONG_RUN = EXAMPLES >= 50
+STEPS = 20
+
+IMPATIENCE_SECONDS = 0.25
+"""How long a client in bad weather waits for an answer."""
+SLOW_MS = 400
+BROKEN = "its query is broken"
+
+Body = dict[str, Any]
+Bodies = dict[str, Body]
+
+alert_ids = st.sampled_from(["A", "B", "C", "D"])
+
+EDITS: tuple[dict[str, str], ...] = (
+    {"threshold_value_double": "1.5", "operator": "GREATER_THAN"},
+    {"threshold_value_double": "200", "operator": "GREATER_THAN"},
+    {"alert_query_template": "SELECT 7.0 AS cost"},
+    {"alert_query_template": "SELECT 8.0 AS cost"},
+    {"alert_name": "Renamed"},
+    {"alert_name": "Renamed again"},
+    {"severity": "CRITICAL"},
+    {"severity": "INFO"},
+    {"is_enabled": "false"},
+    {"is_enabled": "true"},
+    {"schedule_cron": "0 30 9 * * ?"},
+    {"notification_channels": "[a@example.com, b@example.com]"},
+    {"notification_channels": "[]"},
+    {"custom_subject_template": "Look at {{ALERT_NAME}}"},
+    {"custom_subject_template": "null"},
+    {"retrigger_seconds": "60", "notify_on_ok": "true"},
+    {"retrigger_seconds": "null", "notify_on_ok": "false"},
+    {"operator": "IS_NULL", "threshold_value_double": "null"},
+    {"operator": "LESS_THAN", "threshold_value_double": "0"},
+    {"owner": "somebody@example.com"},
+)
+
+HAND_EDITS: tuple[tuple[str, Body], ...] = (
+    ("display_name", {"display_name": "mine now"}),
+    ("custom_summary", {"custom_summary": "mine"}),
+    ("schedule.pause_status", {"schedule": {"pause_status": "PAUSED"}}),
+    ("schedule.pause_status", {"schedule": {"pause_status": "UNPAUSED"}}),
+    ("evaluation.threshold", {"evaluation": {"threshold": {"value": {"double_value": 4321.0}}}}),
+    ("evaluation.source.display", {"evaluation": {"source": {"display": "Cost"}}}),
+    ("evaluation.empty_result_state", {"evaluation": {"empty_result_state": "ERROR"}}),
+    (
+        "evaluation.notification.subscriptions",
+        {"evaluation": {"notification": {"subscriptions": [{"user_email": "x@y.example"}]}}},
+    ),
+    ("query_text", {"query_text": "SELECT 1 AS cost"}),
+    ("query_text", {"query_text": "{}\nUNION ALL SELECT 1"}),
+)
+"""An update mask and the values; {} in a query is the text that is there."""
+
+_times = {"after": st.integers(0, 5), "every": st.integers(1, 3), "times": st.integers(1, 3)}
+_any_request = st.sampled_from(
+    [
+        {"path": "/api/2.0/alerts*", **({"method": method} if method else {})}
+        for method in ("", *["GET", "POST", "PATCH", "DELETE"])
+    ]
+)
+_lists = st.just({"method": "GET", "path": "/api/2.0/alerts"})
+faults = st.one_of(
+    st.fixed_dictionaries({"fault": st.just("throttle"), "retry_after": st.just(0), "match": _any_request, **_times}),
+    st.fixed_dictionaries(
+        {"fault": st.just("throttle"), "retry_after": st.just(1), "match": _any_request, "times": st.just(1)}
+    ),
+    st.fixed_dictionaries(
+        {"fault": st.just("error"), "status": st.sampled_from([429, 500, 503]), "match": _any_request, **_times}
+    ),
+    st.fixed_dictionaries(
+        {"fault": st.just("error"), "status": st.sampled_from([400, 403, 409]), "match": _any_request, **_times}
+    ),
+    st.fixed_dictionaries({"fault": st.just("lose_response"), "match": _any_request, **_times}),
+    st.fixed_dictionaries(
+        {
+            "fault": st.sampled_from(["latency", "hang"]),
+            "latency_ms": st.just(SLOW_MS),
+            "match": _any_request,
+            **_times,
+            "times": st.integers(1, 2),
+        }
+    ),
+    st.fixed_dictionaries({"fault": st.just("stale_list"), "writes": st.integers(1, 5), "match": _lists, **_times}),
+)
+deaths = st.tuples(st.integers(1, 14), st.booleans())
+
+
+class AlertsUnderFaults(RuleBasedStateMachine):
+    """What must hold after every sync, however it ended, is in `_look_after`; what must hold once it settled, in `settle`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alerts: dict[str, AlertConfiguration] = {}
+        self.quarantined: set[str] = set()
+        self.delete_disabled = False
+        self.clock = NOW
+        self.only_rows_changed = True
+        """Since it last settled: so that the change feed knows it all."""
+        self.world: World | None = None
+
+    @initialize(refuse_taken_name=st.booleans())
+    def start(self, refuse_taken_name: bool) -> None:
+        self.folder = tempfile.TemporaryDirectory(prefix="alerting-", ignore_cleanup_errors=True)
+        home = Path(self.folder.name)
+        tables = EmbeddedLakehouse(home / "lakehouse", "health_monitor", "gold")
+        create_tables(tables)
+        self.server = LocalWorkspaceServer(
+            Settings(home=home).workspace_root,
+            tables.query,
+            port=0,
+            rules=Rules(refuse_taken_name=refuse_taken_name),
+        )
+        self.server.__enter__()
+        self.world = World(tables, self.server, home)
+        self.patient = open_workspace(self.world.settings)
+        self.impatient = impatient(self.server)
+
+    def teardown(self) -> None:
+        if self.world is None:
+            return
+        try:
+            if sys.exc_info()[0] is None:
+                self.settle()
+        finally:
+            self.server.stop()
+            self.world.lakehouse.close()
+            self.folder.cleanup()
+
+    # -- people edit configurations
+
+    @rule(alert_id=alert_ids, edits=st.lists(st.sampled_from(EDITS), max_size=2))
+    def add_or_edit(self, alert_id: str, edits: Sequence[dict[str, str]]) -> None:
+        fields = {name: value for edit in edits for name, value in edit.items()}
+        if alert_id not in self.alerts:
+            fresh = configuration(
+                alert_id=alert_id,
+                alert_name=f"Alert {alert_id}",
+                alert_query_template="SELECT 150.0 AS cost",
+                aggregation_type=None,
+            )
+            self._world.configure(alert_id, **fresh.model_dump(exclude={"alert_id"}))
+            self.alerts[alert_id] = fresh
+        if fields:
+            self.alerts[alert_id] = set_fields(self._world.lakehouse, alert_id, fields, self.clock)
+
+    @precondition(lambda self: self.alerts)
+    @rule(index=st.integers(0, 3))
+    def remove(self, index: int) -> None:
+        alert_id = sorted(self.alerts)[index % len(self.alerts)]
+        delete_alert(self._world.lakehouse, alert_id)
+        del self.alerts[alert_id]
+        self.quarantined.discard(alert_id)
+
+    @precondition(lambda self: self.alerts)
+    @rule(index=st.integers(0, 3))
+    def quarantine_or_release(self, index: int) -> None:
+        """By a verdict, which is not in the row: the change feed knows nothing of it."""
+        self.quarantined ^= {sorted(self.alerts)[index % len(self.alerts)]}
+        self.only_rows_changed = False
+
+    @rule()
+    def change_the_setting_delete_disabled(self) -> None:
+        self.delete_disabled = not self.delete_disabled
+        self.only_rows_changed = False
+
+    # -- people work in the workspace by hand
+
+    @rule(index=st.integers(0, 9), edit=st.sampled_from(HAND_EDITS))
+    def edit_by_hand(self, index: int, edit: tuple[str, Body]) -> None:
+        if body := self._any_alert(index):
+            mask, changes = edit
+            if "query_text" in changes:
+                changes = {"query_text": changes["query_text"].replace("{}", body["query_text"])}
+            if mask == "evaluation.threshold" and "threshold" not in body["evaluation"]:
+                return
+            self._send("PATCH", f"/{body['id']}", json=changes, params={"update_mask": mask})
+
+    @rule(index=st.integers(0, 9), purge=st.booleans())
+    def trash_by_hand(self, index: int, purge: bool) -> None:
+        if body := self._any_alert(index):
+            self._send("DELETE", f"/{body['id']}", params={"purge": "true"} if purge else {})
+
+    @rule(index=st.integers(0, 9), same_name=st.booleans())
+    def clone_by_hand(self, index: int, same_name: bool) -> None:
+        if body := self._any_alert(index):
+            name = body["display_name"] if same_name else "a copy"
+            self._send("POST", "", json=writable(body, display_name=name))
+
+    @rule(
+        alert_id=alert_ids,
+        head=st.sampled_from(["", " {marker}\n", "{marker} \n", "{other}\n"]),
+        takes_our_name=st.booleans(),
+    )
+    def add_a_foreign_alert(self, alert_id: str, head: str, takes_our_name: bool) -> None:
+        marker = f"/* alerting_assets alert_id={alert_id} environment=test nonce={'f' * 32} */"
+        text = head.format(marker=marker, other=marker.replace("=test", "=prod")) + "SELECT 1 AS cost"
+        name = f"[WARNING] Alert {alert_id}" if takes_our_name else "foreign"
+        template = compiled(configuration(alert_query_template="SELECT 1 AS cost", aggregation_type=None))
+        self._send("POST", "", json=writable(template.body("f" * 32), query_text=text, display_name=name))
+
+    # -- syncs
+
+    @rule(
+        weather=st.lists(faults, max_size=3),
+        death=st.none() | deaths,
+        threads=st.sampled_from([1, 4]),
+        kind=st.sampled_from(["all", "changed", "keep remote", "all"]),
+    )
+    def sync(self, weather: Sequence[Body], death: tuple[int, bool] | None, threads: int, kind: str) -> None:
+        """It may fail as it likes; what it must not do is looked at."""
+        before = self._remote()
+        for fault in weather:
+            self._world.fault(**fault)
+        if any(fault["fault"] == "stale_list" for fault in weather) or kind == "keep remote":
+            self.only_rows_changed = False
+        life = Life(*death[:1], after=death[1]) if death else Life()
+        try:
+            if kind == "changed":
+                self._sync_changed(life=life, workspace=self.impatient, threads=threads)
+            else:
+                self._sync(life=life, workspace=self.impatient, threads=threads, keep_remote=kind == "keep remote")
+            event("sync: ended")
+        except Killed:
+            event("sync: killed")
+        except SyncStopped:
+            event("sync: stopped")
+        except WorkspaceError as error:
+            event(f"sync: {type(error).__name__}")
+            if not weather:
+                raise
+        finally:
+            self._wait_for_what_is_under_way()
+            self._world.heal()
+        if life.has_ended:
+            self.clock += timedelta(minutes=2)  # until its lease runs out
+        self._look_after(before)
+
+    @rule()
+    def settle(self) -> None:
+        self.clock += timedelta(hours=2)  # whatever failed is due again
+        before, clones = self._remote(), self._clones()
+        if self.only_rows_changed:
+            self._settle_by_the_change_feed(clones)
+        for _ in range(
+            2 + clones
+        ):  # each clone of an alert that goes away is announced by one sync, and trashed by the next
+            writes = len(self._world.writes())
+            result = self._sync_in_clear_weather()
+            if len(self._world.writes()) == writes:
+                break
+        note(f"settled: {counts(result)} {result.plan.notes}")
+        assert not result.errors
+        after = self._remote()
+        self._look_after(before)
+        rows = {row["alert_id"]: row for row in read_rows(self._world.lakehouse)}
+        assert set(rows) == set(self.alerts)
+        for alert_id, row in rows.items():
+            self._assert_as_configured(alert_id, row, before, after)
+        assert {marker.alert_id for body in after.values() if (marker := ours(body))} <= set(self.alerts)
+        self._assert_nothing_left_to_do()
+        self.only_rows_changed = True
+
+    def _settle_by_the_change_feed(self, clones: int) -> None:
+        """Only rows were changed: what the change feed tells is enough, but for leftovers, and clones that become one."""
+        for _ in range(2):
+            self._sync_changed(life=Life(), workspace=self.patient, threads=4)
+        plan = self._syncer(self.patient, 4).plan(*self._desired())
+        left = [action for action in plan.pending if not action.is_leftover]
+        assert all(clones and action.action is Action.DELETE for action in left), left
+        self.clock += timedelta(hours=2)
+
+    def _assert_nothing_left_to_do(self) -> None:
+        tables = self._world.lakehouse
+        writes, version = len(self._world.writes()), tables.version(ALERT_CONFIGURATIONS.name)
+        work = find_work(tables, "test", self.patient.host, self.clock)
+        assert work.is_nothing, work.reason
+        result = self._sync_in_clear_weather()
+        assert set(counts(result)) <= {"UNCHANGED", "INVALID"}
+        assert (len(self._world.writes()), tables.version(ALERT_CONFIGURATIONS.name)) == (writes, version)
+
+    # -- what must hold
+
+    def _look_after(self, before: Bodies) -> None:
+        """What is not ours is as it was, byte for byte; and so is a clone, as long as its original is there."""
+        after = self._remote()
+        foreign = {key: body for key, body in before.items() if ours(body) is None}
+        assert {key: after.get(key) for key in foreign} == foreign
+        known = {row["databricks_alert_id"] for row in read_rows(self._world.lakehouse)}
+        for key in known & before.keys() & after.keys():
+            if (marker := ours(before[key])) and marker == ours(after[key]):
+                clones = {other: body for other, body in before.items() if ours(body) == marker and other != key}
+                assert {other: after.get(other) for other in clones} == clones
+
+    def _assert_as_configured(self, alert_id: str, row: Row, before: Bodies, after: Bodies) -> None:
+        alert = compiled(self.alerts[alert_id])
+        stored = row["databricks_alert_id"]
+        mine = {key: body for key, body in after.items() if (marker := ours(body)) and marker.alert_id == alert_id}
+        had = [key for key, body in before.items() if (marker := ours(body)) and marker.alert_id == alert_id]
+        if stored in after and stored not in mine:
+            assert after[stored] == before[stored]
+            assert row["last_sync_status"] == "INVALID"
+            assert "no longer begins with the marker" in row["last_sync_error"]
+            return
+        if not alert.is_enabled and self.delete_disabled:
+            assert (mine, stored) == ({}, None)
+            return
+        if alert_id in self.quarantined:
+            assert bool(mine) == bool(had)
+            assert (row["last_sync_status"], row["last_sync_error"]) == ("INVALID", BROKEN)
+            for key, body in mine.items():
+                wanted = before[key] if alert.is_enabled else with_pause(before[key])
+                assert body in (before[key], {**wanted, "update_time": body["update_time"]})
+            assert not mine or alert.is_enabled or any(is_paused(body) for body in mine.values())
+            return
+        if not alert.is_enabled and not mine:
+            assert (stored, had) == (None, [])
+            return
+        assert stored in mine
+        nonce = row["deployment_nonce"]
+        nonces = {ours(body).nonce for body in mine.values()}
+        assert nonces == {nonce}, "a leftover"
+        assert all(mine[key] == before[key] for key in mine if key != stored), (
+            "a clone was touched, or an alert made twice"
+        )
+        assert list(unlike(mine[stored], alert.body(nonce), alert_id)) == []
+        assert row["applied_hash"] == alert.config_hash
+        assert row["databricks_display_name"] == mine[stored]["display_name"]
+        assert row["last_sync_status"] in ("CREATED", "UPDATED", "UNCHANGED")
+        assert (row["last_sync_error"], row["failed_syncs"]) == (None, None)
+
+    # -- ways
+
+    @property
+    def _world(self) -> World:
+        assert self.world is not None
+        return self.world
+
+    def _desired(self) -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        rows = read_rows(self._world.lakehouse)
+        wanted = []
+        for alert in to_alerts(rows, LOCAL):
+            assert alert.compiled is not None
+            if alert.alert_id in self.quarantined:
+                wanted.append(DesiredAlert.held(alert.alert_id, BROKEN, is_enabled=alert.is_enabled))
+            else:
+                wanted.append(DesiredAlert.deploy(alert.compiled))
+        return rows, wanted
+
+    def _syncer(self, workspace: Any, threads: int, *, keep_remote: bool = False, **options: Any) -> Syncer:
+        return Syncer(workspace, "test", threads, choices=Choices(self.delete_disabled, keep_remote), **options)
+
+    def _sync(self, *, life: Life, workspace: DatabricksWorkspace, threads: int, **options: Any) -> SyncResult:
+        self.clock += timedelta(seconds=1)
+        up_to = options.pop("up_to", None)
+        syncer = self._syncer(MortalWorkspace(workspace, life), threads, **options)
+        tables: Any = MortalLakehouse(self._world.lakehouse, life)
+        return syncer.sync(tables, self._desired, lambda: self.clock, up_to=up_to)
+
+    def _sync_changed(self, **options: Any) -> SyncResult:
+        work = find_work(self._world.lakehouse, "test", self.patient.host, self.clock)
+        return self._sync(only=work.alert_ids, up_to=work.up_to if work.alert_ids is not None else None, **options)
+
+    def _sync_in_clear_weather(self) -> SyncResult:
+        """As a person runs it, who reads what it says."""
+        options: dict[str, Any] = {"life": Life(), "workspace": self.patient, "threads": 4}
+        try:
+            return self._sync(**options)
+        except SyncStopped as stopped:
+            if "--allow-deletes" in str(stopped):
+                return self._sync(max_delete_percent=None, **options)
+            if "--recreate" not in str(stopped) or any(ours(body) for body in self._remote().values()):
+                raise
+            return self._sync(accept_empty=True, **options)
+
+    def _wait_for_what_is_under_way(self) -> None:
+        """Requests that the client gave up are carried out all the same."""
+        slow = ("latency", "hang")
+        rules = self._send("GET", "", api="/api/local/faults")["faults"]
+        expected = max((fault["applied"] for fault in rules if fault["fault"] in slow), default=0)
+        if not expected:
+            return
+        time.sleep(SLOW_MS / 1000)
+        under_way = -1
+        while under_way != len(entries := self._send("GET", "", api="/api/local/journal")["requests"]):
+            under_way = len(entries)
+            time.sleep(0.05)
+
+    def _remote(self) -> Bodies:
+        """Active alerts, the oldest first."""
+        return {body["id"]: body for body in self._send("GET", "", params={"page_size": 100}).get("alerts", [])}
+
+    def _any_alert(self, index: int) -> Body | None:
+        self.only_rows_changed = False
+        bodies = list(self._remote().values())
+        return bodies[index % len(bodies)] if bodies else None
+
+    def _clones(self) -> int:
+        """How many alerts bear a marker that an older one bears."""
+        markers = [marker for body in self._remote().values() if (marker := ours(body))]
+        return len(markers) - len(set(markers))
+
+    def _send(self, method: str, path: str, *, api: str = "/api/2.0/alerts", **options: Any) -> Any:
+        return self._world.request(method, f"{api}{path}", **options)
+
+
+def impatient(server: LocalWorkspaceServer) -> DatabricksWorkspace:
+    """The real client, with little time."""
+    config = Config(
+        host=server.address,
+        token=server.token,
+        auth_type="pat",
+        clock=NoRetries(),
+        retry_timeout_seconds=1,
+        http_timeout_seconds=IMPATIENCE_SECONDS,
+    )
+    return DatabricksWorkspace(
+        WorkspaceClient(config=config),
+        Hints("the local workspace", "", ""),
+        identity="local",
+        alert_page="/alerts/{id}",
+        requests_per_minute=100_000,
+        burst=10_000,
+        deadline_seconds=0.8,
+    )
+
+
+def compiled(alert: AlertConfiguration) -> CompiledAlert:
+    return compile_alert(alert, LOCAL)
+
+
+def ours(body: Mapping[str, Any]) -> Any:
+    marker = read_marker(body["query_text"])
+    return marker if marker and marker.environment == "test" else None
+
+
+def is_paused(body: Body) -> bool:
+    return bool(body["schedule"]["pause_status"] == "PAUSED")
+
+
+def with_pause(body: Body) -> Body:
+    return {**body, "schedule": {**body["schedule"], "pause_status": "PAUSED"}}
+
+
+SET_BY_THE_SERVICE = {
+    "id",
+    "create_time",
+    "update_time",
+    "owner_user_name",
+    "effective_run_as.user_name",
+    "lifecycle_state",
+    "parent_path",
+    "evaluation.state",
+    "evaluation.last_evaluated_at",
+}
+
+
+def unlike(remote: Body, wanted: Body, alert_id: str) -> Iterator[str]:
+    """Where a remote alert is not as it should be, told without the product's own comparison."""
+    have, want = leaves(remote), leaves(wanted)
+    for path in sorted(have.keys() | want.keys()):
+        if path in SET_BY_THE_SERVICE or have.get(path) == want.get(path):
+            continue
+        name, given = str(want.get(path)), str(have.get(path))
+        suffix = given.removeprefix(name)
+        if path == "display_name" and given.startswith(name) and re.fullmatch(rf" \(\d+\)| \[{alert_id}\]", suffix):
+            continue
+        yield f"{path}: {have.get(path)!r}, not {want.get(path)!r}"
+
+
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
+    """By dotted path; what is false, null, empty or 0 where that means "not set" is left out."""
+    if isinstance(value, dict) and not path.endswith("threshold"):
+        found: dict[str, Any] = {}
+        for name, item in value.items():
+            found |= leaves(item, f"{path}.{name}" if path else name)
+        return found
+    if isinstance(value, list):
+        return {path: sorted(map(repr, value))} if value else {}
+    return {path: value} if value else {}
+
+
+AlertsUnderFaults.TestCase.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=STEPS,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+    derandomize=not LONG_RUN,
+    phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if LONG_RUN else [])],
+)
+TestAlertsUnderFaults = AlertsUnderFaults.TestCase
+TestAlertsUnderFaults = pytest.mark.timeout(0 if LONG_RUN else 600)(TestAlertsUnderFaults)
