@@ -112,7 +112,7 @@ def _written_beside(path: Path, text: str) -> Path:
 
 def _block(value: Any) -> Any:
     """Several lines as a block; what a block, or YAML's plain style, would not hold letter for letter in quotes with escapes."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (value.isascii() and value.isprintable()):
         return value
     node = LiteralScalarString(value) if "\n" in value else value
     try:

@@ -106,7 +106,7 @@ def definition_of(body: Mapping[str, Any], alert_id: str, terms: Terms) -> Defin
                 f"empty_result_state {was} never counted; {state} decides as it did"
             )
         entry["empty_result_state"] = state.value
-        configuration, compiled = _compile(entry, terms)
+        configuration = configuration.model_copy(update={"empty_result_state": state})
     if compiled.source_sql != trim_query(body["query_text"]):
         raise NotExpressible("query_text: its text would not stay what it is")
     return Definition(entry, configuration, (*reader.notes, *_changes(body, compiled, terms)))
