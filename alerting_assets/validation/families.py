@@ -90,7 +90,7 @@ class TypedTree:
                 quote_identifiers=False,
                 identify=False,
             )
-        except (RecursionError, KeyError, AttributeError, TypeError, ValueError) as error:
+        except (RecursionError, AssertionError, LookupError, AttributeError, TypeError, ValueError) as error:
             raise SqlglotError(f"names cannot be bound: {error}") from error
         self._schema = schema
         self._scopes = {id(column): scope for scope in traverse_scope(self.tree) for column in scope.columns}
