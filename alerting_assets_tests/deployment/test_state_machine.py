@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from hypothesis import HealthCheck, Phase, event, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.compiler import compile_alert
@@ -45,9 +45,9 @@ from alerting_assets_tests.examples import configuration
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "6"))
 LONG_RUN = EXAMPLES >= 50
-STEPS = 20
+STEPS = 12
 
 IMPATIENCE_SECONDS = 0.25
 """How long a client in bad weather waits for an answer."""
@@ -99,7 +99,7 @@ HAND_EDITS: tuple[tuple[str, Body], ...] = (
 )
 """An update mask and the values; {} in a query is the text that is there."""
 
-_times = {"after": st.integers(0, 5), "every": st.integers(1, 3), "times": st.integers(1, 3)}
+_times = {"after": st.integers(0, 3), "every": st.integers(1, 2), "times": st.integers(1, 3)}
 _any_request = st.sampled_from(
     [
         {"path": "/api/2.0/alerts*", **({"method": method} if method else {})}
@@ -130,7 +130,23 @@ faults = st.one_of(
     ),
     st.fixed_dictionaries({"fault": st.just("stale_list"), "writes": st.integers(1, 5), "match": _lists, **_times}),
 )
-deaths = st.tuples(st.integers(1, 14), st.booleans())
+kinds = st.sampled_from(["all", "changed", "all", "keep remote"])
+Change = tuple[str, str, Sequence[dict[str, str]]]
+changes = st.tuples(
+    alert_ids,
+    st.sampled_from(["edit", "edit", "edit", "edit", "remove", "quarantine", "delete_disabled"]),
+    st.lists(st.sampled_from(EDITS), min_size=1, max_size=2),
+)
+Deed = tuple[str, Any]
+deeds = st.one_of(
+    st.tuples(st.just("edit"), st.sampled_from(HAND_EDITS)),
+    st.tuples(st.just("trash"), st.booleans()),
+    st.tuples(st.just("clone"), st.booleans()),
+    st.tuples(
+        st.just("add"),
+        st.tuples(alert_ids, st.sampled_from(["", " {marker}\n", "{marker} \n", "{other}\n"]), st.booleans()),
+    ),
+)
 
 
 class AlertsUnderFaults(RuleBasedStateMachine):
@@ -146,8 +162,8 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         """Since it last settled: so that the change feed knows it all."""
         self.world: World | None = None
 
-    @initialize(refuse_taken_name=st.booleans())
-    def start(self, refuse_taken_name: bool) -> None:
+    @initialize(refuse_taken_name=st.booleans(), alerts=st.sets(alert_ids), deployed=st.booleans())
+    def start(self, refuse_taken_name: bool, alerts: set[str], deployed: bool) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="alerting-", ignore_cleanup_errors=True)
         home = Path(self.folder.name)
         tables = EmbeddedLakehouse(home / "lakehouse", "health_monitor", "gold")
@@ -162,6 +178,10 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         self.world = World(tables, self.server, home)
         self.patient = open_workspace(self.world.settings)
         self.impatient = impatient(self.server)
+        for alert_id in sorted(alerts):
+            self._add_or_edit(alert_id, ())
+        if deployed:
+            self.settle()
 
     def teardown(self) -> None:
         if self.world is None:
@@ -176,9 +196,24 @@ class AlertsUnderFaults(RuleBasedStateMachine):
 
     # -- people edit configurations
 
-    @rule(alert_id=alert_ids, edits=st.lists(st.sampled_from(EDITS), max_size=2))
-    def add_or_edit(self, alert_id: str, edits: Sequence[dict[str, str]]) -> None:
-        fields = {name: value for edit in edits for name, value in edit.items()}
+    def _edit_configurations(self, changes: Sequence[Change]) -> None:
+        for alert_id, kind, edits in changes:
+            if kind == "delete_disabled":
+                self.delete_disabled = not self.delete_disabled
+                self.only_rows_changed = False
+            elif kind == "edit":
+                self._add_or_edit(alert_id, edits)
+            elif alert_id not in self.alerts:
+                continue
+            elif kind == "remove":
+                delete_alert(self._world.lakehouse, alert_id)
+                del self.alerts[alert_id]
+                self.quarantined.discard(alert_id)
+            else:  # a verdict is not in the row: the change feed knows nothing of it
+                self.quarantined ^= {alert_id}
+                self.only_rows_changed = False
+
+    def _add_or_edit(self, alert_id: str, edits: Sequence[dict[str, str]]) -> None:
         if alert_id not in self.alerts:
             fresh = configuration(
                 alert_id=alert_id,
@@ -188,110 +223,101 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             )
             self._world.configure(alert_id, **fresh.model_dump(exclude={"alert_id"}))
             self.alerts[alert_id] = fresh
-        if fields:
+        if fields := {name: value for edit in edits for name, value in edit.items()}:
             self.alerts[alert_id] = set_fields(self._world.lakehouse, alert_id, fields, self.clock)
-
-    @precondition(lambda self: self.alerts)
-    @rule(index=st.integers(0, 3))
-    def remove(self, index: int) -> None:
-        alert_id = sorted(self.alerts)[index % len(self.alerts)]
-        delete_alert(self._world.lakehouse, alert_id)
-        del self.alerts[alert_id]
-        self.quarantined.discard(alert_id)
-
-    @precondition(lambda self: self.alerts)
-    @rule(index=st.integers(0, 3))
-    def quarantine_or_release(self, index: int) -> None:
-        """By a verdict, which is not in the row: the change feed knows nothing of it."""
-        self.quarantined ^= {sorted(self.alerts)[index % len(self.alerts)]}
-        self.only_rows_changed = False
-
-    @rule()
-    def change_the_setting_delete_disabled(self) -> None:
-        self.delete_disabled = not self.delete_disabled
-        self.only_rows_changed = False
 
     # -- people work in the workspace by hand
 
-    @rule(index=st.integers(0, 9), edit=st.sampled_from(HAND_EDITS))
-    def edit_by_hand(self, index: int, edit: tuple[str, Body]) -> None:
-        if body := self._any_alert(index):
-            mask, changes = edit
-            if "query_text" in changes:
-                changes = {"query_text": changes["query_text"].replace("{}", body["query_text"])}
-            if mask == "evaluation.threshold" and "threshold" not in body["evaluation"]:
-                return
-            self._send("PATCH", f"/{body['id']}", json=changes, params={"update_mask": mask})
+    def _work_by_hand(self, index: int, deed: Deed) -> None:
+        self.only_rows_changed = False
+        bodies = list(self._remote().values())
+        if deed[0] == "add":
+            self._send("POST", "", json=foreign(*deed[1]))
+        elif bodies:
+            body = bodies[index % len(bodies)]
+            self._work_on(body, f"/{body['id']}", deed)
 
-    @rule(index=st.integers(0, 9), purge=st.booleans())
-    def trash_by_hand(self, index: int, purge: bool) -> None:
-        if body := self._any_alert(index):
-            self._send("DELETE", f"/{body['id']}", params={"purge": "true"} if purge else {})
+    def _work_on(self, body: Body, path: str, deed: Deed) -> None:
+        match deed:
+            case ("trash", purge):
+                self._send("DELETE", path, params={"purge": "true"} if purge else {})
+            case ("clone", same_name):
+                name = body["display_name"] if same_name else "a copy"
+                self._send("POST", "", json=writable(body, display_name=name))
+            case ("edit", (mask, values)):
+                if "query_text" in values:
+                    values = {"query_text": values["query_text"].replace("{}", body["query_text"])}
+                if mask != "evaluation.threshold" or "threshold" in body["evaluation"]:
+                    self._send("PATCH", path, json=values, params={"update_mask": mask})
 
-    @rule(index=st.integers(0, 9), same_name=st.booleans())
-    def clone_by_hand(self, index: int, same_name: bool) -> None:
-        if body := self._any_alert(index):
-            name = body["display_name"] if same_name else "a copy"
-            self._send("POST", "", json=writable(body, display_name=name))
-
-    @rule(
-        alert_id=alert_ids,
-        head=st.sampled_from(["", " {marker}\n", "{marker} \n", "{other}\n"]),
-        takes_our_name=st.booleans(),
-    )
-    def add_a_foreign_alert(self, alert_id: str, head: str, takes_our_name: bool) -> None:
-        marker = f"/* alerting_assets alert_id={alert_id} environment=test nonce={'f' * 32} */"
-        text = head.format(marker=marker, other=marker.replace("=test", "=prod")) + "SELECT 1 AS cost"
-        name = f"[WARNING] Alert {alert_id}" if takes_our_name else "foreign"
-        template = compiled(configuration(alert_query_template="SELECT 1 AS cost", aggregation_type=None))
-        self._send("POST", "", json=writable(template.body("f" * 32), query_text=text, display_name=name))
-
-    # -- syncs
+    # -- what happens
 
     @rule(
-        weather=st.lists(faults, max_size=3),
-        death=st.none() | deaths,
+        changes=st.lists(changes, max_size=3),
+        by_hand=st.lists(st.tuples(st.integers(0, 9), deeds), max_size=2),
+        kind=kinds,
         threads=st.sampled_from([1, 4]),
-        kind=st.sampled_from(["all", "changed", "keep remote", "all"]),
+        weather=st.lists(faults, max_size=3),
+        death=st.none() | st.tuples(st.integers(1, 10), st.booleans()),
+        settles=st.sampled_from([False, False, False, True]),
     )
-    def sync(self, weather: Sequence[Body], death: tuple[int, bool] | None, threads: int, kind: str) -> None:
-        """It may fail as it likes; what it must not do is looked at."""
+    def a_day(
+        self,
+        changes: Sequence[Change],
+        by_hand: Sequence[tuple[int, Deed]],
+        kind: str,
+        threads: int,
+        weather: Sequence[Body],
+        death: tuple[int, bool] | None,
+        settles: bool,
+    ) -> None:
+        """People edit, people meddle, a sync runs. It may fail as it likes; what it must not do is looked at."""
+        self._edit_configurations(changes)
+        for index, deed in by_hand:
+            self._work_by_hand(index, deed)
+        self._one_sync(kind, threads, weather, Life(death[0], after=death[1]) if death else Life())
+        if settles:
+            self.settle()
+
+    def _one_sync(self, kind: str, threads: int, weather: Sequence[Body], life: Life) -> None:
         before = self._remote()
         for fault in weather:
             self._world.fault(**fault)
         if any(fault["fault"] == "stale_list" for fault in weather) or kind == "keep remote":
             self.only_rows_changed = False
-        life = Life(*death[:1], after=death[1]) if death else Life()
+        workspace = self.impatient if weather else self.patient
         try:
             if kind == "changed":
-                self._sync_changed(life=life, workspace=self.impatient, threads=threads)
+                self._sync_changed(life=life, workspace=workspace, threads=threads)
             else:
-                self._sync(life=life, workspace=self.impatient, threads=threads, keep_remote=kind == "keep remote")
-            event("sync: ended")
+                self._sync(life=life, workspace=workspace, threads=threads, keep_remote=kind == "keep remote")
+            how = "ended"
         except Killed:
-            event("sync: killed")
+            how = "was killed"
         except SyncStopped:
-            event("sync: stopped")
+            how = "stopped"
         except WorkspaceError as error:
-            event(f"sync: {type(error).__name__}")
+            how = type(error).__name__
             if not weather:
                 raise
         finally:
-            self._wait_for_what_is_under_way()
+            hits = self._hits()
+            self._wait_for_what_is_under_way(hits)
             self._world.heal()
+        event(f"a sync {how}")
+        for fault in hits:
+            event(f"hit by {fault}")
         if life.has_ended:
             self.clock += timedelta(minutes=2)  # until its lease runs out
         self._look_after(before)
 
-    @rule()
     def settle(self) -> None:
         self.clock += timedelta(hours=2)  # whatever failed is due again
         before, clones = self._remote(), self._clones()
         if self.only_rows_changed:
             self._settle_by_the_change_feed(clones)
-        for _ in range(
-            2 + clones
-        ):  # each clone of an alert that goes away is announced by one sync, and trashed by the next
+        # A clone of an alert that goes away is announced by one sync, and trashed by the next.
+        for _ in range(2 + clones):
             writes = len(self._world.writes())
             result = self._sync_in_clear_weather()
             if len(self._world.writes()) == writes:
@@ -420,12 +446,13 @@ class AlertsUnderFaults(RuleBasedStateMachine):
                 raise
             return self._sync(accept_empty=True, **options)
 
-    def _wait_for_what_is_under_way(self) -> None:
+    def _hits(self) -> set[str]:
+        """Faults that hit a request."""
+        return {rule["fault"] for rule in self._send("GET", "", api="/api/local/faults")["faults"] if rule["applied"]}
+
+    def _wait_for_what_is_under_way(self, hits: Collection[str]) -> None:
         """Requests that the client gave up are carried out all the same."""
-        slow = ("latency", "hang")
-        rules = self._send("GET", "", api="/api/local/faults")["faults"]
-        expected = max((fault["applied"] for fault in rules if fault["fault"] in slow), default=0)
-        if not expected:
+        if not {"latency", "hang"}.intersection(hits):
             return
         time.sleep(SLOW_MS / 1000)
         under_way = -1
@@ -436,11 +463,6 @@ class AlertsUnderFaults(RuleBasedStateMachine):
     def _remote(self) -> Bodies:
         """Active alerts, the oldest first."""
         return {body["id"]: body for body in self._send("GET", "", params={"page_size": 100}).get("alerts", [])}
-
-    def _any_alert(self, index: int) -> Body | None:
-        self.only_rows_changed = False
-        bodies = list(self._remote().values())
-        return bodies[index % len(bodies)] if bodies else None
 
     def _clones(self) -> int:
         """How many alerts bear a marker that an older one bears."""
@@ -470,6 +492,15 @@ def impatient(server: LocalWorkspaceServer) -> DatabricksWorkspace:
         burst=10_000,
         deadline_seconds=0.8,
     )
+
+
+def foreign(alert_id: str, head: str, takes_our_name: bool) -> Body:
+    """An alert without a marker of ours, or with something that only looks like one."""
+    marker = f"/* alerting_assets alert_id={alert_id} environment=test nonce={'f' * 32} */"
+    text = head.format(marker=marker, other=marker.replace("=test", "=prod")) + "SELECT 1 AS cost"
+    name = f"[WARNING] Alert {alert_id}" if takes_our_name else "foreign"
+    like = compiled(configuration(alert_query_template="SELECT 1 AS cost", aggregation_type=None))
+    return writable(like.body("f" * 32), query_text=text, display_name=name)
 
 
 def compiled(alert: AlertConfiguration) -> CompiledAlert:
