@@ -33,6 +33,9 @@ class Contract:
     sql: str | None = None
 
 
+MAX_NODES = 20_000
+
+
 class AlertQuery:
     """sql: placeholders resolved. Properties that need a tree are for rules behind the group `syntax`, `tree` for those behind
     the rule one_query, what asks the engine for those behind the group `safety`."""
@@ -79,6 +82,11 @@ class AlertQuery:
     @cached_property
     def nodes(self) -> list[exp.Expr]:
         return list(self.tree.walk())
+
+    @cached_property
+    def is_large(self) -> bool:
+        """Too large for second opinions, whose time grows with the square of a tree's depth: the engine's word is taken."""
+        return len(self.nodes) > MAX_NODES
 
     @cached_property
     def scopes(self) -> list[Scope]:

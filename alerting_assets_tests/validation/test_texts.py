@@ -194,6 +194,7 @@ LONG = {
     "comment": f"SELECT 1 AS n /* {'x' * 1_000_000} */",
     "semicolons": f"SELECT 1 AS n{';' * 500_000}",
     "list": f"SELECT id FROM costs WHERE id IN ({', '.join(map(str, range(60_000)))})",
+    "joined texts": f"SELECT {' || '.join(['sku'] * 60_000)} AS s FROM costs",
     "quotes": f"SELECT {chr(39) * 1_000_001}",
     "backticks": f"SELECT {'`' * 1_000_001}",
     "dashes": f"SELECT 1 AS n {'-' * 1_000_000}",

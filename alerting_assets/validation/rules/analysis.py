@@ -113,6 +113,8 @@ def _is_missing(query: AlertQuery, name: str) -> bool:
         return False
     parts = [part.lower() for part in name.split(".")]
     known = {known.lower() for known in _columns(query)}
+    if query.is_large:
+        return True
     if parts[-1] not in known and (len(parts) == 1 or parts[0] not in known or _is_plain(query, parts)):
         return True
     if any(isinstance(node, exp.Lateral | exp.UDTF | exp.Pivot) or _is_table_function(node) for node in query.nodes):
@@ -174,9 +176,9 @@ functions give, words of the grammar."""
 def _unknown_columns(query: AlertQuery) -> Iterator[tuple[exp.Column, str, str | None]]:
     """Second opinion where the engine has none: columns that no table and no part of the query has, and aliases where they cannot be
     seen yet. Silent where a source's columns are not known."""
-    if any(isinstance(node, exp.Lateral | exp.UDTF) or _is_table_function(node) for node in query.nodes):
+    if query.is_large or _has_time_windows(query):
         return
-    if _has_time_windows(query):
+    if any(isinstance(node, exp.Lateral | exp.UDTF) or _is_table_function(node) for node in query.nodes):
         return
     known = {name.lower() for name in _columns(query)}
     for scope in query.scopes:

@@ -19,7 +19,7 @@ _CLOSED = (
 
 def first_ungrouped(query: AlertQuery) -> tuple[exp.Expr, str] | None:
     """Of the columns in SELECT, HAVING and ORDER BY. Silent about subqueries, which see others' columns, and about groups in sets."""
-    for scope in query.scopes:
+    for scope in () if query.is_large else query.scopes:
         select = scope.expression
         if not isinstance(select, exp.Select) or scope.is_subquery or scope.is_correlated_subquery:
             continue

@@ -32,6 +32,8 @@ class FunctionsStandWhereTheyMay(Rule):
 
 
 def first_misplaced(query: AlertQuery) -> Problem | None:
+    if query.is_large:
+        return None
     return next((problem for node in query.nodes for problem in _problems(node)), None)
 
 

@@ -146,11 +146,16 @@ class ParsesAsSql(Rule):
 
 
 class ClausesInOrder(Rule):
-    """ORDER BY comes before LIMIT and OFFSET, as the grammar has it; and nothing of another database's SQL is used."""
+    """ORDER BY comes before LIMIT and OFFSET, as the grammar has it, and a semicolon behind the query; and nothing of another
+    database's SQL is used."""
 
     group = Group.SYNTAX
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
+        if query.tokens and query.tokens[0].token_type is TokenType.SEMICOLON:
+            yield self.finding(
+                query, "the text begins with a semicolon", at=query.tokens[0].start, suggestion="remove it"
+            )
         limited: list[bool] = [False]
         for token in query.tokens:
             match token.token_type:

@@ -27,7 +27,6 @@ from alerting_assets.validation.rules.base import Rule
 
 Problem = tuple[exp.Expr, str]
 MAX_PRECISION = 38
-MAX_NODES = 20_000
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot)
@@ -72,7 +71,7 @@ class TypesFit(Rule):
 
 def first_type_problem(query: AlertQuery) -> Problem | None:
     """One is enough: others often follow from it. None where sqlglot cannot bind the names, or would take minutes to."""
-    if len(query.nodes) > MAX_NODES:
+    if query.is_large:
         return None
     try:
         typed = typed_tree(query)
