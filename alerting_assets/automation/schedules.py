@@ -28,7 +28,9 @@ sync = dg.define_asset_job(
 
 sync_changed = dg.define_asset_job(
     "sync_changed",
-    selection=dg.AssetSelection.assets("validated_queries", "validation_report", "deployed_alerts", "deployment_report")
+    selection=dg.AssetSelection.assets(
+        "validated_queries", "validation_report", "deployed_alerts", "deployment_report", "alert_sync_metrics"
+    )
     - dg.AssetSelection.checks(NO_DRIFT),
     description="What the sensor starts: verdicts → deployed alerts, for the alerts that changed in the table.",
 )
