@@ -67,7 +67,7 @@ def result_text(result: SyncResult) -> RenderableType:
     lines = [
         line
         for outcome in result.outcomes
-        if outcome.status is not Status.UNCHANGED
+        if outcome.status is not Status.UNCHANGED or outcome.planned.action is Action.KEPT
         for line in (_error_lines(outcome) if outcome.status is Status.ERROR else _lines(outcome.planned))
     ]
     lines += [Text(f"  i {note}", style="dim") for note in result.plan.notes]
