@@ -19,6 +19,7 @@ from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT
+from alerting_assets.automation.partitions import SMALL_BATCH
 from alerting_assets.definitions import code_location
 from alerting_assets.evaluation.history import append_rows
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
@@ -390,3 +391,14 @@ def test_history_decides_in_the_workspace_as_it_does_here(platform: Platform) ->
         (ours,) = [row for row in tables.read(ALERT_HISTORY.name).to_pylist() if row["evaluation_id"] != "1"]
     assert (theirs["state"], ours["evaluation_status"], ours["threshold_met"]) == ("OK", "OK", True)
     assert ours["query_result_value"] == 150.0
+
+
+def test_of_a_large_batch_the_failures_are_recorded_and_what_follows_them(platform: Platform) -> None:
+    names = [f"A{number:02}" for number in range(SMALL_BATCH)]
+    platform.define(**dict.fromkeys(names, GOOD), BROKEN=BAD, SMALL=GOOD)
+    assert platform.run("sync").success
+    assert platform.checks() == {"BROKEN": "FAILED"}
+    assert platform.materialized(VALIDATED_QUERIES) == {*names, "BROKEN", "SMALL"}
+    platform.define(**dict.fromkeys(names, GOOD.replace("cost", "cost + 0 AS cost", 1)), BROKEN=GOOD, SMALL=GOOD)
+    assert platform.run("sync").success
+    assert platform.checks() == {"BROKEN": "SUCCEEDED"}
