@@ -7,6 +7,7 @@ from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
 from alerting_assets.assets.drift import no_drift
 from alerting_assets.assets.history import alert_history
+from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.schedules import (
     check_drift,
@@ -22,15 +23,18 @@ from alerting_assets.automation.schedules import (
 from alerting_assets.automation.sensors import change_sensor
 from alerting_assets.resource import AlertingResource
 
-alerting = AlertingResource.from_environment()
 
-defs = dg.Definitions(
-    assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
-    asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift],
-    jobs=[sync, sync_changed, check_drift, evaluate, revalidate, everything],
-    schedules=[evaluation_schedule(running=alerting.workspace == "local"), revalidation_schedule, drift_schedule],
-    # On a SQL warehouse each look is a statement, which keeps the warehouse running.
-    sensors=[change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse")],
-    resources={"alerting": alerting},
-    executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing
-)
+def code_location(alerting: AlertingResource) -> dg.Definitions:
+    return dg.Definitions(
+        assets=[alert_configurations, validated_queries, deployed_alerts, alert_sync_metrics, alert_history],
+        asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift],
+        jobs=[sync, sync_changed, check_drift, evaluate, revalidate, everything],
+        schedules=[evaluation_schedule(running=alerting.workspace == "local"), revalidation_schedule, drift_schedule],
+        # On a SQL warehouse each look is a statement, which keeps the warehouse running.
+        sensors=[change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse")],
+        resources={"alerting": alerting},
+        executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing
+    )
+
+
+defs = code_location(AlertingResource.from_environment())

@@ -93,9 +93,15 @@ def deployed_alerts(
     def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
         return read_desired(lakehouse, settings)
 
-    syncer = Syncer.from_settings(settings, workspace, wanted)
+    syncer = Syncer.from_settings(
+        settings,
+        workspace,
+        wanted,
+        started_by=f"dagster run {context.run_id}",
+        syncs_avoided=config.syncs_avoided,
+    )
     if DEPLOYED_ALERTS not in context.selected_asset_keys:
-        yield from _look_only(context, syncer.plan(*read()), workspace)
+        yield from _look_only(context, syncer.dry_run(lakehouse, read, alerting.now), workspace)
         return
     result = syncer.sync(lakehouse, read, alerting.now, up_to=config.up_to)
     for outcome in result.errors:

@@ -16,7 +16,12 @@ NO_DRIFT = dg.AssetCheckKey(dg.AssetKey("deployed_alerts"), "no_drift")
 sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(
-        "alert_configurations", "validated_queries", "validation_report", "deployed_alerts", "deployment_report"
+        "alert_configurations",
+        "validated_queries",
+        "validation_report",
+        "deployed_alerts",
+        "deployment_report",
+        "alert_sync_metrics",
     ),
     description="Configurations → verdicts → deployed alerts. Run config `alert_ids` makes it about some alerts only.",
 )

@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli import config, local, notification, sync, templates, unit_test, validate
+from alerting_assets.cli import config, evaluate, local, metrics, notification, sync, templates, unit_test, validate
 from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
@@ -23,8 +23,9 @@ app = typer.Typer(
 app.command()(validate.validate)
 app.command()(sync.plan)
 app.command()(sync.apply)
-app.command()(sync.evaluate)
-app.command()(sync.status)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.status)
+app.command()(metrics.metrics)
 app.command("test")(unit_test.run_tests)
 app.add_typer(config.app, name="config")
 app.add_typer(templates.app, name="templates")

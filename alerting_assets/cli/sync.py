@@ -1,24 +1,20 @@
-"""`alerting plan | apply | evaluate | status`."""
+"""`alerting plan | apply`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 
 from alerting_assets.alerts.configuration import did_you_mean
-from alerting_assets.alerts.operators import State
 from alerting_assets.cli.context import (
     FINDINGS,
     console,
     lakehouse,
     now,
-    print_counts,
     print_json,
-    print_table,
     progress,
     settings,
 )
@@ -35,9 +31,10 @@ from alerting_assets.configuration import (
 from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts, find_work, gate_of, read_desired
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
 from alerting_assets.errors import SettingsError
-from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
-from alerting_assets.validation import alert_verdicts, evaluable, policy_of, validate_all_alert_queries
+from alerting_assets.settings import Settings
+from alerting_assets.validation import policy_of, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.port import Workspace
 
 Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 AlertIds = Annotated[
@@ -63,11 +60,6 @@ AllowDeletes = Annotated[
 ]
 
 
-class FailOn(StrEnum):
-    TRIGGERED = "triggered"
-    ERROR = "error"
-
-
 def plan(
     alert_ids: AlertIds = None,
     keep_remote: KeepRemote = False,
@@ -78,30 +70,7 @@ def plan(
     """Show what `apply` would do and why, edits made in the workspace included; write nothing.
 
     Exit code 1: there is something to do, or an alert is quarantined."""
-    chosen = settings()
-    policy = policy_of(chosen)
-    workspace = open_workspace(chosen)
-    with lakehouse(chosen) as tables:
-        rows = read_rows(tables)
-        after = rows_after_load(rows, definitions_from(chosen.definitions, rows))
-        alerts = to_alerts(after, target_of(chosen))
-        only = frozenset(alert_ids) if alert_ids else None
-        with progress("validate", as_json) as advance:
-            report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
-        syncer = Syncer.from_settings(
-            chosen, workspace, only, keep_remote=keep_remote, allow_deletes=allow_deletes, accept_empty=recreate
-        )
-        made = syncer.plan(after, desired_alerts(alerts, report.by_id, gate_of(chosen)))
-    _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
-    objection = syncer.objection(made)
-    if as_json:
-        print_json({**plan_json(made), "objection": objection})
-    else:
-        console.print(plan_text(made))
-        if objection:
-            console.print(f"[bold red]`apply` would stop:[/bold red] {escape(objection)}", soft_wrap=True)
-    if made.pending or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only):
-        raise typer.Exit(FINDINGS)
+    _show_plan(settings(), alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=False)
 
 
 def apply(
@@ -116,14 +85,20 @@ def apply(
     keep_remote: KeepRemote = False,
     allow_deletes: AllowDeletes = False,
     recreate: Recreate = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan only, and count it as a dry run in alert_sync_metrics.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Load the files, validate, and bring the workspace to what is configured: also what was changed there by hand.
 
     Exit code 1: an alert is quarantined or failed."""
-    if changed and alert_ids:
-        raise SettingsError("alert ids and --changed exclude each other")
+    if changed and (alert_ids or dry_run):
+        raise SettingsError("--changed goes neither with alert ids nor with --dry-run")
     chosen = settings()
+    if dry_run:
+        _show_plan(chosen, alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=True)
+        return
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
@@ -140,9 +115,7 @@ def apply(
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
             return read_desired(tables, chosen)
 
-        syncer = Syncer.from_settings(
-            chosen, workspace, only, keep_remote=keep_remote, allow_deletes=allow_deletes, accept_empty=recreate
-        )
+        syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance, up_to=work.up_to if work else None)
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
@@ -156,95 +129,57 @@ def apply(
         raise typer.Exit(FINDINGS)
 
 
-def evaluate(
-    alert_ids: AlertIds = None,
-    fail_on: Annotated[
-        FailOn | None, typer.Option(help="Exit code 1 when an alert fires, or when its query fails.")
-    ] = None,
-    as_json: Json = False,
+def _show_plan(
+    chosen: Settings,
+    alert_ids: Sequence[str] | None,
+    keep_remote: bool,
+    allow_deletes: bool,
+    recreate: bool,
+    as_json: bool,
+    *,
+    recorded: bool,
 ) -> None:
-    """Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each."""
-    chosen = settings()
+    policy = policy_of(chosen)
+    workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        alerts = wanted_alerts(to_alerts(read_rows(tables), target_of(chosen)), alert_ids)
-        report = validate_all_alert_queries(tables, alerts, now(), policy_of(chosen))
-        with progress("evaluate", as_json) as advance:
-            evaluations = evaluate_alerts(tables, evaluable(alerts, report.by_id), now(), on_progress=advance)
-    skipped = len(alerts) - len(evaluations)
+        rows = read_rows(tables)
+        after = rows_after_load(rows, definitions_from(chosen.definitions, rows))
+        alerts = to_alerts(after, target_of(chosen))
+        only = frozenset(alert_ids) if alert_ids else None
+        with progress("validate", as_json) as advance:
+            report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
+        desired = desired_alerts(alerts, report.by_id, gate_of(chosen))
+        syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
+        made = syncer.dry_run(tables, lambda: (after, desired), now) if recorded else syncer.plan(after, desired)
+    _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
+    objection = syncer.objection(made)
     if as_json:
-        print_json({"evaluations": [_evaluation_json(item) for item in evaluations], "skipped": skipped})
+        print_json({**plan_json(made), "objection": objection})
     else:
-        rows = [_evaluation_row(item) for item in evaluations]
-        print_table(
-            "Evaluations", ("state", "alert", "name", "value", "condition", "before", "ms", "error or note"), rows
-        )
-        print_counts(
-            {
-                state.value: sum(item.decision.state is state for item in evaluations)
-                for state in State
-                if state != "SUPPRESSED"
-            }
-        )
-        if skipped:
-            console.print(f"{skipped} not evaluated: quarantined or disabled; `alerting status` tells which")
-    states = {item.decision.state for item in evaluations}
-    if (fail_on is FailOn.TRIGGERED and State.TRIGGERED in states) or (fail_on is not None and State.ERROR in states):
+        console.print(plan_text(made))
+        if objection:
+            console.print(f"[bold red]`apply` would stop:[/bold red] {escape(objection)}", soft_wrap=True)
+    if made.pending or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only):
         raise typer.Exit(FINDINGS)
 
 
-def status(as_json: Json = False) -> None:
-    """Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new."""
-    chosen = settings()
-    with lakehouse(chosen) as tables:
-        rows = read_rows(tables)
-        alerts = to_alerts(rows, target_of(chosen))
-        verdicts = alert_verdicts(tables, alerts, policy_of(chosen))
-        previous = previous_evaluations(tables)
-    by_id = {row["alert_id"]: row for row in rows}
-    found: list[dict[str, Any]] = []
-    for alert in alerts:
-        row, verdict, last = by_id[alert.alert_id], verdicts[alert.alert_id], previous.get(alert.alert_id)
-        found.append(
-            {
-                "alert_id": alert.alert_id,
-                "name": alert.name,
-                "severity": alert.severity,
-                "is_enabled": row["is_enabled"],
-                "verdict": verdict.verdict.value if verdict else None,
-                "reason": verdict.reason if verdict else None,
-                "last_sync_status": row["last_sync_status"],
-                "last_sync_error": row["last_sync_error"],
-                "databricks_alert_id": row["databricks_alert_id"],
-                "databricks_host": row["databricks_host"],
-                "last_synced_at": row["last_synced_at"],
-                "state": last.status if last else None,
-                "evaluated_at": last.evaluated_at if last else None,
-                "firing_since": last.opened_at if last else None,
-            }
-        )
-    if as_json:
-        print_json({"alerts": found})
-        return
-    cells = [
-        (
-            item["alert_id"],
-            item["name"],
-            item["severity"],
-            item["verdict"],
-            item["last_sync_status"],
-            item["state"],
-            _minute(item["evaluated_at"]),
-        )
-        for item in found
-    ]
-    print_table(
-        f"{len(found)} alerts", ("alert", "name", "severity", "verdict", "last sync", "state", "evaluated (UTC)"), cells
+def _syncer(
+    chosen: Settings,
+    workspace: Workspace,
+    only: frozenset[str] | None,
+    keep_remote: bool,
+    allow_deletes: bool,
+    recreate: bool,
+) -> Syncer:
+    return Syncer.from_settings(
+        chosen,
+        workspace,
+        only,
+        keep_remote=keep_remote,
+        allow_deletes=allow_deletes,
+        accept_empty=recreate,
+        started_by="command",
     )
-    for item in found:
-        if item["reason"] or item["last_sync_status"] == "ERROR":
-            console.print(
-                f"{item['alert_id']}: {item['reason'] or item['last_sync_error']}", markup=False, soft_wrap=True
-            )
 
 
 def wanted_alerts(alerts: list[ConfiguredAlert], alert_ids: Sequence[str] | None) -> list[ConfiguredAlert]:
@@ -259,34 +194,3 @@ def _refuse_unknown(alert_ids: Sequence[str] | None, known: Sequence[str], alert
             raise SettingsError(
                 f"there is no alert {alert_id!r}{did_you_mean(alert_id, [alert.alert_id for alert in alerts])}"
             )
-
-
-def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
-    return (
-        item.decision.state.value,
-        item.alert.alert_id,
-        item.alert.display_name,
-        item.value_text,
-        item.condition_text,
-        item.previous_status,
-        f"{item.query_duration_ms:.0f}",
-        item.decision.error or item.decision.note,
-    )
-
-
-def _evaluation_json(item: Evaluation) -> dict[str, Any]:
-    row = item.row()
-    shown = ("alert_id", "evaluated_at", "evaluation_status", "previous_status", "row_count", "threshold_met")
-    more = (
-        "query_result_value",
-        "query_result_string",
-        "resolution_time_seconds",
-        "query_duration_ms",
-        "error_message",
-        "note",
-    )
-    return {name: row[name] for name in (*shown, *more)}
-
-
-def _minute(moment: Any) -> str | None:
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -14,6 +15,7 @@ from alerting_assets.deployment.lease import Position, held_lease, read_position
 from alerting_assets.deployment.observe import observe
 from alerting_assets.deployment.outcome import SyncResult
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan, mass_deletion
+from alerting_assets.deployment.recording import Record, expected_outcomes, recorded
 from alerting_assets.errors import SyncStopped
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -33,7 +35,7 @@ SHOWN = 5
 class Syncer:
     """only: the alerts that this sync is about; None: all, and whatever is no longer configured. accept_empty: the workspace shows
     none of ours, and a person said that they are gone. max_delete_percent: of what is deployed; None: any number.
-    lease_wait_seconds: how long another sync is waited for."""
+    lease_wait_seconds: how long another sync is waited for. started_by, syncs_avoided: for the metrics."""
 
     workspace: Workspace
     environment: str
@@ -43,6 +45,8 @@ class Syncer:
     choices: Choices = field(default_factory=Choices)
     max_delete_percent: int | None = 20
     lease_wait_seconds: float = 0.0
+    started_by: str = "python"
+    syncs_avoided: int = 0
 
     @classmethod
     def from_settings(
@@ -101,9 +105,14 @@ class Syncer:
     ) -> SyncResult:
         """read: rows of alert_configurations and what they ask for; called under the lease, so that no other sync's work is missed.
         up_to: of the Work that `only` is."""
-        with held_lease(lakehouse, self.environment, now, wait_seconds=self.lease_wait_seconds) as lease:
+        with (
+            self._recorded(lakehouse, now) as record,
+            held_lease(lakehouse, self.environment, now, wait_seconds=self.lease_wait_seconds) as lease,
+        ):
             position = up_to or lakehouse.version(ALERT_CONFIGURATIONS.name)
             rows, desired = read()
+            if up_to is not None and self.only is not None:
+                record.settled = sum(row["alert_id"] not in self.only for row in rows)
             plan = self.plan(rows, desired)
             if objection := self.objection(plan):
                 raise SyncStopped(f"{objection}. Nothing was written")
@@ -116,10 +125,36 @@ class Syncer:
                 now=now,
                 max_concurrency=self.max_concurrency,
                 on_progress=on_progress,
+                on_end=record.keep,
             )
             if self._is_complete(result, up_to) and self._is_news(lakehouse, position):
                 lease.remember(Position(self.workspace.host, position))
             return result
+
+    def dry_run(
+        self,
+        lakehouse: Lakehouse,
+        read: Callable[[], tuple[Sequence[Row], Sequence[DesiredAlert]]],
+        now: Callable[[], datetime],
+    ) -> Plan:
+        """The plan, and a row of metrics that counts what it would do; nothing else is written, no lease is taken."""
+        with self._recorded(lakehouse, now, dry_run=True) as record:
+            plan = self.plan(*read())
+            record.keep(expected_outcomes(plan))
+        return plan
+
+    def _recorded(
+        self, lakehouse: Lakehouse, now: Callable[[], datetime], *, dry_run: bool = False
+    ) -> AbstractContextManager[Record]:
+        return recorded(
+            lakehouse,
+            self.workspace,
+            self.environment,
+            now,
+            started_by=self.started_by,
+            syncs_avoided=self.syncs_avoided,
+            dry_run=dry_run,
+        )
 
     def _is_complete(self, result: SyncResult, up_to: TableVersion | None) -> bool:
         """Whether all that is not true yet stands in a row: a removal that failed has none."""

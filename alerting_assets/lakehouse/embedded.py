@@ -127,6 +127,8 @@ class EmbeddedLakehouse(Lakehouse):
         self._store.path(view)  # refuses names that no file can have
         if view in self._store.tables():
             raise LakehouseError(f"view {view} cannot be created: there is a table of this name")
+        if self._views.holds(view, sql):
+            return  # as it was proven when it was written: no reason to start the SQL engine
 
         def define(server: SailServer) -> None:
             with server.lock:

@@ -158,7 +158,13 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def create_view(self, name: str, sql: str) -> None:
-        """Create or replace."""
+        """Create or replace. Where views are files, one that is there in this form costs nothing."""
+
+    def create_metric_view(self, name: str, definition: str, plain_sql: str) -> None:  # noqa: ARG002
+        """Create or replace a metric view where the engine has those; elsewhere a plain view of the same name.
+
+        definition: YAML, as Databricks reads it. plain_sql: the query that gives every measure by all dimensions."""
+        self.create_view(name, plain_sql)
 
     @abstractmethod
     def close(self) -> None: ...

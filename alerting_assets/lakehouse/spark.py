@@ -206,6 +206,10 @@ class LocalSparkLakehouse(SqlLakehouse):
         """Any one statement, as it is. Raises SparkFailure."""
         return self._run(sql)
 
+    def create_view(self, name: str, sql: str) -> None:
+        if not self._views.holds(self._name(name), sql):
+            super().create_view(name, sql)
+
     @contextmanager
     def rows_as_view(self, rows: pa.Table) -> Iterator[str]:
         """The name of a view of `rows`, for the statements of this block."""

@@ -87,6 +87,12 @@ class SparkFailure(Exception):
         return bool(_FEED_GONE.search(self.text))
 
     @property
+    def has_no_metric_views(self) -> bool:
+        """The engine knows no metric views, or only older ones: its grammar, its features or its version of their YAML."""
+        is_old = "METRIC_VIEW" in self.condition and "version" in self.text
+        return is_old or self._kind() in (Kind.SYNTAX, Kind.UNSUPPORTED)
+
+    @property
     def is_missing_table(self) -> bool:
         return self._kind() is Kind.MISSING_TABLE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -36,6 +37,7 @@ _FEED_COLUMNS = (
     pa.field("_commit_timestamp", pa.timestamp("us", tz="UTC")),
 )
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -260,9 +262,19 @@ class SqlLakehouse(Lakehouse):
         try:
             self._define_view(view, sql)
         except SparkFailure as failure:
-            if failure.condition.startswith(("EXPECT_VIEW_NOT_TABLE", "TABLE_OR_VIEW_ALREADY_EXISTS")):
-                raise LakehouseError(f"view {view} cannot be created: there is a table of this name") from failure
-            raise self._query_error(failure) from failure
+            raise self._view_error(view, failure) from failure
+
+    def create_metric_view(self, name: str, definition: str, plain_sql: str) -> None:
+        view = self._name(name)
+        if self._features.metric_views:
+            try:
+                self._run(sql_text.create_metric_view(view, definition))
+                return
+            except SparkFailure as failure:
+                if not failure.has_no_metric_views:
+                    raise self._view_error(view, failure) from failure
+                log.info("view %s becomes a plain one: %s", view, plain(failure.text))
+        self.create_view(name, plain_sql)
 
     def close(self) -> None:
         self._statements.close()
@@ -340,6 +352,11 @@ class SqlLakehouse(Lakehouse):
         if failure.is_missing_table:
             return TableNotFound(f"table {name} does not exist")
         return LakehouseError(f"table {name}: {plain(failure.text)}")
+
+    def _view_error(self, view: TableName, failure: SparkFailure) -> LakehouseError:
+        if failure.condition.startswith(("EXPECT_VIEW_NOT_TABLE", "TABLE_OR_VIEW_ALREADY_EXISTS")):
+            return LakehouseError(f"view {view} cannot be created: there is a table of this name")
+        return self._query_error(failure)
 
     def _described(self, name: TableName) -> _Described:
         rows = self._on_table(name, f"DESCRIBE TABLE EXTENDED {sql_text.quoted(name)}").to_pylist()

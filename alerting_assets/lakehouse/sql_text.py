@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.port import Column, TableName, TableSpec
 
@@ -28,10 +29,11 @@ class Features:
     primary_keys: bool = False
     automatic_clustering: bool = False
     information_schema: bool = False
+    metric_views: bool = False
 
 
 OPEN_SOURCE = Features()
-DATABRICKS = Features(primary_keys=True, automatic_clustering=True, information_schema=True)
+DATABRICKS = Features(primary_keys=True, automatic_clustering=True, information_schema=True, metric_views=True)
 
 
 def quoted(name: TableName) -> str:
@@ -171,6 +173,13 @@ def changes(name: TableName, first: int, last: int) -> str:
 
 def create_view(name: TableName, sql: str) -> str:
     return f"CREATE OR REPLACE VIEW {quoted(name)} AS\n{sql}"
+
+
+def create_metric_view(name: TableName, definition: str) -> str:
+    """definition: YAML. Nothing in it is escaped, so it cannot hold what ends it."""
+    if "$$" in definition:
+        raise LakehouseError(f"metric view {name}: its definition holds $$, which would end it")
+    return f"CREATE OR REPLACE VIEW {quoted(name)}\nWITH METRICS\nLANGUAGE YAML\nAS $$\n{definition.strip()}\n$$"
 
 
 def _column(column: Column) -> str:

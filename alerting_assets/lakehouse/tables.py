@@ -148,6 +148,40 @@ ALERT_QUERY_VALIDATIONS = TableSpec(
     ),
 )
 
+ALERT_SYNC_METRICS = TableSpec(
+    name="alert_sync_metrics",
+    comment="One row a sync: what it did, how long it took, what it asked of the workspace. Also failed, empty and dry ones. Append only.",
+    key=("sync_run_id",),
+    columns=(
+        _required("sync_run_id"),
+        _required("sync_started_at", TIMESTAMP),
+        _required("sync_ended_at", TIMESTAMP),
+        _required(
+            "total_alerts", INT, comment="all that the sync was about: success_count, error_count, invalid_count"
+        ),
+        _required("success_count", INT, comment="created, updated, deleted and unchanged"),
+        _required("error_count", INT),
+        _required("created_count", INT),
+        _required("updated_count", INT),
+        _required("deleted_count", INT),
+        _optional("avg_api_latency_ms", DOUBLE, comment="of one request; NULL, never 0, when none was sent"),
+        _optional("max_api_latency_ms", DOUBLE, comment="NULL, never 0, when no request was sent"),
+        _required("total_duration_seconds", DOUBLE),
+        _required("unchanged_count", INT, comment="true already: no write was sent"),
+        _required("invalid_count", INT, comment="held back: quarantined, or only people can settle it"),
+        _optional("p95_api_latency_ms", DOUBLE, comment="nearest rank; NULL, never 0, when no request was sent"),
+        _required("api_calls", INT, comment="requests sent to the workspace, repetitions included"),
+        _required("retries", INT, comment="repetitions among api_calls"),
+        _required("dry_run", BOOLEAN, comment="a plan: nothing was written"),
+        _required("environment"),
+        _required("started_by", comment="command, dagster run <id>"),
+        _required(
+            "syncs_avoided", INT, comment="looks at the change feed since the last sync that found nothing to do"
+        ),
+        _optional("error_message", comment="why the sync failed as a whole"),
+    ),
+)
+
 SYNC_LEASES = TableSpec(
     name="sync_leases",
     comment="One sync at a time an environment, whoever starts it.",
@@ -166,7 +200,7 @@ SYNC_LEASES = TableSpec(
     ),
 )
 
-TABLES = (ALERT_CONFIGURATIONS, ALERT_HISTORY, ALERT_QUERY_VALIDATIONS, SYNC_LEASES)
+TABLES = (ALERT_CONFIGURATIONS, ALERT_HISTORY, ALERT_QUERY_VALIDATIONS, ALERT_SYNC_METRICS, SYNC_LEASES)
 
 
 def create_tables(lakehouse: Lakehouse) -> None:

@@ -33,6 +33,13 @@ class ViewStore:
     def read(self, name: TableName) -> str:
         return self._path(name).read_text(encoding="utf-8")
 
+    def holds(self, name: TableName, sql: str) -> bool:
+        """Whether the view is there in exactly this form."""
+        try:
+            return self.read(name) == sql
+        except FileNotFoundError:
+            return False
+
     def write(self, name: TableName, sql: str) -> None:
         path = self._path(name)
         make_folder(path.parent)

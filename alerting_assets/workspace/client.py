@@ -20,8 +20,8 @@ from alerting_assets.errors import (
 from alerting_assets.settings import Settings
 from alerting_assets.workspace.endpoint import Endpoint, endpoint_file
 from alerting_assets.workspace.failures import Hints
-from alerting_assets.workspace.port import RemoteAlert
-from alerting_assets.workspace.transport import NoRetries, Request, Transport
+from alerting_assets.workspace.port import RemoteAlert, Request
+from alerting_assets.workspace.transport import NoRetries, Transport
 
 ALERTS = "/api/2.0/alerts"
 ALERT = "/api/2.0/alerts/{id}"

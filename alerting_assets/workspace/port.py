@@ -23,6 +23,20 @@ class RemoteAlert:
         return bool(self.body.get("lifecycle_state", "ACTIVE") == "ACTIVE")
 
 
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request that was sent. kind: the path with ids replaced; status: None without an answer."""
+
+    method: str
+    kind: str
+    status: int | None
+    latency_ms: float
+
+    @property
+    def is_write(self) -> bool:
+        return self.method != "GET"
+
+
 class Workspace(Protocol):
     """Retries of what is safe to repeat (GET, PATCH, DELETE) and pauses on 429/503 (Retry-After honoured, shared by all threads)
     are done inside; `create_alert` is never repeated after it may have arrived. Thread-safe. Errors: the WorkspaceError tree."""
@@ -30,6 +44,16 @@ class Workspace(Protocol):
     @property
     def host(self) -> str:
         """What identifies this workspace in stored state: the URL without a trailing slash, or `local` for the local server."""
+        ...
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Those sent so far, repetitions included, oldest first; of very many the newest."""
+        ...
+
+    @property
+    def retries(self) -> int:
+        """Repetitions among the requests sent so far."""
         ...
 
     @property

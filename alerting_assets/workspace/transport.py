@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import requests
@@ -22,6 +21,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponent
 
 from alerting_assets.errors import WorkspaceThrottled
 from alerting_assets.workspace.failures import Answer, Failed, Hints, Repeat, translate
+from alerting_assets.workspace.port import Request
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -40,20 +40,6 @@ class NoRetries(Clock):
 
     def sleep(self, seconds: float) -> NoReturn:  # noqa: ARG002
         raise
-
-
-@dataclass(frozen=True)
-class Request:
-    """One HTTP request that was sent. kind: the path with ids replaced; status: None without an answer."""
-
-    method: str
-    kind: str
-    status: int | None
-    latency_ms: float
-
-    @property
-    def is_write(self) -> bool:
-        return self.method != "GET"
 
 
 class Transport:
@@ -135,6 +121,7 @@ class Transport:
         started = time.perf_counter()
         try:
             with self._connections:
+                started = time.perf_counter()  # the wait for a connection of ours says nothing about the workspace
                 answer = self._client.api_client.do(
                     method, path, query=query, body=body, headers={"Accept": "application/json"}, auth=exchange
                 )

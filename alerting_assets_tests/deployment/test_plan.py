@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.marker import Marker, mark
-from alerting_assets.deployment import Action, DesiredAlert, Plan, SyncState, make_plan
+from alerting_assets.deployment import Action, Choices, DesiredAlert, Plan, SyncState, make_plan
+from alerting_assets.deployment.plan import mass_deletion
 from alerting_assets.workspace.port import RemoteAlert
 from alerting_assets_tests.examples import TARGET, compiled
 
@@ -159,6 +160,89 @@ def test_a_disabled_alert_is_paused_where_it_is_deployed_and_not_created_where_n
     assert brief(plan([], None, disabled)) == [("UNCHANGED", None)]
 
 
+def test_a_disabled_alert_is_trashed_where_that_is_chosen() -> None:
+    disabled = [DesiredAlert.deploy(alert(is_enabled=False))]
+    choices = Choices(delete_disabled=True)
+    made = make_plan(disabled, [deployed("r1")], {"A": stored()}, environment="test", host=HOST, choices=choices)
+    assert [(action.action, action.reason, action.is_configured) for action in made.actions] == [
+        (Action.DELETE, "is disabled", True)
+    ]
+    assert brief(make_plan(disabled, [], {}, environment="test", host=HOST, choices=choices)) == [("UNCHANGED", None)]
+
+
+@pytest.mark.parametrize("delete_disabled", [False, True])
+def test_a_disabled_alert_does_not_run_on_because_its_query_is_broken(delete_disabled: bool) -> None:
+    held = [DesiredAlert.held("A", "no such table", is_enabled=False)]
+    choices = Choices(delete_disabled=delete_disabled)
+    made = make_plan(held, [deployed("r1")], {"A": stored()}, environment="test", host=HOST, choices=choices)
+    (action,) = made.actions
+    if delete_disabled:
+        assert (action.action, action.reason) == (Action.DELETE, "is disabled")
+        return
+    assert (action.action, [field.path for field in action.fields]) == (Action.UPDATE, ["schedule.pause_status"])
+    assert action.body is not None
+    paused = deployed("r1", schedule=action.body["schedule"])
+    again = make_plan(held, [paused], {"A": stored()}, environment="test", host=HOST, choices=choices)
+    assert brief(again) == [("HELD", "r1")]
+
+
+def test_what_was_changed_in_the_workspace_is_kept_until_the_configuration_changes() -> None:
+    keep = Choices(keep_remote=True)
+
+    def actions(remote: list[RemoteAlert], wanted: DesiredAlert | None = None) -> list[tuple[str, bool]]:
+        desired = [wanted or DesiredAlert.deploy(alert())]
+        made = make_plan(desired, remote, {"A": stored()}, environment="test", host=HOST, choices=keep)
+        assert not any(action.writes for action in made.of(Action.KEPT))
+        return [(action.action.value, action.is_drift) for action in made.actions]
+
+    edited = deployed("r1", custom_summary="mine")
+    assert actions([edited]) == [("KEPT", True)]
+    assert actions([foreign("x")]) == [("KEPT", True)]
+    assert actions([deployed("r1")]) == [("UNCHANGED", False)]
+    changed = DesiredAlert.deploy(alert(severity="CRITICAL"))
+    assert actions([edited], changed) == [("UPDATE", False)]
+    assert actions([foreign("x")], changed) == [("CREATE", False)]
+
+
+def test_a_hand_made_alert_that_was_handed_over_is_taken_over_and_no_other_one() -> None:
+    handed = replace(stored("r1"), applied_hash=None, last_sync_status=None)
+    (action,) = plan([foreign("r1")], handed).actions
+    assert (action.action, action.nonce, action.writes) == (Action.ADOPT, N1, True)
+    assert "query_text" in [field.path for field in action.fields]
+    others = mark("SELECT 1", Marker("A", "other", N2))
+    assert brief(plan([foreign("r1", others)], handed)) == [("HELD", "r1")]
+    assert brief(plan([foreign("r1")], stored("r1"))) == [("HELD", "r1")]
+
+
+@pytest.mark.parametrize(
+    ("deployed_alerts", "removed", "percent", "stops"),
+    [
+        (10, 5, 20, False),
+        (10, 6, 20, True),
+        (100, 20, 20, False),
+        (100, 21, 20, True),
+        (100, 6, 0, True),
+        (9, 9, 100, False),
+    ],
+)
+def test_a_plan_that_removes_too_much_is_objected_to(
+    deployed_alerts: int, removed: int, percent: int, stops: bool
+) -> None:
+    names = [f"A{number}" for number in range(deployed_alerts)]
+    remote = [deployed(name, f"{number:032x}", alert(name)) for number, name in enumerate(names)]
+    made = plan(remote, desired=[DesiredAlert.deploy(alert(name)) for name in names[removed:]])
+    assert (mass_deletion(made, percent) is not None) is stops
+    gone = names[:removed]
+    assert (mass_deletion(made.restricted_to(gone), percent) is not None) is stops, "of all, not of those that changed"
+
+
+def test_leftovers_are_no_mass_deletion() -> None:
+    remote = [deployed(f"r{number}", f"{number:032x}") for number in range(20)]
+    made = plan(remote, stored("r0"))
+    assert len(made.of(Action.DELETE)) == 19
+    assert mass_deletion(made, 0) is None
+
+
 @pytest.mark.parametrize(
     ("changes", "paths"),
     [
@@ -272,7 +356,8 @@ def situations(draw: st.DrawFn) -> tuple[list[DesiredAlert], list[RemoteAlert], 
     for alert_id in draw(st.sets(ids)):
         remote_id = draw(st.none() | st.sampled_from([f"r{number}" for number in range(8)]))
         host = draw(st.sampled_from([HOST, HOST, "https://there"]))
-        state[alert_id] = SyncState(alert_id, remote_id, host, None, draw(st.none() | nonces), None, None)
+        applied = None if remote_id is None else "0" * 32
+        state[alert_id] = SyncState(alert_id, remote_id, host, None, draw(st.none() | nonces), applied, None)
     return desired, remote, state
 
 

@@ -15,12 +15,11 @@ import pyarrow as pa
 import pytest
 import requests
 
-from alerting_assets.assets.checks import alert_tests_pass, notification_texts_are_valid
 from alerting_assets.assets.configurations import alert_configurations
-from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT, deployed_alerts
-from alerting_assets.assets.history import ALERT_HISTORY_KEY, alert_history
-from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT, validated_queries
-from alerting_assets.automation.schedules import evaluate, everything, revalidate, sync
+from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT
+from alerting_assets.assets.history import ALERT_HISTORY_KEY
+from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT
+from alerting_assets.definitions import code_location
 from alerting_assets.evaluation.history import append_rows
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
@@ -56,13 +55,7 @@ class Platform:
                 "schema_name": self.settings.schema,
             }
         )
-        self.definitions = dg.Definitions(
-            assets=[alert_configurations, validated_queries, deployed_alerts, alert_history],
-            asset_checks=[alert_tests_pass, notification_texts_are_valid],
-            jobs=[sync, evaluate, revalidate, everything],
-            resources={"alerting": resource},
-            executor=dg.in_process_executor,
-        )
+        self.definitions = code_location(resource)
         with self.tables() as tables:
             tables.create_table(COSTS)
             tables.append("costs", pa.table({"cost": [150.0]}))
@@ -114,6 +107,11 @@ class Platform:
         headers = {"Authorization": f"Bearer {self.server.token}"}
         answer = requests.get(f"{self.server.address}/api/local/journal?writes=true", headers=headers, timeout=5).json()
         return len(answer["requests"])
+
+    def fault(self, **rule: Any) -> None:
+        headers = {"Authorization": f"Bearer {self.server.token}"}
+        address = f"{self.server.address}/api/local/faults"
+        requests.post(address, json=rule, headers=headers, timeout=5).raise_for_status()
 
     def remote(self) -> list[str]:
         return sorted(alert.body["display_name"] for alert in open_workspace(self.settings).list_alerts())
@@ -309,13 +307,14 @@ def test_the_code_location_is_what_the_docs_say() -> None:
         [
             "alert_configurations",
             "alert_history",
+            "alert_sync_metrics",
             "deployed_alerts",
             "deployment_report",
             "validated_queries",
             "validation_report",
         ]
     )
-    assert jobs == str(["evaluate", "everything", "revalidate", "sync"])
+    assert jobs == str(["check_drift", "evaluate", "everything", "revalidate", "sync", "sync_changed"])
     assert described == "True"
 
 

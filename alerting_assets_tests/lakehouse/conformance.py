@@ -474,6 +474,23 @@ class LakehouseConformance(WritersConformance):
         with pytest.raises(LakehouseError, match="there is a table of this name"):
             engine.create_view("things", "SELECT 1 AS one")
 
+    def test_a_metric_view_gives_its_measures_and_is_replaced(self, engine: Lakehouse) -> None:
+        """None of the engines of these tests has metric views of this version, so each makes the plain one."""
+        engine.append("things", things({"id": "a", "part": "1"}, {"id": "b", "part": "1"}))
+        for measure, value in (("COUNT(id)", 2), ("COUNT(id) * 10", 20), ("COUNT(id) * 10", 20)):
+            definition = (
+                'version: "1.1"\nsource: cat.main.things\ndimensions: [{name: piece, expr: part}]\n'
+                f"measures: [{{name: number, expr: {measure}}}]"
+            )
+            plain = f"SELECT part AS piece, {measure} AS number FROM cat.main.things GROUP BY part"
+            engine.create_metric_view("measured", definition, plain)
+            assert engine.query("SELECT * FROM measured").to_pylist() == [{"piece": "1", "number": value}]
+
+    def test_a_metric_view_cannot_take_the_name_of_a_table(self, engine: Lakehouse) -> None:
+        definition = 'version: "1.1"\nsource: cat.main.things\nmeasures: [{name: number, expr: COUNT(id)}]'
+        with pytest.raises(LakehouseError, match="there is a table of this name"):
+            engine.create_metric_view("things", definition, "SELECT COUNT(id) AS number FROM cat.main.things")
+
     def test_views_come_back_when_the_lakehouse_is_opened_again(self, tmp_path: Path) -> None:
         with self.open(tmp_path) as engine:
             engine.create_view("z_first", "SELECT 1 AS one")

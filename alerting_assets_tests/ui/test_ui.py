@@ -118,6 +118,7 @@ def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
         "validation_report",
         "deployed_alerts",
         "deployment_report",
+        "alert_sync_metrics",
         "alert_history",
     ):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()

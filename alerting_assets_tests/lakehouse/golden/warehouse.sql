@@ -113,6 +113,37 @@ CLUSTER BY AUTO
 COMMENT 'The verdict on each compiled query, for the schemas of the tables that it reads.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
+-- create alert_sync_metrics
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_sync_metrics` (
+  `sync_run_id` STRING NOT NULL,
+  `sync_started_at` TIMESTAMP NOT NULL,
+  `sync_ended_at` TIMESTAMP NOT NULL,
+  `total_alerts` INT NOT NULL COMMENT 'all that the sync was about: success_count, error_count, invalid_count',
+  `success_count` INT NOT NULL COMMENT 'created, updated, deleted and unchanged',
+  `error_count` INT NOT NULL,
+  `created_count` INT NOT NULL,
+  `updated_count` INT NOT NULL,
+  `deleted_count` INT NOT NULL,
+  `avg_api_latency_ms` DOUBLE COMMENT 'of one request; NULL, never 0, when none was sent',
+  `max_api_latency_ms` DOUBLE COMMENT 'NULL, never 0, when no request was sent',
+  `total_duration_seconds` DOUBLE NOT NULL,
+  `unchanged_count` INT NOT NULL COMMENT 'true already: no write was sent',
+  `invalid_count` INT NOT NULL COMMENT 'held back: quarantined, or only people can settle it',
+  `p95_api_latency_ms` DOUBLE COMMENT 'nearest rank; NULL, never 0, when no request was sent',
+  `api_calls` INT NOT NULL COMMENT 'requests sent to the workspace, repetitions included',
+  `retries` INT NOT NULL COMMENT 'repetitions among api_calls',
+  `dry_run` BOOLEAN NOT NULL COMMENT 'a plan: nothing was written',
+  `environment` STRING NOT NULL,
+  `started_by` STRING NOT NULL COMMENT 'command, dagster run <id>',
+  `syncs_avoided` INT NOT NULL COMMENT 'looks at the change feed since the last sync that found nothing to do',
+  `error_message` STRING COMMENT 'why the sync failed as a whole',
+  CONSTRAINT `alert_sync_metrics_key` PRIMARY KEY (`sync_run_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a sync: what it did, how long it took, what it asked of the workspace. Also failed, empty and dry ones. Append only.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
 -- create sync_leases
 CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`sync_leases` (
   `environment` STRING NOT NULL,
@@ -177,6 +208,97 @@ SELECT * FROM table_changes('`health_monitor`.`gold`.`alert_configurations`', 4,
 -- which columns are NOT NULL
 SELECT column_name FROM `health_monitor`.information_schema.columns
 WHERE table_schema = 'gold' AND table_name = 'alert_configurations' AND is_nullable = 'NO';
+
+-- create metric view
+CREATE OR REPLACE VIEW `health_monitor`.`gold`.`alert_sync_performance_metrics`
+WITH METRICS
+LANGUAGE YAML
+AS $$
+# The specification's dimensions and measures, with these differences:
+# - Columns have no `source.` in front: Spark's own metric views resolve plain names only, Databricks resolves both.
+# - success_rate and avg_api_latency weigh. The specification averages a ratio and an average over syncs, so that a sync of one alert
+#   counts as much as one of a thousand; then neither is what its comment says.
+# - Dry runs are left out: they sync nothing.
+# - avoided_write_share and avoided_sync_share are added.
+# Hours and dates are those of the session's time zone; our own sessions run in UTC.
+version: "1.1"
+comment: >
+  Alert sync performance and reliability metrics.
+  BEST FOR: Sync success rate | API latency trends | Error rates | Sync duration
+
+source: health_monitor.gold.alert_sync_metrics
+
+filter: NOT dry_run
+
+dimensions:
+  - name: sync_date
+    expr: DATE(sync_started_at)
+    comment: Date of sync operation
+    display_name: Sync Date
+
+  - name: sync_hour
+    expr: HOUR(sync_started_at)
+    comment: Hour of sync operation
+    display_name: Sync Hour
+
+measures:
+  - name: total_syncs
+    expr: COUNT(sync_run_id)
+    comment: Total number of sync operations
+    display_name: Total Syncs
+    format:
+      type: number
+
+  - name: success_rate
+    expr: CAST(SUM(success_count) AS DOUBLE) / NULLIF(SUM(total_alerts), 0)
+    comment: Percentage of successful alert syncs
+    display_name: Success Rate
+    format:
+      type: percentage
+      decimal_places:
+        type: exact
+        places: 1
+
+  - name: avg_duration
+    expr: AVG(total_duration_seconds)
+    comment: Average sync operation duration
+    display_name: Avg Duration (s)
+    format:
+      type: number
+      decimal_places:
+        type: exact
+        places: 2
+
+  - name: avg_api_latency
+    expr: SUM(avg_api_latency_ms * api_calls) / NULLIF(SUM(api_calls), 0)
+    comment: Average API call latency
+    display_name: Avg API Latency (ms)
+    format:
+      type: number
+      decimal_places:
+        type: exact
+        places: 0
+
+  - name: avoided_write_share
+    expr: CAST(SUM(unchanged_count) AS DOUBLE) / NULLIF(SUM(total_alerts), 0)
+    comment: Percentage of alerts that a sync found as configured, so that it wrote nothing
+    display_name: Avoided Writes
+    format:
+      type: percentage
+      decimal_places:
+        type: exact
+        places: 1
+
+  - name: avoided_sync_share
+    expr: CAST(SUM(syncs_avoided) AS DOUBLE) / (SUM(syncs_avoided) + COUNT(sync_run_id))
+    comment: Percentage of looks at the change feed that found nothing to do, so that no sync started
+    display_name: Avoided Syncs
+    format:
+      type: percentage
+      decimal_places:
+        type: exact
+        places: 1
+$$;
 
 -- create view
 CREATE OR REPLACE VIEW `health_monitor`.`gold`.`v` AS

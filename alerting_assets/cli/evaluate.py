@@ -1,0 +1,152 @@
+"""`alerting evaluate | status`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from alerting_assets.alerts.operators import State
+from alerting_assets.cli.context import (
+    FINDINGS,
+    console,
+    lakehouse,
+    now,
+    print_counts,
+    print_json,
+    print_table,
+    progress,
+    settings,
+)
+from alerting_assets.cli.sync import AlertIds, Json, wanted_alerts
+from alerting_assets.configuration import read_rows, target_of, to_alerts
+from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
+from alerting_assets.validation import alert_verdicts, evaluable, policy_of, validate_all_alert_queries
+
+
+class FailOn(StrEnum):
+    TRIGGERED = "triggered"
+    ERROR = "error"
+
+
+def evaluate(
+    alert_ids: AlertIds = None,
+    fail_on: Annotated[
+        FailOn | None, typer.Option(help="Exit code 1 when an alert fires, or when its query fails.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each."""
+    chosen = settings()
+    with lakehouse(chosen) as tables:
+        alerts = wanted_alerts(to_alerts(read_rows(tables), target_of(chosen)), alert_ids)
+        report = validate_all_alert_queries(tables, alerts, now(), policy_of(chosen))
+        with progress("evaluate", as_json) as advance:
+            evaluations = evaluate_alerts(tables, evaluable(alerts, report.by_id), now(), on_progress=advance)
+    skipped = len(alerts) - len(evaluations)
+    if as_json:
+        print_json({"evaluations": [_evaluation_json(item) for item in evaluations], "skipped": skipped})
+    else:
+        rows = [_evaluation_row(item) for item in evaluations]
+        print_table(
+            "Evaluations", ("state", "alert", "name", "value", "condition", "before", "ms", "error or note"), rows
+        )
+        print_counts(
+            {
+                state.value: sum(item.decision.state is state for item in evaluations)
+                for state in State
+                if state != "SUPPRESSED"
+            }
+        )
+        if skipped:
+            console.print(f"{skipped} not evaluated: quarantined or disabled; `alerting status` tells which")
+    states = {item.decision.state for item in evaluations}
+    if (fail_on is FailOn.TRIGGERED and State.TRIGGERED in states) or (fail_on is not None and State.ERROR in states):
+        raise typer.Exit(FINDINGS)
+
+
+def status(as_json: Json = False) -> None:
+    """Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new."""
+    chosen = settings()
+    with lakehouse(chosen) as tables:
+        rows = read_rows(tables)
+        alerts = to_alerts(rows, target_of(chosen))
+        verdicts = alert_verdicts(tables, alerts, policy_of(chosen))
+        previous = previous_evaluations(tables)
+    by_id = {row["alert_id"]: row for row in rows}
+    found: list[dict[str, Any]] = []
+    for alert in alerts:
+        row, verdict, last = by_id[alert.alert_id], verdicts[alert.alert_id], previous.get(alert.alert_id)
+        found.append(
+            {
+                "alert_id": alert.alert_id,
+                "name": alert.name,
+                "severity": alert.severity,
+                "is_enabled": row["is_enabled"],
+                "verdict": verdict.verdict.value if verdict else None,
+                "reason": verdict.reason if verdict else None,
+                "last_sync_status": row["last_sync_status"],
+                "last_sync_error": row["last_sync_error"],
+                "databricks_alert_id": row["databricks_alert_id"],
+                "databricks_host": row["databricks_host"],
+                "last_synced_at": row["last_synced_at"],
+                "state": last.status if last else None,
+                "evaluated_at": last.evaluated_at if last else None,
+                "firing_since": last.opened_at if last else None,
+            }
+        )
+    if as_json:
+        print_json({"alerts": found})
+        return
+    cells = [
+        (
+            item["alert_id"],
+            item["name"],
+            item["severity"],
+            item["verdict"],
+            item["last_sync_status"],
+            item["state"],
+            _minute(item["evaluated_at"]),
+        )
+        for item in found
+    ]
+    print_table(
+        f"{len(found)} alerts", ("alert", "name", "severity", "verdict", "last sync", "state", "evaluated (UTC)"), cells
+    )
+    for item in found:
+        if item["reason"] or item["last_sync_status"] == "ERROR":
+            console.print(
+                f"{item['alert_id']}: {item['reason'] or item['last_sync_error']}", markup=False, soft_wrap=True
+            )
+
+
+def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
+    return (
+        item.decision.state.value,
+        item.alert.alert_id,
+        item.alert.display_name,
+        item.value_text,
+        item.condition_text,
+        item.previous_status,
+        f"{item.query_duration_ms:.0f}",
+        item.decision.error or item.decision.note,
+    )
+
+
+def _evaluation_json(item: Evaluation) -> dict[str, Any]:
+    row = item.row()
+    shown = ("alert_id", "evaluated_at", "evaluation_status", "previous_status", "row_count", "threshold_met")
+    more = (
+        "query_result_value",
+        "query_result_string",
+        "resolution_time_seconds",
+        "query_duration_ms",
+        "error_message",
+        "note",
+    )
+    return {name: row[name] for name in (*shown, *more)}
+
+
+def _minute(moment: Any) -> str | None:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else None

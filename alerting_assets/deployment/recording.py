@@ -1,0 +1,93 @@
+"""Every sync leaves a row of metrics, however it ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from alerting_assets.deployment.metrics import SyncMetrics, measure, store_metrics
+from alerting_assets.deployment.outcome import Outcome, Status
+from alerting_assets.deployment.plan import Action, Plan, PlannedAction
+from alerting_assets.errors import AlertingError
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.workspace.port import Workspace
+
+_log = logging.getLogger(__name__)
+
+_EXPECTED = {
+    Action.CREATE: Status.CREATED,
+    Action.UPDATE: Status.UPDATED,
+    Action.ADOPT: Status.UPDATED,
+    Action.DELETE: Status.DELETED,
+    Action.HELD: Status.INVALID,
+}
+
+
+@dataclass
+class Record:
+    """What a sync tells while it works. settled: alerts that are known to be true without a look."""
+
+    outcomes: Collection[Outcome] = ()
+    settled: int = 0
+
+    def keep(self, outcomes: Collection[Outcome]) -> None:
+        self.outcomes = outcomes
+
+
+@contextmanager
+def recorded(
+    lakehouse: Lakehouse,
+    workspace: Workspace,
+    environment: str,
+    now: Callable[[], datetime],
+    *,
+    started_by: str,
+    syncs_avoided: int = 0,
+    dry_run: bool = False,
+) -> Iterator[Record]:
+    """Stores one row when the block ends. An exception is noted in it and goes on."""
+    record, run_id, started_at = Record(), str(uuid4()), now()
+    sent, retries = workspace.reads + workspace.writes, workspace.retries
+
+    def metrics(error: str | None = None) -> SyncMetrics:
+        count = workspace.reads + workspace.writes - sent
+        return measure(
+            run_id=run_id,
+            environment=environment,
+            started_by=started_by,
+            started_at=started_at,
+            ended_at=now(),
+            outcomes=tuple(record.outcomes),
+            settled=record.settled,
+            requests=workspace.requests[-count:] if count else (),
+            retries=workspace.retries - retries,
+            dry_run=dry_run,
+            syncs_avoided=syncs_avoided,
+            error=error,
+        )
+
+    try:
+        yield record
+    except BaseException as error:
+        text = str(error) if isinstance(error, AlertingError) else type(error).__name__
+        try:
+            store_metrics(lakehouse, metrics(text))
+        except AlertingError as second:
+            _log.warning("the metrics of the sync that failed could not be stored: %s", second)
+        raise
+    store_metrics(lakehouse, metrics())
+
+
+def expected_outcomes(plan: Plan) -> list[Outcome]:
+    """As if the plan were carried out and all went well."""
+    return [Outcome(planned, _expected(planned)) for planned in plan.actions]
+
+
+def _expected(planned: PlannedAction) -> Status:
+    if planned.held_reason and planned.action is not Action.DELETE:
+        return Status.INVALID
+    return _EXPECTED.get(planned.action, Status.UNCHANGED) if planned.writes else Status.UNCHANGED
