@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
-from hypothesis import HealthCheck, Phase, event, note, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -45,7 +45,7 @@ from alerting_assets_tests.examples import configuration
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "6"))
 LONG_RUN = EXAMPLES >= 50
 STEPS = 10
 
@@ -191,9 +191,12 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:
                 self.settle()
         finally:
-            self.server.stop()
-            self.world.lakehouse.close()
-            self.folder.cleanup()
+            self.close()
+
+    def close(self) -> None:
+        self.server.stop()
+        self._world.lakehouse.close()
+        self.folder.cleanup()
 
     # -- people edit configurations
 
@@ -305,9 +308,9 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             hits = self._hits()
             self._wait_for_what_is_under_way(hits)
             self._world.heal()
-        event(f"a sync {how}")
-        for fault in hits:
-            event(f"hit by {fault}")
+        if currently_in_test_context():
+            for happened in (f"a sync {how}", *(f"hit by {fault}" for fault in hits)):
+                event(happened)
         if not {"stale_list", "latency"}.intersection(hits):
             self._assert_created_once(requests)
         if life.has_ended:
@@ -335,7 +338,6 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             result = self._sync_in_clear_weather()
             if len(self._world.writes()) == writes:
                 break
-        note(f"settled: {counts(result)} {result.plan.notes}")
         assert not result.errors
         after = self._remote()
         self._look_after(before)
@@ -595,3 +597,64 @@ AlertsUnderFaults.TestCase.settings = settings(
 )
 TestAlertsUnderFaults = AlertsUnderFaults.TestCase
 TestAlertsUnderFaults = pytest.mark.timeout(0 if LONG_RUN else 600)(TestAlertsUnderFaults)
+
+
+# -- stories that chance seldom tells, told by hand
+
+POST = {"method": "POST", "path": "/api/2.0/alerts*"}
+LISTS = {"method": "GET", "path": "/api/2.0/alerts"}
+
+
+@pytest.fixture
+def people() -> Iterator[AlertsUnderFaults]:
+    """A and B are deployed."""
+    machine = AlertsUnderFaults()
+    machine.start(refuse_taken_name=False, alerts={"A", "B"}, deployed=True)
+    try:
+        yield machine
+        machine.settle()
+    finally:
+        machine.close()
+
+
+def day(people: AlertsUnderFaults, *changes: Change, by_hand: Sequence[tuple[int, Deed]] = (), **sync: Any) -> None:
+    defaults: dict[str, Any] = {"kind": "all", "threads": 1, "weather": [], "death": None, "settles": False}
+    people.a_day(changes=changes, by_hand=by_hand, **{**defaults, **sync})
+
+
+def test_a_creation_whose_answer_is_lost_and_that_the_list_does_not_show_yet_leaves_nothing_behind(
+    people: AlertsUnderFaults,
+) -> None:
+    lost = {"fault": "lose_response", "match": POST, "times": 1}
+    stale = {"fault": "stale_list", "match": LISTS, "after": 1, "times": 1, "writes": 1}
+    # lease, list, nonce, creation, list, nonce, creation | list: killed before it tidies up
+    day(people, ("C", "edit", ()), weather=[lost, stale], death=(8, False))
+    assert sum(ours(body).alert_id == "C" for body in people._remote().values()) == 2
+
+
+def test_a_list_that_lacks_a_deployed_alert_does_not_make_it_twice(people: AlertsUnderFaults) -> None:
+    day(people, weather=[{"fault": "stale_list", "match": LISTS, "writes": 1}])
+    day(people, weather=[{"fault": "stale_list", "match": LISTS, "writes": 2}])
+
+
+def test_a_removal_that_failed_is_found_again_by_the_change_feed(people: AlertsUnderFaults) -> None:
+    refused = {"fault": "error", "status": 400, "match": {"method": "DELETE", "path": "/api/2.0/alerts*"}}
+    day(people, ("A", "remove", ()), weather=[refused], kind="changed")
+    assert people.only_rows_changed
+
+
+def test_an_update_that_failed_is_due_again(people: AlertsUnderFaults) -> None:
+    refused = {"fault": "error", "status": 400, "match": {"method": "PATCH", "path": "/api/2.0/alerts*"}}
+    day(people, ("A", "edit", [{"severity": "CRITICAL"}]), weather=[refused], kind="changed")
+    assert people.only_rows_changed
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("ends_at", range(1, 9))
+def test_a_sync_of_every_kind_of_change_killed_at_any_call_is_finished_by_the_change_feed(
+    people: AlertsUnderFaults, ends_at: int, after: bool
+) -> None:
+    """lease, list, removal, update, nonce, creation, what was done, lease."""
+    changes: list[Change] = [("A", "remove", ()), ("B", "edit", [{"severity": "INFO"}]), ("C", "edit", ())]
+    day(people, *changes, kind="changed", death=(ends_at, after))
+    assert people.only_rows_changed
