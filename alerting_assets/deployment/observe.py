@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from alerting_assets.deployment.identity import SyncState, marker_of
@@ -15,6 +15,7 @@ def observe(
     state: Iterable[SyncState],
     *,
     environment: str,
+    running: Collection[str],
     max_concurrency: int,
     accept_empty: bool = False,
 ) -> list[RemoteAlert]:
@@ -22,11 +23,12 @@ def observe(
 
     Raises SyncStopped when ids are stored and the list is empty, or shows nothing of this environment and no stored id answers either:
     it would otherwise mean "create everything again", and this is what a workspace looks like to a principal that may not see our
-    alerts. accept_empty: a person said that they are really gone."""
+    alerts. running: alert_ids that are to run; for no other one anything is created, and a sync that was killed once it had trashed the
+    last of those leaves ids that name nothing. accept_empty: a person said that they are really gone."""
     listed = {alert.id: alert for alert in workspace.list_alerts()}
-    stored = sorted(
-        one.databricks_alert_id for one in state if one.databricks_alert_id and one.databricks_host == workspace.host
-    )
+    known = [one for one in state if one.databricks_alert_id and one.databricks_host == workspace.host]
+    stored = sorted(str(one.databricks_alert_id) for one in known)
+    needed = sum(one.alert_id in running for one in known)
     missing = [alert_id for alert_id in stored if alert_id not in listed]
 
     def get(alert_id: str) -> RemoteAlert | None:
@@ -36,16 +38,16 @@ def observe(
             return None
 
     found: list[RemoteAlert] = []
-    if listed or accept_empty:
+    if listed or accept_empty or not needed:
         with ThreadPoolExecutor(max_concurrency, thread_name_prefix="observe") as pool:
             found = [alert for alert in pool.map(get, missing) if alert is not None]
     nothing_of_ours = len(missing) == len(stored) and not any(
         marker.environment == environment for alert in listed.values() if (marker := marker_of(alert))
     )
-    if stored and nothing_of_ours and not found and not accept_empty:
+    if needed and nothing_of_ours and not found and not accept_empty:
         shows = f"none of ours among {len(listed)} alerts" if listed else "no alert at all"
         raise SyncStopped(
-            f"the workspace {workspace.host} lists {shows}, but {len(stored)} are stored as deployed there. Nothing was written. "
+            f"the workspace {workspace.host} lists {shows}, but {needed} are stored as deployed there. Nothing was written. "
             "Check that the same principal is used and may see them; if they are really gone, run `alerting apply --recreate`"
         )
     return [*listed.values(), *found]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.workspace.port import RemoteAlert, Workspace
+from alerting_assets.workspace.port import RemoteAlert, Request, Workspace
 
 Result = TypeVar("Result")
 
@@ -58,6 +58,14 @@ class MortalWorkspace:
     @property
     def writes(self) -> int:
         return self._workspace.writes
+
+    @property
+    def retries(self) -> int:
+        return self._workspace.retries
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        return self._workspace.requests
 
     def list_alerts(self) -> list[RemoteAlert]:
         return self._life.call(self._workspace.list_alerts)

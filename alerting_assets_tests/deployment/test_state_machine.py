@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
-from hypothesis import HealthCheck, Phase, event, note, settings
+from hypothesis import HealthCheck, Phase, currently_in_test_context, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.integration
 
 EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "6"))
 LONG_RUN = EXAMPLES >= 50
-STEPS = 12
+STEPS = 10
 
 IMPATIENCE_SECONDS = 0.25
 """How long a client in bad weather waits for an answer."""
@@ -103,7 +103,7 @@ _times = {"after": st.integers(0, 3), "every": st.integers(1, 2), "times": st.in
 _any_request = st.sampled_from(
     [
         {"path": "/api/2.0/alerts*", **({"method": method} if method else {})}
-        for method in ("", *["GET", "POST", "PATCH", "DELETE"])
+        for method in ("", "", "", "POST", "POST", "PATCH", "DELETE")
     ]
 )
 _lists = st.just({"method": "GET", "path": "/api/2.0/alerts"})
@@ -134,12 +134,13 @@ kinds = st.sampled_from(["all", "changed", "all", "keep remote"])
 Change = tuple[str, str, Sequence[dict[str, str]]]
 changes = st.tuples(
     alert_ids,
-    st.sampled_from(["edit", "edit", "edit", "edit", "remove", "quarantine", "delete_disabled"]),
+    st.sampled_from(["edit", "edit", "edit", "edit", "remove", "remove", "quarantine", "delete_disabled"]),
     st.lists(st.sampled_from(EDITS), min_size=1, max_size=2),
 )
 Deed = tuple[str, Any]
 deeds = st.one_of(
     st.tuples(st.just("edit"), st.sampled_from(HAND_EDITS)),
+    st.tuples(st.just("trash"), st.booleans()),
     st.tuples(st.just("trash"), st.booleans()),
     st.tuples(st.just("clone"), st.booleans()),
     st.tuples(
@@ -162,7 +163,7 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         """Since it last settled: so that the change feed knows it all."""
         self.world: World | None = None
 
-    @initialize(refuse_taken_name=st.booleans(), alerts=st.sets(alert_ids), deployed=st.booleans())
+    @initialize(refuse_taken_name=st.booleans(), alerts=st.sets(alert_ids, min_size=2), deployed=st.booleans())
     def start(self, refuse_taken_name: bool, alerts: set[str], deployed: bool) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="alerting-", ignore_cleanup_errors=True)
         home = Path(self.folder.name)
@@ -190,9 +191,12 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             if sys.exc_info()[0] is None:
                 self.settle()
         finally:
-            self.server.stop()
-            self.world.lakehouse.close()
-            self.folder.cleanup()
+            self.close()
+
+    def close(self) -> None:
+        self.server.stop()
+        self._world.lakehouse.close()
+        self.folder.cleanup()
 
     # -- people edit configurations
 
@@ -280,7 +284,7 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             self.settle()
 
     def _one_sync(self, kind: str, threads: int, weather: Sequence[Body], life: Life) -> None:
-        before = self._remote()
+        before, requests, lasting = self._remote(), self._last_request(), self._lasting()
         for fault in weather:
             self._world.fault(**fault)
         if any(fault["fault"] == "stale_list" for fault in weather) or kind == "keep remote":
@@ -304,16 +308,28 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             hits = self._hits()
             self._wait_for_what_is_under_way(hits)
             self._world.heal()
-        event(f"a sync {how}")
-        for fault in hits:
-            event(f"hit by {fault}")
+        if currently_in_test_context():
+            for happened in (f"a sync {how}", *(f"hit by {fault}" for fault in hits)):
+                event(happened)
+        if not {"stale_list", "latency"}.intersection(hits):
+            self._assert_created_once(requests)
         if life.has_ended:
             self.clock += timedelta(minutes=2)  # until its lease runs out
         self._look_after(before)
+        assert lasting <= self._remote().keys(), "a deployed alert was replaced"
+
+    def _lasting(self) -> set[str]:
+        """Ids of alerts that no sync has a reason to remove: known, there, configured."""
+        remote, found = self._remote(), set()
+        for row in read_rows(self._world.lakehouse):
+            body = remote.get(row["databricks_alert_id"])
+            if body and (ours(body) is None or ours(body).alert_id == row["alert_id"]):
+                found |= {body["id"]} if row["is_enabled"] or not self.delete_disabled else set()
+        return found
 
     def settle(self) -> None:
         self.clock += timedelta(hours=2)  # whatever failed is due again
-        before, clones = self._remote(), self._clones()
+        before, clones, lasting = self._remote(), self._clones(), self._lasting()
         if self.only_rows_changed:
             self._settle_by_the_change_feed(clones)
         # A clone of an alert that goes away is announced by one sync, and trashed by the next.
@@ -322,10 +338,10 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             result = self._sync_in_clear_weather()
             if len(self._world.writes()) == writes:
                 break
-        note(f"settled: {counts(result)} {result.plan.notes}")
         assert not result.errors
         after = self._remote()
         self._look_after(before)
+        assert lasting <= after.keys(), "a deployed alert was replaced"
         rows = {row["alert_id"]: row for row in read_rows(self._world.lakehouse)}
         assert set(rows) == set(self.alerts)
         for alert_id, row in rows.items():
@@ -364,6 +380,14 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             if (marker := ours(before[key])) and marker == ours(after[key]):
                 clones = {other: body for other, body in before.items() if ours(body) == marker and other != key}
                 assert {other: after.get(other) for other in clones} == clones
+
+    def _assert_created_once(self, since: int) -> None:
+        """A sync that has an up-to-date list makes no second alert of one that it made, whatever became of the answer."""
+        entries = self._send("GET", "", api="/api/local/journal", params={"since": since, "writes": "true"})["requests"]
+        made = [entry["alert_id"] for entry in entries if entry["method"] == "POST" and entry["alert_id"]]
+        markers = [ours(self._send("GET", f"/{made_id}")) for made_id in made]
+        names = [marker.alert_id for marker in markers]
+        assert sorted(names) == sorted(set(names))
 
     def _assert_as_configured(self, alert_id: str, row: Row, before: Bodies, after: Bodies) -> None:
         alert = compiled(self.alerts[alert_id])
@@ -446,6 +470,10 @@ class AlertsUnderFaults(RuleBasedStateMachine):
                 raise
             return self._sync(accept_empty=True, **options)
 
+    def _last_request(self) -> int:
+        entries = self._send("GET", "", api="/api/local/journal")["requests"]
+        return max((entry["no"] for entry in entries), default=0)
+
     def _hits(self) -> set[str]:
         """Faults that hit a request."""
         return {rule["fault"] for rule in self._send("GET", "", api="/api/local/faults")["faults"] if rule["applied"]}
@@ -456,8 +484,8 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             return
         time.sleep(SLOW_MS / 1000)
         under_way = -1
-        while under_way != len(entries := self._send("GET", "", api="/api/local/journal")["requests"]):
-            under_way = len(entries)
+        while under_way != (newest := self._last_request()):
+            under_way = newest
             time.sleep(0.05)
 
     def _remote(self) -> Bodies:
@@ -569,3 +597,64 @@ AlertsUnderFaults.TestCase.settings = settings(
 )
 TestAlertsUnderFaults = AlertsUnderFaults.TestCase
 TestAlertsUnderFaults = pytest.mark.timeout(0 if LONG_RUN else 600)(TestAlertsUnderFaults)
+
+
+# -- stories that chance seldom tells, told by hand
+
+POST = {"method": "POST", "path": "/api/2.0/alerts*"}
+LISTS = {"method": "GET", "path": "/api/2.0/alerts"}
+
+
+@pytest.fixture
+def people() -> Iterator[AlertsUnderFaults]:
+    """A and B are deployed."""
+    machine = AlertsUnderFaults()
+    machine.start(refuse_taken_name=False, alerts={"A", "B"}, deployed=True)
+    try:
+        yield machine
+        machine.settle()
+    finally:
+        machine.close()
+
+
+def day(people: AlertsUnderFaults, *changes: Change, by_hand: Sequence[tuple[int, Deed]] = (), **sync: Any) -> None:
+    defaults: dict[str, Any] = {"kind": "all", "threads": 1, "weather": [], "death": None, "settles": False}
+    people.a_day(changes=changes, by_hand=by_hand, **{**defaults, **sync})
+
+
+def test_a_creation_whose_answer_is_lost_and_that_the_list_does_not_show_yet_leaves_nothing_behind(
+    people: AlertsUnderFaults,
+) -> None:
+    lost = {"fault": "lose_response", "match": POST, "times": 1}
+    stale = {"fault": "stale_list", "match": LISTS, "after": 1, "times": 1, "writes": 1}
+    # lease, list, nonce, creation, list, nonce, creation | list: killed before it tidies up
+    day(people, ("C", "edit", ()), weather=[lost, stale], death=(8, False))
+    assert sum(ours(body).alert_id == "C" for body in people._remote().values()) == 2
+
+
+def test_a_list_that_lacks_a_deployed_alert_does_not_make_it_twice(people: AlertsUnderFaults) -> None:
+    day(people, weather=[{"fault": "stale_list", "match": LISTS, "writes": 1}])
+    day(people, weather=[{"fault": "stale_list", "match": LISTS, "writes": 2}])
+
+
+def test_a_removal_that_failed_is_found_again_by_the_change_feed(people: AlertsUnderFaults) -> None:
+    refused = {"fault": "error", "status": 400, "match": {"method": "DELETE", "path": "/api/2.0/alerts*"}}
+    day(people, ("A", "remove", ()), weather=[refused], kind="changed")
+    assert people.only_rows_changed
+
+
+def test_an_update_that_failed_is_due_again(people: AlertsUnderFaults) -> None:
+    refused = {"fault": "error", "status": 400, "match": {"method": "PATCH", "path": "/api/2.0/alerts*"}}
+    day(people, ("A", "edit", [{"severity": "CRITICAL"}]), weather=[refused], kind="changed")
+    assert people.only_rows_changed
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("ends_at", range(1, 9))
+def test_a_sync_of_every_kind_of_change_killed_at_any_call_is_finished_by_the_change_feed(
+    people: AlertsUnderFaults, ends_at: int, after: bool
+) -> None:
+    """lease, list, removal, update, nonce, creation, what was done, lease."""
+    changes: list[Change] = [("A", "remove", ()), ("B", "edit", [{"severity": "INFO"}]), ("C", "edit", ())]
+    day(people, *changes, kind="changed", death=(ends_at, after))
+    assert people.only_rows_changed

@@ -11,12 +11,13 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 from alerting_assets.configuration import Row, read_rows
-from alerting_assets.deployment import DesiredAlert, Syncer
+from alerting_assets.deployment import Choices, DesiredAlert, Syncer
 from alerting_assets.deployment.lease import held_lease
 from alerting_assets.errors import SyncStopped, WorkspaceDenied, WorkspaceUnavailable
 from alerting_assets.lakehouse.arrow import arrow_schema
@@ -26,6 +27,7 @@ from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.deployment.mortal import Killed, Life, MortalLakehouse, MortalWorkspace
 from alerting_assets_tests.deployment.world import World, assert_recorded, assert_settled, counts, writable
 
 pytestmark = pytest.mark.integration
@@ -162,6 +164,22 @@ def test_a_list_of_nothing_but_foreign_alerts_stops_the_sync_as_an_empty_one_doe
     assert world.remote_ids() == ["A", "B", "foreign"]
 
 
+def test_a_sync_killed_once_it_had_trashed_the_last_disabled_alert_is_finished_by_the_next_one(world: World) -> None:
+    options: dict[str, Any] = {"choices": Choices(delete_disabled=True)}
+    world.configure("A")
+    world.sync(**options)
+    world.configure("A", is_enabled=False)
+    life = Life(3, after=True)  # the lease, the list, the request that trashes it
+    syncer = Syncer(MortalWorkspace(open_workspace(world.settings), life), "test", 1, **options)
+    tables: Any = MortalLakehouse(world.lakehouse, life)
+    with pytest.raises(Killed):
+        syncer.sync(tables, world.desired, lambda: datetime.now(UTC))
+    assert (world.remote(), world.row("A")["last_sync_status"]) == ([], "CREATED")
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    Syncer(open_workspace(world.settings), "test", 1, **options).sync(world.lakehouse, world.desired, lambda: later)
+    assert world.row("A")["databricks_alert_id"] is None
+
+
 def test_alerts_that_are_known_to_be_trashed_are_deployed_anew(world: World) -> None:
     workspace = open_workspace(world.settings)
     world.configure("A", "B")
@@ -287,10 +305,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from alerting_assets.configuration import read_rows, to_alerts
-from alerting_assets.deployment import DesiredAlert, Syncer
+from alerting_assets.deployment import Choices, DesiredAlert, Syncer
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
+from alerting_assets_tests.deployment.mortal import Killed, Life, MortalLakehouse, MortalWorkspace
 from alerting_assets_tests.deployment.world import LOCAL
 
 home, root, catalog, schema = sys.argv[1:]

@@ -12,13 +12,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from alerting_assets.assets.configurations import alert_configurations
-from alerting_assets.assets.deployment import DEPLOYED_ALERTS, deployed_alerts
-from alerting_assets.assets.drift import no_drift
-from alerting_assets.assets.validation import validated_queries
-from alerting_assets.automation.schedules import sync, sync_changed
+from alerting_assets.assets.deployment import DEPLOYED_ALERTS
 from alerting_assets.automation.sensors import SENSOR, look
 from alerting_assets.configuration import Row, delete_alert, read_rows, set_fields, target_of, to_alerts
+from alerting_assets.definitions import code_location
 from alerting_assets.deployment import Syncer, read_desired
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
@@ -128,13 +125,7 @@ class Life:
         }
         values |= {"home": str(self.settings.home), "definitions": str(self.settings.definitions)}
         resource = AlertingResource(**values, schema_name=self.settings.schema)
-        self.platform.definitions = dg.Definitions(
-            assets=[alert_configurations, validated_queries, deployed_alerts],
-            asset_checks=[no_drift],
-            jobs=[sync, sync_changed],
-            resources={"alerting": resource},
-            executor=dg.in_process_executor,
-        )
+        self.platform.definitions = code_location(resource)
 
     def set(self, **fields: str) -> None:
         set_fields(self.world.lakehouse, "LIFE", fields, datetime.now(UTC))
