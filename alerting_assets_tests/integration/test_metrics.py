@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
-from alerting_assets.assets.resource import AlertingResource
 
 from alerting_assets.analytics import SYNC_PERFORMANCE
 from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.deployment.metrics import SyncMetrics, store_metrics
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import create_tables
+from alerting_assets.resource import AlertingResource
 from alerting_assets.settings import Settings
 from alerting_assets_tests.deployment.syncs import START, measured
 
