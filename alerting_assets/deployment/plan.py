@@ -60,7 +60,7 @@ class PlannedAction:
     """remote_id, nonce: of the remote alert that it is about; None for CREATE, and for alerts that are not deployed.
     fields: what an UPDATE or ADOPT changes. body: of the alert as it will be; None for CREATE, whose nonce is yet to be drawn.
     held_reason: why the alert's present form is not deployed. is_leftover: a second alert of one that stays. is_drift: somebody
-    changed the workspace, not the configuration."""
+    changed the workspace, not the configuration. is_enabled: False for an alert that is held, not deployed, and not to be."""
 
     action: Action
     alert_id: str
@@ -75,6 +75,7 @@ class PlannedAction:
     held_reason: str = ""
     is_leftover: bool = False
     is_drift: bool = False
+    is_enabled: bool = True
 
     @property
     def is_configured(self) -> bool:
@@ -197,7 +198,8 @@ def _act(wanted: DesiredAlert, current: Ours | None, known: SyncState, choices: 
 def _absent(wanted: DesiredAlert, known: SyncState, choices: Choices) -> PlannedAction:
     alert_id, compiled = wanted.alert_id, wanted.compiled
     if compiled is None:
-        return PlannedAction(Action.HELD, alert_id, wanted.held_reason, held_reason=wanted.held_reason)
+        reason = wanted.held_reason
+        return PlannedAction(Action.HELD, alert_id, reason, held_reason=reason, is_enabled=wanted.is_enabled)
     name = compiled.display_name
     if not compiled.is_enabled:
         return PlannedAction(Action.UNCHANGED, alert_id, "disabled, and not deployed", name, compiled=compiled)

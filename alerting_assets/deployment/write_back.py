@@ -64,8 +64,12 @@ def _state_after(outcome: Outcome, before: SyncState, host: str) -> SyncState:
     if planned.action is Action.DELETE:
         return SyncState(outcome.alert_id, last_sync_status=outcome.status.value)
     if compiled is None:
+        is_nowhere = not planned.is_enabled and before.databricks_host in (None, host)
+        if is_nowhere and before.last_sync_status == Status.DELETED:
+            return before
+        kept = SyncState(outcome.alert_id) if is_nowhere else before
         return replace(
-            before, last_sync_status=Status.INVALID.value, last_sync_error=planned.held_reason, failed_syncs=None
+            kept, last_sync_status=Status.INVALID.value, last_sync_error=planned.held_reason, failed_syncs=None
         )
     if outcome.remote_id is None:  # disabled, and not deployed here
         elsewhere = before.databricks_host not in (None, host)

@@ -329,7 +329,7 @@ class AlertsUnderFaults(RuleBasedStateMachine):
 
     def settle(self) -> None:
         self.clock += timedelta(hours=2)  # whatever failed is due again
-        before, clones, lasting = self._remote(), self._clones(), self._lasting()
+        before, clones, lasting, requests = self._remote(), self._clones(), self._lasting(), self._last_request()
         if self.only_rows_changed:
             self._settle_by_the_change_feed(clones)
         # A clone of an alert that goes away is announced by one sync, and trashed by the next.
@@ -342,6 +342,8 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         after = self._remote()
         self._look_after(before)
         assert lasting <= after.keys(), "a deployed alert was replaced"
+        there = {marker.alert_id for body in before.values() if (marker := ours(body))}
+        assert not there.intersection(self._created(requests)), "made anew, and not adopted"
         rows = {row["alert_id"]: row for row in read_rows(self._world.lakehouse)}
         assert set(rows) == set(self.alerts)
         for alert_id, row in rows.items():
@@ -383,11 +385,14 @@ class AlertsUnderFaults(RuleBasedStateMachine):
 
     def _assert_created_once(self, since: int) -> None:
         """A sync that has an up-to-date list makes no second alert of one that it made, whatever became of the answer."""
+        made = self._created(since)
+        assert sorted(made) == sorted(set(made))
+
+    def _created(self, since: int) -> list[str]:
+        """alert_ids of what syncs created since that request."""
         entries = self._send("GET", "", api="/api/local/journal", params={"since": since, "writes": "true"})["requests"]
         made = [entry["alert_id"] for entry in entries if entry["method"] == "POST" and entry["alert_id"]]
-        markers = [ours(self._send("GET", f"/{made_id}")) for made_id in made]
-        names = [marker.alert_id for marker in markers]
-        assert sorted(names) == sorted(set(names))
+        return [ours(self._send("GET", f"/{made_id}")).alert_id for made_id in made]
 
     def _assert_as_configured(self, alert_id: str, row: Row, before: Bodies, after: Bodies) -> None:
         alert = compiled(self.alerts[alert_id])
@@ -630,6 +635,12 @@ def test_a_creation_whose_answer_is_lost_and_that_the_list_does_not_show_yet_lea
     # lease, list, nonce, creation, list, nonce, creation | list: killed before it tidies up
     day(people, ("C", "edit", ()), weather=[lost, stale], death=(8, False))
     assert sum(ours(body).alert_id == "C" for body in people._remote().values()) == 2
+
+
+def test_a_creation_whose_answer_is_lost_is_looked_for(people: AlertsUnderFaults) -> None:
+    lost = {"fault": "lose_response", "match": POST, "times": 2}
+    day(people, ("C", "edit", ()), ("D", "edit", ()), weather=[lost])
+    assert len(people._remote()) == 4
 
 
 def test_a_list_that_lacks_a_deployed_alert_does_not_make_it_twice(people: AlertsUnderFaults) -> None:

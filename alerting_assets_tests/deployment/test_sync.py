@@ -233,6 +233,35 @@ def test_a_quarantined_alert_is_recorded_once_and_stays_deployed(world: World) -
     assert_settled(world, "A")
 
 
+def test_a_quarantined_alert_that_is_disabled_and_gone_has_no_id(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    open_workspace(world.settings).trash_alert(world.row("A")["databricks_alert_id"])
+
+    def held() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        rows, desired = world.desired()
+        return rows, [DesiredAlert.held("A", "no such table", is_enabled=False), *desired[1:]]
+
+    assert counts(world.sync(held)) == {"INVALID": 1, "UNCHANGED": 1}
+    assert (world.row("A")["last_sync_status"], world.row("A")["databricks_alert_id"]) == ("INVALID", None)
+
+
+def test_a_disabled_alert_that_is_deleted_stays_so_when_its_query_is_broken(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+
+    def held() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        rows, desired = world.desired()
+        return rows, [DesiredAlert.held("A", "no such table", is_enabled=False), *desired[1:]]
+
+    choices = Choices(delete_disabled=True)
+    assert counts(world.sync(held, choices=choices)) == {"DELETED": 1, "UNCHANGED": 1}
+    version = world.lakehouse.version(ALERT_CONFIGURATIONS.name)
+    world.sync(held, choices=choices)
+    assert world.lakehouse.version(ALERT_CONFIGURATIONS.name) == version
+    assert (world.row("A")["last_sync_status"], world.remote_ids()) == ("DELETED", ["B"])
+
+
 def test_a_sync_of_some_alerts_leaves_the_others(world: World) -> None:
     world.configure("A", "B")
     assert counts(world.sync(only=frozenset({"A"}))) == {"CREATED": 1}
