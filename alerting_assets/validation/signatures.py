@@ -86,7 +86,7 @@ def _text_of(argument: Argument) -> str:
     if len(left_out) < len(Kind) / 2:
         text = "any" + "".join(f"-{kind}" for kind in left_out)
     else:
-        text = "|".join(_words(argument.kinds)) + ("-null" if Kind.NULL in left_out else "")
+        text = ("|".join(_words(argument.kinds)) or "null") + ("-null" if Kind.NULL in left_out else "")
     return f"constant {text}" if argument.constant else text
 
 
