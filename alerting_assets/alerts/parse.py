@@ -11,12 +11,16 @@ from sqlglot import exp
 from sqlglot.dialects.databricks import Databricks
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.databricks import DatabricksParser
+from sqlglot.tokenizer_core import TokenType
 
 DIALECT = "databricks"
 READING_SECONDS = 20.0
 """A megabyte of SQL takes about five."""
 MAX_FRAMES = 4_000
 """Python's default of 1,000 is used up by 50 levels of parentheses."""
+ARGUMENT = "argument"
+"""In the meta data of what stands as an argument in the text: (offset of the function's name, position, number of arguments). sqlglot's
+own classes of functions rename and reorder them. Not where `*` or a named argument is among them."""
 KEPT_LENGTH = 20_000
 """Characters up to which a text's trees and tokens are kept: it is asked for several times on its way."""
 
@@ -29,7 +33,17 @@ class NotReadable(SqlglotError):
     """Valid or not: our parser cannot say, and an engine may crash on it."""
 
 
+def _plus(parser: _Parser) -> exp.Expr | None:
+    """`+x`, of which sqlglot keeps x."""
+    start = parser._prev.start
+    operand: exp.Expr | None = parser._parse_unary()
+    if operand is not None:
+        operand.meta[ARGUMENT] = (start, 0, 1)
+    return operand
+
+
 class _Parser(DatabricksParser):
+    UNARY_PARSERS = {**DatabricksParser.UNARY_PARSERS, TokenType.PLUS: _plus}  # noqa: RUF012
     deadline = float("inf")
     steps = 0
 
@@ -38,6 +52,14 @@ class _Parser(DatabricksParser):
         if self.steps % 1_000 == 0 and time.monotonic() > self.deadline:
             raise NotReadable("is too long or too involved to be read in time; make it shorter")
         super()._advance(times)
+
+    def _parse_function_args(self, alias: bool = False) -> list[exp.Expr]:
+        name = self._tokens[self._index - 2]
+        args: list[exp.Expr] = super()._parse_function_args(alias)
+        if not any(isinstance(arg, exp.Star | exp.Kwarg | exp.PropertyEQ) for arg in args):
+            for position, arg in enumerate(args):
+                arg.meta[ARGUMENT] = (name.start, position, len(args))
+        return args
 
 
 def parse_statements(text: str, seconds: float = READING_SECONDS) -> list[exp.Expr]:

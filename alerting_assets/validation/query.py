@@ -19,6 +19,7 @@ from alerting_assets.alerts.rewrite import TableReference, tables_of
 from alerting_assets.alerts.thresholds import Condition
 from alerting_assets.lakehouse.port import Column
 from alerting_assets.validation.catalog import Catalog
+from alerting_assets.validation.families import TypedTree
 from alerting_assets.validation.policy import Policy
 
 
@@ -100,6 +101,24 @@ class AlertQuery:
     def tables(self) -> list[TableReference]:
         """Every place where a table is named, common table expressions left out."""
         return tables_of(self.scopes)
+
+    @cached_property
+    def typed(self) -> TypedTree | None:
+        """None where sqlglot cannot bind the names, or would take minutes to."""
+        if self.is_large:
+            return None
+        try:
+            return self.bound()
+        except SqlglotError:
+            return None
+
+    def bound(self, *, strict: bool = False) -> TypedTree:
+        """strict: a column that no source has is an error. Raises SqlglotError."""
+        return TypedTree(self.tree, self.catalog.lakehouse.namespace, self._columns_of, strict=strict)
+
+    def _columns_of(self, table: exp.Table) -> tuple[Column, ...] | None:
+        name = self.catalog.full_name([part.name for part in table.parts])
+        return self.catalog.columns(name) if name else None
 
     @cached_property
     def source_columns(self) -> tuple[Column, ...]:

@@ -30,6 +30,7 @@ from alerting_assets.validation.rules.safety import (
     NoVariables,
     OneQuery,
 )
+from alerting_assets.validation.rules.signatures import ArgumentsFit
 from alerting_assets.validation.rules.syntax import (
     ClausesInOrder,
     DistinctNames,
@@ -56,6 +57,7 @@ RULES: tuple[Rule, ...] = (
     TablesExist(),
     AcceptedByTheEngine(),
     TypesFit(),
+    ArgumentsFit(),
     FunctionsStandWhereTheyMay(),
     AggregationColumnExists(),
     AggregationFitsTheColumn(),

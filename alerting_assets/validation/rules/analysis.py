@@ -16,7 +16,8 @@ from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule
 from alerting_assets.validation.rules.grouping import first_ungrouped
 from alerting_assets.validation.rules.places import first_misplaced
-from alerting_assets.validation.rules.types import first_type_problem, typed_tree
+from alerting_assets.validation.rules.signatures import first_unfit_call
+from alerting_assets.validation.rules.types import first_type_problem
 
 
 class AcceptedByTheEngine(Rule):
@@ -34,7 +35,10 @@ class AcceptedByTheEngine(Rule):
                 yield self.finding(query, f"column {column.name} {why}", at=column, suggestion=near)
                 return
             if error.kind is QueryErrorKind.UNSUPPORTED and (
-                problem := first_type_problem(query) or first_misplaced(query) or first_ungrouped(query)
+                problem := first_type_problem(query)
+                or first_unfit_call(query)
+                or first_misplaced(query)
+                or first_ungrouped(query)
             ):
                 yield self.finding(query, problem[1], at=problem[0])
                 return
@@ -120,7 +124,7 @@ def _is_missing(query: AlertQuery, name: str) -> bool:
     if any(isinstance(node, exp.Lateral | exp.UDTF | exp.Pivot) or _is_table_function(node) for node in query.nodes):
         return False
     try:
-        typed_tree(query, strict=True)
+        query.bound(strict=True)
     except SqlglotError:
         return True
     return _is_hidden_by_join(query, parts)

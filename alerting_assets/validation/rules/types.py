@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from alerting_assets.alerts.parse import DIALECT
-from alerting_assets.lakehouse.port import Column
 from alerting_assets.validation.families import (
     NESTED,
     TIMES,
@@ -70,24 +68,11 @@ class TypesFit(Rule):
 
 
 def first_type_problem(query: AlertQuery) -> Problem | None:
-    """One is enough: others often follow from it. None where sqlglot cannot bind the names, or would take minutes to."""
-    if query.is_large:
-        return None
-    try:
-        typed = typed_tree(query)
-    except SqlglotError:
+    """One is enough: others often follow from it."""
+    typed = query.typed
+    if typed is None:
         return None
     return next((problem for node in typed.tree.walk() for problem in _problems(typed, node)), None)
-
-
-def typed_tree(query: AlertQuery, *, strict: bool = False) -> TypedTree:
-    """strict: a column that no source has is an error. Raises SqlglotError."""
-
-    def columns_of(table: exp.Table) -> tuple[Column, ...] | None:
-        name = query.catalog.full_name([part.name for part in table.parts])
-        return query.catalog.columns(name) if name else None
-
-    return TypedTree(query.tree, query.catalog.lakehouse.namespace, columns_of, strict=strict)
 
 
 def _problems(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
