@@ -348,7 +348,8 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         assert set(rows) == set(self.alerts)
         for alert_id, row in rows.items():
             self._assert_as_configured(alert_id, row, before, after)
-        assert {marker.alert_id for body in after.values() if (marker := ours(body))} <= set(self.alerts)
+        deployed = {marker.alert_id for marker in map(ours, after.values()) if marker}
+        assert deployed <= set(self.alerts)
         self._assert_nothing_left_to_do()
         self.only_rows_changed = True
 

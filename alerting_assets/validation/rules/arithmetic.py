@@ -19,6 +19,8 @@ def _sum(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     wrong = next((side for side in (left, right) if side in _NEVER), None)
     if wrong is not None:
         yield node, f"{_shown(node)} needs a number, not a {wrong}"
+    elif sides == {Family.STRING}:
+        yield node, f"{_shown(node)} calculates with two texts; cast them to numbers"
     elif sides == {*INTERVALS}:
         yield node, f"{_shown(node)} mixes months with days"
     elif (Family.NUMBER in sides and sides & {Family.TIMESTAMP, *INTERVALS}) or (
@@ -34,6 +36,8 @@ def _product(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]
     wrong = next((side for side in (left, right) if side in (*_NEVER, *TIMES)), None)
     if wrong is not None:
         yield node, f"{_shown(node)} needs a number, not a {wrong}"
+    elif left is right is Family.STRING:
+        yield node, f"{_shown(node)} calculates with two texts; cast them to numbers"
     elif isinstance(node, exp.Div) and right in INTERVALS:
         yield node, f"{_shown(node)} divides by an {right}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
 from sqlglot.errors import ParseError, SqlglotError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.origin import place_of
 from alerting_assets.alerts.parse import NotReadable
@@ -31,6 +31,7 @@ _WORDS_BEFORE_PARENTHESES = frozenset(
 )  # fmt: skip
 _INCOMPLETE = re.compile(r"required keyword.*<class '[\w.]*?(\w+)'>", re.IGNORECASE)
 _FILLED_IN = re.compile(r"\{#|\$\{")
+_NAMED_BY_TEXT = re.compile(r"\bidentifier\s*\(", re.IGNORECASE)
 _CONTINUED = re.compile(r"\\\r?\n")
 
 
@@ -171,9 +172,22 @@ class ClausesInOrder(Rule):
                     yield self.finding(
                         query, f"{token.text.upper()} stands behind LIMIT", at=token.start, suggestion="put it before"
                     )
+        for token, after in zip(query.tokens, query.tokens[1:], strict=False):
+            if token.token_type is TokenType.HINT and _NAMED_BY_TEXT.search(token.text):
+                yield self.finding(query, "a hint takes names, not identifier()", at=token.start)
+            elif token.token_type is TokenType.NULL and after.token_type is TokenType.DCOLON and _is_test(query, token):
+                yield self.finding(
+                    query, "IS NULL cannot be cast by ::", at=after.start, suggestion="put it in parentheses"
+                )
         for tree in query.statements if isinstance(query.statements, list) else ():
             for node in tree.find_all(exp.SimilarTo):
                 yield self.finding(query, "SIMILAR TO is no SQL of Databricks", at=node, suggestion="use RLIKE")
+
+
+def _is_test(query: AlertQuery, null: Token) -> bool:
+    """Whether it is the NULL of IS NULL or IS NOT NULL."""
+    before = [token.token_type for token in query.tokens if token.start < null.start][-2:]
+    return before[-1:] == [TokenType.IS] or before == [TokenType.IS, TokenType.NOT]
 
 
 class DistinctNames(Rule):
