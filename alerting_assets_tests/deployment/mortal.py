@@ -82,6 +82,9 @@ class MortalWorkspace:
     def trash_alert(self, alert_id: str) -> None:
         self._life.call(lambda: self._workspace.trash_alert(alert_id))
 
+    def stop(self) -> None:
+        """The client dies with its process; the one underneath is the test's, and goes on."""
+
     def alert_url(self, alert_id: str) -> str:
         return self._workspace.alert_url(alert_id)
 

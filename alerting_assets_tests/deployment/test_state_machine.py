@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databricks.sdk import WorkspaceClient
 from databricks.sdk.core import Config
 from hypothesis import HealthCheck, Phase, currently_in_test_context, event, settings
 from hypothesis import strategies as st
@@ -38,7 +37,7 @@ from alerting_assets.workspace.client import DatabricksWorkspace
 from alerting_assets.workspace.failures import Hints
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
-from alerting_assets.workspace.transport import NoRetries
+from alerting_assets.workspace.transport import NoRetries, Transport
 from alerting_assets_tests.deployment.mortal import Killed, Life, MortalLakehouse, MortalWorkspace
 from alerting_assets_tests.deployment.world import LOCAL, NOW, World, counts, writable
 from alerting_assets_tests.examples import configuration
@@ -517,15 +516,15 @@ def impatient(server: LocalWorkspaceServer) -> DatabricksWorkspace:
         retry_timeout_seconds=1,
         http_timeout_seconds=IMPATIENCE_SECONDS,
     )
-    return DatabricksWorkspace(
-        WorkspaceClient(config=config),
+    transport = Transport(
+        config,
         Hints("the local workspace", "", ""),
-        identity="local",
-        alert_page="/alerts/{id}",
         requests_per_minute=100_000,
         burst=10_000,
         deadline_seconds=0.8,
+        connect_deadline_seconds=0.8,
     )
+    return DatabricksWorkspace(transport, address=server.address, identity="local", alert_page="/alerts/{id}")
 
 
 def foreign(alert_id: str, head: str, takes_our_name: bool) -> Body:

@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `last_synced_at` TIMESTAMP,
   `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR',
   `last_sync_error` STRING,
+  `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
   CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
 )
 USING DELTA
@@ -149,6 +150,9 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`sync_leases` (
   `environment` STRING NOT NULL,
   `holder` STRING NOT NULL,
   `expires_at` TIMESTAMP NOT NULL,
+  `synced_host` STRING COMMENT 'the workspace that the last complete sync made true',
+  `synced_table_id` STRING COMMENT 'Delta\'s id of the alert_configurations that it read',
+  `synced_version` BIGINT COMMENT 'all changes up to this version of it are deployed, or their failure recorded',
   CONSTRAINT `sync_leases_key` PRIMARY KEY (`environment`)
 )
 USING DELTA
@@ -186,12 +190,12 @@ WHEN NOT MATCHED AND NOT source.__remove THEN INSERT (`alert_id`, `alert_name`, 
 -- merge that takes a lease
 MERGE INTO `health_monitor`.`gold`.`sync_leases` AS target
 USING (
-  SELECT source.`environment`, source.`holder`, source.`expires_at`, source.`now` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`environment`: STRING, `holder`: STRING, `expires_at`: TIMESTAMP, `now`: TIMESTAMP>>', map('mode', 'FAILFAST')))) AS source
+  SELECT source.`environment`, source.`holder`, source.`expires_at`, source.`synced_host`, source.`synced_table_id`, source.`synced_version`, source.`now` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`environment`: STRING, `holder`: STRING, `expires_at`: TIMESTAMP, `synced_host`: STRING, `synced_table_id`: STRING, `synced_version`: BIGINT, `now`: TIMESTAMP>>', map('mode', 'FAILFAST')))) AS source
   LEFT ANTI JOIN `health_monitor`.`gold`.`sync_leases` AS target ON target.`environment` = source.`environment` AND NOT COALESCE((NOT (target.`holder` <=> source.`holder`) OR NOT (target.`expires_at` <=> source.`expires_at`)) AND (target.expires_at < source.now), false)
 ) AS source
 ON target.`environment` = source.`environment`
 WHEN MATCHED AND ((NOT (target.`holder` <=> source.`holder`) OR NOT (target.`expires_at` <=> source.`expires_at`)) AND (target.expires_at < source.now)) THEN UPDATE SET target.`holder` = source.`holder`, target.`expires_at` = source.`expires_at`
-WHEN NOT MATCHED THEN INSERT (`environment`, `holder`, `expires_at`) VALUES (source.`environment`, source.`holder`, source.`expires_at`);
+WHEN NOT MATCHED THEN INSERT (`environment`, `holder`, `expires_at`, `synced_host`, `synced_table_id`, `synced_version`) VALUES (source.`environment`, source.`holder`, source.`expires_at`, source.`synced_host`, source.`synced_table_id`, source.`synced_version`);
 
 -- delete
 MERGE INTO `health_monitor`.`gold`.`alert_configurations` AS target
