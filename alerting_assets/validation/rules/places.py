@@ -95,6 +95,8 @@ def _within(node: exp.Expr) -> Iterator[Problem]:
     share = node.this.this if isinstance(node.this, exp.PercentileCont | exp.PercentileDisc) else None
     if isinstance(share, exp.Literal) and not share.is_string and not 0 <= float(share.name) <= 1:
         yield node, f"{_shown(node)}: a percentage lies between 0 and 1"
+    elif isinstance(share, exp.Column):
+        yield node, f"{_shown(node)}: a percentage is a constant"
 
 
 def _least_two(node: exp.Expr) -> Iterator[Problem]:

@@ -173,6 +173,8 @@ class ClausesInOrder(Rule):
                         query, f"{token.text.upper()} stands behind LIMIT", at=token.start, suggestion="put it before"
                     )
         for token, after in zip(query.tokens, query.tokens[1:], strict=False):
+            if after.token_type is TokenType.LATERAL and _is_natural_join(query, token):
+                yield self.finding(query, "NATURAL JOIN takes no LATERAL", at=after.start)
             if token.token_type is TokenType.HINT and _NAMED_BY_TEXT.search(token.text):
                 yield self.finding(query, "a hint takes names, not identifier()", at=token.start)
             elif token.token_type is TokenType.NULL and after.token_type is TokenType.DCOLON and _is_test(query, token):
@@ -182,6 +184,14 @@ class ClausesInOrder(Rule):
         for tree in query.statements if isinstance(query.statements, list) else ():
             for node in tree.find_all(exp.SimilarTo):
                 yield self.finding(query, "SIMILAR TO is no SQL of Databricks", at=node, suggestion="use RLIKE")
+
+
+def _is_natural_join(query: AlertQuery, join: Token) -> bool:
+    """NATURAL [INNER, LEFT OUTER, …] JOIN."""
+    if join.token_type is not TokenType.JOIN:
+        return False
+    before = [token.token_type for token in query.tokens if token.start < join.start][-3:]
+    return TokenType.NATURAL in before
 
 
 def _is_test(query: AlertQuery, null: Token) -> bool:

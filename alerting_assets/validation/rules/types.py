@@ -216,6 +216,8 @@ def _ordered(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
 def _order(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
     if typed.family(node.this) is Family.MAP or holds_map(typed.type(node.this)):
         yield node, f"{_shown(node)}: maps have no order"
+    elif (type_ := typed.type(node.this)) is not None and type_.this is exp.DType.VARIANT:
+        yield node, f"{_shown(node)}: variants have no order; cast them"
 
 
 def _array_order(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
