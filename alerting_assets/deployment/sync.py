@@ -81,7 +81,7 @@ class Syncer:
             self.workspace,
             state.values(),
             environment=self.environment,
-            running={wanted.alert_id for wanted in desired if wanted.is_enabled},
+            running={wanted.alert_id for wanted in desired if wanted.is_enabled and wanted.compiled is not None},
             max_concurrency=self.max_concurrency,
             accept_empty=self.accept_empty,
         )

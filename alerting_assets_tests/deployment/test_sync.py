@@ -180,6 +180,21 @@ def test_a_sync_killed_once_it_had_trashed_the_last_disabled_alert_is_finished_b
     assert world.row("A")["databricks_alert_id"] is None
 
 
+def test_a_quarantined_alert_that_somebody_purged_does_not_stop_the_syncs_to_come(world: World) -> None:
+    def with_a_quarantined() -> Any:
+        rows, wanted = world.desired()
+        return rows, [DesiredAlert.held("A", "its query is broken") if one.alert_id == "A" else one for one in wanted]
+
+    world.configure("A")
+    world.sync()
+    world.purge(world.remote()[0]["id"])
+    assert counts(world.sync(with_a_quarantined)) == {"INVALID": 1}
+    world.configure("B")
+    assert counts(world.sync(with_a_quarantined)) == {"CREATED": 1, "INVALID": 1}
+    assert counts(world.sync()) == {"CREATED": 1, "UNCHANGED": 1}
+    assert_settled(world, "A", "B")
+
+
 def test_alerts_that_are_known_to_be_trashed_are_deployed_anew(world: World) -> None:
     workspace = open_workspace(world.settings)
     world.configure("A", "B")

@@ -31,10 +31,11 @@ NUMBERS = pa.table({"n": list(range(1_000)), "text": [f"number {number}" for num
 
 
 class Engine:
-    """Knows a few statements. `ran` lists what arrived."""
+    """Knows a few statements. `ran` lists what arrived; `ended` lets go of the slow one."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
+        self.ended = threading.Event()
 
     def __call__(self, sql: str, parameters: Sequence[Parameter] = ()) -> pa.Table:  # noqa: ARG002
         self.ran.append(sql)
@@ -50,7 +51,7 @@ class Engine:
         if "numbers" in sql:
             return NUMBERS
         if "slow" in sql:
-            time.sleep(3)
+            self.ended.wait(30)
         return pa.table({"one": [1]}) if "empty" not in sql else pa.table({"one": pa.array([], pa.int64())})
 
 
@@ -92,7 +93,9 @@ class Warehouse:
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
     with ExitStack() as stack:
-        yield Warehouse(tmp_path, stack)
+        opened = Warehouse(tmp_path, stack)
+        yield opened
+        opened.engine.ended.set()
 
 
 @pytest.mark.parametrize("chunk_bytes", [300, 16 * 1024 * 1024])
@@ -181,10 +184,21 @@ def test_an_overdue_statement_is_canceled(warehouse: Warehouse) -> None:
 
 
 def test_an_interrupt_cancels_the_statement(warehouse: Warehouse) -> None:
-    engine = warehouse.open()
-    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    engine, is_over = warehouse.open(), threading.Event()
+
+    def press_ctrl_c() -> None:
+        """Once it runs; and again, as a person would: Python loses one that arrives in a finalizer."""
+        while not warehouse.engine.ran:
+            time.sleep(0.05)
+        is_over.wait(0.5)
+        while not is_over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            is_over.wait(5.0)
+
+    threading.Thread(target=press_ctrl_c, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         engine.query("SELECT very_slow")
+    is_over.set()
     assert warehouse.canceled()
 
 
