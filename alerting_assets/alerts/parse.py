@@ -11,7 +11,7 @@ from sqlglot import exp
 from sqlglot.dialects.databricks import Databricks
 from sqlglot.errors import SqlglotError
 from sqlglot.parsers.databricks import DatabricksParser
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 DIALECT = "databricks"
 READING_SECONDS = 20.0
@@ -22,7 +22,8 @@ ARGUMENT = "argument"
 """In the meta data of what stands as an argument in the text: (offset of the function's name, position, number of arguments). sqlglot's
 own classes of functions rename and reorder them. Not where `*` or a named argument is among them."""
 KEPT_LENGTH = 20_000
-"""Characters up to which a text's trees and tokens are kept: it is asked for several times on its way."""
+"""Characters up to which the trees and tokens of 64 texts are kept: a text is asked for several times on its way. Of longer ones, of
+which one takes seconds and up to 200 MB, only the tokens of the last two."""
 
 sys.setrecursionlimit(max(sys.getrecursionlimit(), MAX_FRAMES))
 # It warns on stderr about statements that it reads as plain commands; what is no query is a finding of ours, not a warning.
@@ -62,6 +63,19 @@ class _Parser(DatabricksParser):
         return args
 
 
+def tokenize(text: str) -> tuple[Token, ...]:
+    """The tokens are shared: nobody changes them. Raises SqlglotError."""
+    return _short_tokens(text) if len(text) <= KEPT_LENGTH else _long_tokens(text)
+
+
+def _tokenize(text: str) -> tuple[Token, ...]:
+    return tuple(Databricks().tokenize(text))
+
+
+_short_tokens = lru_cache(maxsize=64)(_tokenize)
+_long_tokens = lru_cache(maxsize=2)(_tokenize)
+
+
 def parse_statements(text: str, seconds: float = READING_SECONDS) -> list[exp.Expr]:
     """The trees are shared: nobody changes them. Raises SqlglotError, NotReadable after these seconds."""
     return list(_kept(text)) if len(text) <= KEPT_LENGTH and seconds == READING_SECONDS else _parse(text, seconds)
@@ -77,7 +91,7 @@ def _parse(text: str, seconds: float) -> list[exp.Expr]:
     parser = _Parser(dialect=dialect)
     parser.deadline = time.monotonic() + seconds
     try:
-        trees = parser.parse(dialect.tokenize(text), text)
+        trees = parser.parse(list(tokenize(text)), text)
     except SqlglotError:
         raise
     except RecursionError:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import partial
 
-import sqlglot
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.origin import Origin
-from alerting_assets.alerts.parse import DIALECT, KEPT_LENGTH
+from alerting_assets.alerts.parse import tokenize
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,14 +44,9 @@ class Identifier:
 def tokens_of(text: str) -> list[Token]:
     """The tokens are shared: nobody changes them."""
     try:
-        return list(_kept(text) if len(text) <= KEPT_LENGTH else sqlglot.tokenize(text, dialect=DIALECT))
+        return list(tokenize(text))
     except SqlglotError as error:
         raise QueryTextError(f"cannot be read as SQL: {str(error).splitlines()[0]}") from None
-
-
-@lru_cache(maxsize=64)
-def _kept(text: str) -> tuple[Token, ...]:
-    return tuple(sqlglot.tokenize(text, dialect=DIALECT))
 
 
 def resolve_placeholders(

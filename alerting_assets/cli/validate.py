@@ -88,10 +88,13 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
             to_alerts(rows_after_load(rows, definitions_from(chosen.definitions, rows)), target_of(chosen)), alert_ids
         )
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
+    notes = [] if alert_ids else policy.idle_silences(alert.alert_id for alert in alerts)
     if as_json:
-        print_json(_report_json(report))
+        print_json({**_report_json(report), "notes": notes})
     else:
         _print_report(report, alerts)
+        for note in notes:
+            console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
     return not report.quarantined
 
 

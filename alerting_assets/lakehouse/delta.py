@@ -32,6 +32,8 @@ RETRY_SECONDS = 120.0
 CHANGE_FEED = {"delta.enableChangeDataFeed": "true"}
 FOLDER_NAME = re.compile(r"(?!_views$|_delta_log$)[A-Za-z0-9_][A-Za-z0-9_-]*")
 """Folders with other names are not tables: Sail cannot read paths that need URL encoding, and `_views` is ours."""
+NAME_LENGTH = 250
+"""File systems take 255 bytes, and a view's file adds `.sql`; Unity Catalog takes 255 characters."""
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -52,6 +54,10 @@ class DeltaStore:
         for part in (name.catalog, name.schema, name.table):
             if not FOLDER_NAME.fullmatch(part):
                 raise TableNotFound(f"table {name}: {part!r} cannot be part of a name; use letters, digits, _ and -")
+            if len(part) > NAME_LENGTH:
+                raise TableNotFound(
+                    f"table {part[:40]}…: a name has {NAME_LENGTH} characters at most, not {len(part):,}"
+                )
         return self.root / name.catalog / name.schema / name.table
 
     def tables(self) -> list[TableName]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from importlib.metadata import version
@@ -43,6 +43,15 @@ class Policy:
 
     def is_fact_table(self, name: str) -> bool:
         return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in self.fact_tables)
+
+    def idle_silences(self, alert_ids: Iterable[str]) -> list[str]:
+        """Sentences about silences of alerts that are not among these, which are all there are."""
+        known = sorted(alert_ids)
+        return [
+            f"{VALIDATION_FILE} silences {rule} of {alert_id}, and no such alert is configured{did_you_mean(alert_id, known)}"
+            for alert_id, rule in sorted(self.silences)
+            if alert_id not in known
+        ]
 
     def fingerprint(self, engine: str) -> str:
         """Verdicts given under another one say nothing: other rules, another engine, another version of this package."""

@@ -198,6 +198,9 @@ LONG = {
     "quotes": f"SELECT {chr(39) * 1_000_001}",
     "backticks": f"SELECT {'`' * 1_000_001}",
     "dashes": f"SELECT 1 AS n {'-' * 1_000_000}",
+    "table": f"SELECT 1 AS n FROM {'a' * 1_000_000}",
+    "column": f"SELECT {'a' * 1_000_000} FROM costs",
+    "function": f"SELECT {'a' * 1_000_000}(1) AS n",
     "nul": f"SELECT 1{chr(0) * 1_000_000}",
     "nothing": " " * 1_000_000,
 }
@@ -210,6 +213,7 @@ def test_no_text_is_too_much_for_the_validator(corpus_lakehouse: Lakehouse, name
     first, second = validate_lines(corpus_lakehouse, texts, Policy())
     assert first.verdict in ("VALID", "INVALID", "UNSUPPORTED")
     assert second.verdict == "VALID"
+    assert all(len(finding.text) < 2_000 for finding in first.findings)
     if name in ("list", "comment", "literal", "semicolons", "dashes"):
         assert first.verdict != "INVALID", first.findings
 

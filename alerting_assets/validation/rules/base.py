@@ -14,6 +14,7 @@ from alerting_assets.validation.query import AlertQuery
 
 _BEYOND_THE_ENGINE = (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT)
 _MAY_PASS = (QueryErrorKind.TIMEOUT, QueryErrorKind.RUNTIME)
+MESSAGE_LENGTH = 1_000
 
 
 class Rule(ABC):
@@ -44,7 +45,8 @@ class Rule(ABC):
     ) -> Finding:
         """at: an offset in the query's text, or a node of its tree."""
         line, column = query.place(at)
-        return Finding(self.name, self.group, severity or self.severity, message, line, column, suggestion, transient)
+        text, way_out = _shortened(message), suggestion and _shortened(suggestion)
+        return Finding(self.name, self.group, severity or self.severity, text, line, column, way_out, transient)
 
     def rejected(
         self, query: AlertQuery, error: QueryError, *, at: int | None = None, suggestion: str | None = None
@@ -53,3 +55,8 @@ class Rule(ABC):
         return self.finding(
             query, error.message, at=at, suggestion=suggestion, severity=severity, transient=error.kind in _MAY_PASS
         )
+
+
+def _shortened(text: str) -> str:
+    """A name or a literal may be a megabyte long; both ends of the sentence stay."""
+    return text if len(text) <= MESSAGE_LENGTH else f"{text[: MESSAGE_LENGTH // 2]} … {text[-MESSAGE_LENGTH // 4 :]}"
