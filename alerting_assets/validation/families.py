@@ -59,6 +59,10 @@ _TEXTS = (exp.Upper, exp.Lower, exp.Trim, exp.Substring, exp.Replace)
 _NUMBERS = (exp.Count, exp.Length, exp.ApproxDistinct, exp.CountIf, exp.DateDiff)
 
 
+MAX_DEPTH = 200
+"""Steps from a column to the one that it comes from."""
+
+
 class TypedTree:
     """A copy of a query's tree with every column bound to its source. columns_of: of a table by its parts, None if unknown.
     strict: a column that no source has is an error.
@@ -94,11 +98,17 @@ class TypedTree:
             raise SqlglotError(f"names cannot be bound: {error}") from error
         self._schema = schema
         self._scopes = {id(column): scope for scope in traverse_scope(self.tree) for column in scope.columns}
+        self._families: dict[int, tuple[exp.Expr, Known]] = {}
 
     def family(self, node: exp.Expr | None, depth: int = 0) -> Known:
-        if node is None or depth > 30:
+        """Worked out once a node: `a + a` over thirty levels of `a + a` has a billion paths. The node is kept, or its id might be that
+        of another one later."""
+        if node is None or depth > MAX_DEPTH:
             return None
-        return self._of(node, depth + 1)
+        if id(node) not in self._families:
+            self._families[id(node)] = (node, None)  # what it says of itself, as in a recursive query
+            self._families[id(node)] = (node, self._of(node, depth + 1))
+        return self._families[id(node)][1]
 
     def type(self, node: exp.Expr | None) -> exp.DataType | None:
         """Of a column of a table, or of a cast."""

@@ -35,6 +35,8 @@ class Contract:
 
 
 MAX_NODES = 20_000
+_CLAUSES = ("where", "group", "having", "qualify", "order")
+"""In which an alias of the same SELECT may stand."""
 
 
 class AlertQuery:
@@ -87,7 +89,11 @@ class AlertQuery:
     @cached_property
     def is_large(self) -> bool:
         """Too large for second opinions, whose time grows with the square of a tree's depth: the engine's word is taken."""
-        return len(self.nodes) > MAX_NODES
+        return len(self.nodes) > MAX_NODES or sum(_expanded_size(node) for node in self.selects) > MAX_NODES
+
+    @property
+    def selects(self) -> Iterator[exp.Select]:
+        return (node for node in self.nodes if isinstance(node, exp.Select))
 
     @cached_property
     def scopes(self) -> list[Scope]:
@@ -176,6 +182,23 @@ class AlertQuery:
             for word, after in words
             if after.token_type is TokenType.L_PAREN and (word.text[:1].isalpha() or word.text[:1] == "_")
         ]
+
+
+def _expanded_size(select: exp.Select) -> int:
+    """Nodes of its columns and clauses once each alias that they name is written out, as binding does: `a + a AS b, b + b AS c, …`
+    doubles with every column. Counted up to a little over MAX_NODES."""
+    sizes: dict[str, int] = {}
+    total = 0
+    for part in (*select.selects, *(clause for name in _CLAUSES if (clause := select.args.get(name)))):
+        size = 0
+        for node in part.walk():
+            is_alias = isinstance(node, exp.Column) and not node.table
+            size += sizes.get(node.name.lower(), 1) if is_alias else 1
+        sizes[part.alias_or_name.lower()] = size
+        total += size
+        if total > MAX_NODES:
+            break
+    return total
 
 
 def gaps_of(text: str) -> Iterator[tuple[int, str]]:

@@ -187,6 +187,10 @@ DEEP = {
     "not": f"SELECT {'NOT ' * 5000}TRUE AS n",
     "case": f"SELECT {'CASE WHEN TRUE THEN ' * 3000}1{' END' * 3000} AS n",
     "names": f"SELECT a{'.a' * 20000} FROM costs",
+    "aliases of aliases": f"SELECT 1 AS a0, {', '.join(f'a{n} + a{n} AS a{n + 1}' for n in range(40))}",
+    "sums of sums": (
+        f"WITH a0 AS (SELECT 1 AS n), {', '.join(f'a{n + 1} AS (SELECT n + n AS n FROM a{n})' for n in range(60))} SELECT n FROM a60"
+    ),
     "ctes": f"WITH {', '.join(f'a{number} AS (SELECT 1 AS n)' for number in range(2000))} SELECT n FROM a0",
 }
 LONG = {

@@ -22,7 +22,7 @@ _NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
 
 class FunctionsStandWhereTheyMay(Rule):
     """Ranking functions have an ORDER BY, generators (`explode`) stand alone in SELECT or LATERAL VIEW, DISTINCT and `*` only where there
-    is something to aggregate. The embedded engine is more generous than Databricks."""
+    is something to aggregate, lambdas are arguments. The embedded engine is more generous than Databricks."""
 
     group = Group.ANALYSIS
 
@@ -130,6 +130,20 @@ def _limit(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{_shown(node).strip()}: a limit is a constant whole number"
 
 
+def _arrow(node: exp.Expr) -> Iterator[Problem]:
+    """sqlglot takes an arrow for the operator of other databases where no function asks for a lambda."""
+    if "only_json_types" not in node.args:
+        return
+    outer = node.parent
+    while outer is not None and not isinstance(outer, exp.Query):
+        if isinstance(outer, exp.Func) and not isinstance(outer, _NO_CALLS):
+            return
+        outer = outer.parent
+    yield node, "-> makes a lambda, which stands as an argument of functions such as transform() only"
+
+
+_NO_CALLS = (exp.Connector, exp.Case, exp.If, exp.Cast, exp.JSONExtract, exp.JSONExtractScalar)
+
 _Judge = Callable[[exp.Expr], Iterator[Problem]]
 _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Window,), _window),
@@ -143,6 +157,7 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Greatest, exp.Least), _least_two),
     ((exp.Ordered,), _ordered),
     ((exp.Limit, exp.Offset), _limit),
+    ((exp.JSONExtract, exp.JSONExtractScalar), _arrow),
 )
 
 
