@@ -44,11 +44,14 @@ def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     chosen = settings()
     _need_own_engine(chosen)
     with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
-        if as_json:
-            print_json({"address": server.address})
-        else:
-            console.print(f"The local workspace is at [bold]{server.address}[/bold]. Ctrl-C stops it.")
-        server.wait()
+
+        def tell() -> None:
+            if as_json:
+                print_json({"address": server.address})
+            else:
+                console.print(f"The local workspace is at [bold]{server.address}[/bold]. Ctrl-C stops it.")
+
+        server.wait(tell)
 
 
 @workspace.command()

@@ -86,8 +86,7 @@ from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a background shell
 with LocalWorkspaceServer(Path(sys.argv[1]), lambda sql: None, port=None) as server:
-    print(server.address, flush=True)
-    server.wait()
+    server.wait(lambda: print(server.address, flush=True))
 print("stopped", flush=True)
 """
 

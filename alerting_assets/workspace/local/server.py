@@ -110,11 +110,14 @@ class LocalWorkspaceServer:
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
 
-    def wait(self) -> None:
-        """Until SIGINT or SIGTERM, even where a parent process had them ignored, or until the server ends. For the main thread."""
+    def wait(self, on_ready: Callable[[], None] = lambda: None) -> None:
+        """Until SIGINT or SIGTERM, even where a parent process had them ignored, or until the server ends. For the main thread.
+
+        on_ready: called once signals are heeded, so that who reads what it prints may send one at once."""
         asked = threading.Event()
         before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
+            on_ready()
             while self._thread.is_alive() and not asked.wait(0.5):
                 pass
         finally:
