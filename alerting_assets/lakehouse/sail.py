@@ -7,6 +7,8 @@
    grows by about 0.1 MB a call: its parser leaks with every SQL text, whatever that says, and nothing but a new process helps.
 3. Sail cannot read paths that need URL encoding. The child's folder holds a link to the lakehouse root, and tables are
    registered through it; only the link's own path has to be plain.
+4. It computes constants while it only analyses a query, and `sequence(1, 1000000000)` is one. The child may take a quarter of the
+   machine's memory: what needs more ends it, which is the trouble of that query alone.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import select
 import shutil
 import signal
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 START_SECONDS = 60.0
+MEMORY_SHARE, LEAST_MEMORY = 0.25, 2 * 1024**3
+"""Below one GB of address space it does not start."""
 SESSION_SECONDS = 365 * 24 * 3600
 RESERVED_CATALOG = "system"
 """Sail's own; it refuses other tables in it."""
@@ -269,6 +274,7 @@ def _serve(parent: int, root: str) -> None:
     from pysail.spark import SparkConnectServer
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _limit_memory()
     with tempfile.TemporaryDirectory(prefix="alerting-sail-") as folder:
         os.symlink(root, os.path.join(folder, "root"))
         server = SparkConnectServer("127.0.0.1", 0)
@@ -282,6 +288,15 @@ def _serve(parent: int, root: str) -> None:
         # The pipe may be held open by a process that the parent forked: watch the parent too.
         while os.getppid() == parent and not select.select([sys.stdin], [], [], 2.0)[0]:
             pass
+
+
+def _limit_memory() -> None:
+    """Linux heeds it; macOS takes it and does nothing."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = max(int(memory * MEMORY_SHARE), LEAST_MEMORY)
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 if __name__ == "__main__":

@@ -97,6 +97,15 @@ def test_close_ends_the_child_and_its_folder_and_a_later_query_starts_another(tm
     engine.close()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory")
+def test_the_engine_may_not_take_all_memory(lakehouse: EmbeddedLakehouse) -> None:
+    """It computes constants already when it analyses a query that somebody wrote: `repeat('x', 2000000000)`."""
+    lakehouse.query("SELECT 1 AS one")
+    limits = Path(f"/proc/{child_id(lakehouse)}/limits").read_text().splitlines()
+    (limit,) = (line.split()[3] for line in limits if line.startswith("Max data size"))
+    assert 0 < int(limit) <= max(2 * 1024**3, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+
+
 def test_after_the_child_was_killed_the_next_query_and_describe_work(lakehouse: EmbeddedLakehouse) -> None:
     lakehouse.create_view("one_view", "SELECT 1 AS one")
     for ask in (lakehouse.query, lakehouse.describe):
