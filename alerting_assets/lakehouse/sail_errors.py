@@ -209,7 +209,10 @@ def rows_of(session: SparkSession, sql: str) -> pa.Table:
 def query_error(error: Exception, sql: str, known_tables: Callable[[], Sequence[str]]) -> QueryError:
     text = str(error)
     if "StatusCode." in text:  # gRPC's own dump: the connection broke while the server lived, as after a panic in it
-        return QueryError(Kind.UNSUPPORTED, "the embedded engine crashed on this query or ran out of memory; another engine may run it")
+        return QueryError(
+            Kind.UNSUPPORTED,
+            "the embedded engine crashed on this query or ran out of memory; another engine may run it",
+        )
     return _from_text(text, sql, known_tables() if _MISSING_TABLE.search(text) else ())
 
 
