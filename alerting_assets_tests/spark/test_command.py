@@ -125,7 +125,7 @@ def test_the_main_job_has_the_same_summary_on_spark_and_then_embedded_finds_noth
         "configured": 41,
         "valid": 39,
         "quarantined": 2,
-        "warnings": 9,
+        "warnings": 8,
         "created": 0,
         "updated": 0,
         "unchanged": 39,
