@@ -13,24 +13,12 @@ from alerting_assets.cli.app import app
 
 pytestmark = pytest.mark.integration
 
-ALERTS = """
-alerts:
-  - alert_id: RAND-001
-    alert_name: Dice
+ALERT = """
+  - alert_id: {alert_id}
+    alert_name: Dice of {alert_id}
     agent_domain: COST
     severity: WARNING
-    alert_query_template: SELECT 1 + RAND() AS cost
-    aggregation_column: cost
-    aggregation_type: SUM
-    operator: GREATER_THAN
-    threshold_value_double: 1
-    schedule_cron: 0 0 8 * * ?
-    owner: a@example.com
-  - alert_id: RAND-002
-    alert_name: Other dice
-    agent_domain: COST
-    severity: WARNING
-    alert_query_template: SELECT 2 + RAND() AS cost
+    alert_query_template: SELECT RAND() AS cost
     aggregation_column: cost
     aggregation_type: SUM
     operator: GREATER_THAN
@@ -46,7 +34,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ALERTING_HOME", str(tmp_path / "home"))
     (tmp_path / "alerts").mkdir()
-    (tmp_path / "alerts" / "alerts.yml").write_text(ALERTS)
+    (tmp_path / "alerts" / "alerts.yml").write_text(
+        "alerts:" + "".join(ALERT.format(alert_id=name) for name in ("RAND-001", "RAND-002"))
+    )
     return tmp_path
 
 
