@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from sqlglot import exp
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
-from alerting_assets.alerts.parse import ARGUMENT, DIALECT
-from alerting_assets.validation.families import Family, TypedTree
+from alerting_assets.alerts.parse import ARGUMENT, DIALECT, Call, calls_of
+from alerting_assets.validation.families import Family, TypedTree, family_of
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule
-from alerting_assets.validation.signatures import MAPS, NUMBERS, Argument, Kind, Signature, signatures
+from alerting_assets.validation.signatures import MAPS, NUMBERS, Kind, Signature, signatures
 
 Problem = tuple[int, str]
 
@@ -39,8 +39,13 @@ _TYPES: dict[exp.DType, Kind] = {
 }
 _SHOWN = {Kind.MAP: "a map of other values than texts", Kind.MAP_OF_TEXTS: "a map of texts", Kind.NULL: "NULL"}
 _NO_VALUES = (exp.Distinct, exp.Order, exp.Lambda, exp.Query)
-_ORDERED_SETS = frozenset({"mode", "percentile_cont", "percentile_disc"})
-"""Their values stand behind WITHIN GROUP."""
+_LITERALS = {
+    TokenType.STRING: Kind.TEXT,
+    TokenType.TRUE: Kind.BOOLEAN,
+    TokenType.FALSE: Kind.BOOLEAN,
+    TokenType.NULL: Kind.NULL,
+}
+_COLUMNS = (TokenType.VAR, TokenType.IDENTIFIER)
 _MAX_INT = 2**31 - 1
 
 
@@ -62,58 +67,49 @@ def first_unfit_call(query: AlertQuery) -> Problem | None:
 
 def _problems(query: AlertQuery, typed: TypedTree) -> Iterator[Problem]:
     calls = _calls(query)
-    if not calls:
-        return
-    yield from _without_arguments(query, typed, calls)
-    for node in typed.tree.walk():
-        start, position, count = node.meta.get(ARGUMENT, (None, 0, 0))
-        name = calls.get(start)
-        if (
-            name is None
-            or isinstance(node, _NO_VALUES)
-            or (name in _ORDERED_SETS and node.find_ancestor(exp.WithinGroup))
-        ):
-            continue
-        if (found := _signature(name, count)) is None:
-            yield start, f"{name} takes {_counts(name)}, not {count}"
-        elif found.arguments is not None and (argument := found.arguments[position]) is not None:
-            problem = _misfit(typed, node, argument)
-            if problem:
-                yield start, f"{name}: argument {position + 1}, {_text(node)}, {problem}"
+    met: dict[int, set[int]] = {}
+    for node in typed.tree.walk() if calls else ():
+        for start, position in _places(node):
+            if (call := calls.get(start)) is None:
+                continue
+            met.setdefault(start, set()).add(position)
+            if _signature(call) is None:
+                yield start, f"{_name(call)} takes {_counts(_name(call))}, not {len(call.arguments)}"
+            elif not isinstance(node, _NO_VALUES) and (
+                why := _misfit(call, position, _kinds(typed, node), isinstance(node, exp.Column) and bool(node.table))
+            ):
+                yield start, _message(call, position, node.sql(dialect=DIALECT), why)
+    for start, positions in met.items():
+        for position, (first, last) in enumerate(calls[start].arguments):
+            if first is last and position not in positions:  # what sqlglot leaves out of its tree
+                kinds, is_column = _kinds_of_token(query, first), first.token_type in _COLUMNS
+                if why := _misfit(calls[start], position, kinds, is_column):
+                    yield start, _message(calls[start], position, first.text, why)
 
 
-def _calls(query: AlertQuery) -> dict[int | None, str]:
-    """Names by offset. One behind a dot is another function; `+` before a value is the function positive."""
-    known = signatures()
-    found: dict[int | None, str] = {}
-    tokens = query.tokens
-    for before, word, after in zip([None, *tokens], tokens, tokens[1:], strict=False):
-        if word.token_type is TokenType.PLUS:
-            found[word.start] = "positive"
-        elif after.token_type is TokenType.L_PAREN and (before is None or before.token_type is not TokenType.DOT):
-            name = word.text.lower()
-            if name in known:
-                found[word.start] = name
-    return found
+def _calls(query: AlertQuery) -> dict[int, Call]:
+    """Of functions whose signature is known, by offset. `+` before a value is the function positive; what `mode()` is of stands behind
+    WITHIN GROUP."""
+    named = (call for call in calls_of(query.tokens) if call.arguments or _name(call) != "mode")
+    signs = (Call(token, ((token, token),)) for token in query.tokens if token.token_type is TokenType.PLUS)
+    return {call.name.start: call for call in (*named, *signs) if _name(call) in signatures()}
 
 
-def _without_arguments(query: AlertQuery, typed: TypedTree, calls: dict[int | None, str]) -> Iterator[Problem]:
-    tokens = query.tokens
-    empty = [
-        (word.start, calls[word.start])
-        for word, after in zip(tokens, tokens[2:], strict=False)
-        if word.start in calls and after.token_type is TokenType.R_PAREN and word.token_type is not TokenType.PLUS
-    ]
-    suspects = {start: name for start, name in empty if name not in _ORDERED_SETS and _signature(name, 0) is None}
-    if suspects:
-        for function in typed.tree.find_all(exp.Func):
-            if (name := suspects.get(function.meta.get("start", -1))) is not None:
-                yield function.meta["start"], f"{name} takes {_counts(name)}, not 0"
+def _name(call: Call) -> str:
+    return "positive" if call.name.token_type is TokenType.PLUS else call.name.text.lower()
 
 
-def _signature(name: str, count: int) -> Signature | None:
+def _places(node: exp.Expr) -> Iterator[tuple[int, int]]:
+    """(offset of a call, position) that the node stands in; -1 for the call itself. `decimal(10, 2)` may be a type."""
+    if not isinstance(node.parent, exp.DataTypeParam):
+        yield from node.meta.get(ARGUMENT, {}).values()
+    if isinstance(node, exp.Func) and "start" in node.meta:
+        yield node.meta["start"], -1
+
+
+def _signature(call: Call) -> Signature | None:
     """None: it does not take so many."""
-    found = signatures()[name]
+    found, count = signatures()[_name(call)], len(call.arguments)
     if count in found:
         return found[count]
     return found.get(None) if count > max((known for known in found if known is not None), default=-1) else None
@@ -126,13 +122,17 @@ def _counts(name: str) -> str:
     )
 
 
-def _misfit(typed: TypedTree, node: exp.Expr, argument: Argument) -> str | None:
-    kinds = _kinds(typed, node)
-    if kinds and not kinds & argument.kinds:
+def _misfit(call: Call, position: int, kinds: frozenset[Kind], is_column: bool) -> str | None:
+    """kinds: of which the argument is one; none where that is not known."""
+    signature = _signature(call)
+    argument = signature.arguments[position] if signature and signature.arguments and position >= 0 else None
+    if argument is not None and kinds and not kinds & argument.kinds:
         return f"is {' or '.join(_a(kind) for kind in sorted(kinds))}, which it does not take there"
-    if argument.constant and isinstance(node, exp.Column) and node.table:
-        return "must be a constant"
-    return None
+    return "must be a constant" if argument is not None and argument.constant and is_column else None
+
+
+def _message(call: Call, position: int, text: str, why: str) -> str:
+    return f"{_name(call)}: argument {position + 1}, {text if len(text) <= 40 else text[:39] + '…'}, {why}"
 
 
 def _kinds(typed: TypedTree, node: exp.Expr) -> frozenset[Kind]:
@@ -145,11 +145,28 @@ def _kinds(typed: TypedTree, node: exp.Expr) -> frozenset[Kind]:
         values = {typed.family(value) for value in node.args["values"].expressions}
         if values and None not in values:
             return frozenset({Kind.MAP_OF_TEXTS if values == {Family.STRING} else Kind.MAP})
-    type_ = typed.type(node)
+    return _kinds_of_type(typed.type(node), typed.family(node))
+
+
+def _kinds_of_type(type_: exp.DataType | None, family: Family | None) -> frozenset[Kind]:
     if type_ is not None and isinstance(type_.this, exp.DType) and type_.this in _TYPES:
         return frozenset({_TYPES[type_.this]})
-    family = typed.family(node)
     return _KINDS[family] if family is not None else frozenset()
+
+
+def _kinds_of_token(query: AlertQuery, token: Token) -> frozenset[Kind]:
+    """Of a literal, or of a column that only one of the tables has."""
+    if token.token_type is TokenType.NUMBER:
+        return frozenset({_kind_of_number(token.text)})
+    if token.token_type in _LITERALS:
+        return frozenset({_LITERALS[token.token_type]})
+    names = [name for reference in query.tables if (name := query.catalog.full_name(reference.parts))]
+    columns = [column for name in names for column in query.catalog.columns(name) or ()]
+    types = [column.type for column in columns if column.name.lower() == token.text.lower()]
+    if token.token_type not in _COLUMNS or len(types) != 1:
+        return frozenset()
+    type_ = exp.DataType.build(types[0], dialect=DIALECT)
+    return _kinds_of_type(type_, family_of(type_))
 
 
 def _kind_of_number(text: str) -> Kind:
@@ -160,8 +177,3 @@ def _kind_of_number(text: str) -> Kind:
 
 def _a(kind: Kind) -> str:
     return _SHOWN.get(kind) or f"{'an' if kind[0] in 'ai' else 'a'} {kind}"
-
-
-def _text(node: exp.Expr) -> str:
-    text = node.sql(dialect=DIALECT)
-    return text if len(text) <= 40 else text[:39] + "…"
