@@ -22,7 +22,6 @@ from alerting_assets.errors import (
     LakehouseError,
     LakehouseUnavailable,
     QueryError,
-    QueryErrorKind,
 )
 from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
@@ -117,8 +116,7 @@ class SparkStatements(Statements):
             yield
         except Exception as error:
             if overdue.is_set():
-                message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
-                raise QueryError(QueryErrorKind.RUNTIME, message) from error
+                raise QueryError.timed_out(self._query_seconds) from error
             raise
         except BaseException:  # Ctrl-C, or Dagster's own interrupt
             self.session.interruptTag(tag)

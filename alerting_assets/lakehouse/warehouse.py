@@ -30,7 +30,6 @@ from alerting_assets.errors import (
     LakehouseError,
     LakehouseUnavailable,
     QueryError,
-    QueryErrorKind,
     WorkspaceDenied,
     WorkspaceError,
     WorkspaceNotFound,
@@ -171,8 +170,7 @@ class WarehouseStatements(Statements):
                 "start it in the workspace (SQL Warehouses) and look there for the reason"
             )
         if now - started > self._query_seconds:
-            message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
-            raise QueryError(QueryErrorKind.RUNTIME, message)
+            raise QueryError.timed_out(self._query_seconds)
 
     def _tell_start(self) -> bool:
         state = self._call("GET", WAREHOUSE.format(id=self._warehouse_id), WAREHOUSE).get("state")

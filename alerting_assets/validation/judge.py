@@ -14,6 +14,7 @@ from alerting_assets.validation.finding import FIXED, Finding, Group, Severity
 from alerting_assets.validation.policy import Policy
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules import RULES, Rule
+from alerting_assets.validation.rules.base import SHORTER
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ def findings_on(
                 break
             group = rule.group
         if time.monotonic() > deadline:
-            message = f"judging the query took longer than {QUERY_SECONDS:.0f} seconds; make it shorter"
-            found.append(Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, transient=True))
+            message = f"judging the query took longer than {QUERY_SECONDS:.0f} seconds"
+            late = Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, suggestion=SHORTER, transient=True)
+            found.append(late)
             break
         severity = query.policy.severities.get(rule.name)
         if (

@@ -15,6 +15,7 @@ from alerting_assets.validation.query import AlertQuery
 _BEYOND_THE_ENGINE = (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT)
 _MAY_PASS = (QueryErrorKind.TIMEOUT, QueryErrorKind.RUNTIME)
 MESSAGE_LENGTH = 1_000
+SHORTER = "make it shorter or simpler; the next validation tries again"
 
 
 class Rule(ABC):
@@ -52,8 +53,9 @@ class Rule(ABC):
         self, query: AlertQuery, error: QueryError, *, at: int | None = None, suggestion: str | None = None
     ) -> Finding:
         severity = Severity.UNSUPPORTED if error.kind in _BEYOND_THE_ENGINE else Severity.ERROR
+        advice = SHORTER if error.kind is QueryErrorKind.TIMEOUT else suggestion
         return self.finding(
-            query, error.message, at=at, suggestion=suggestion, severity=severity, transient=error.kind in _MAY_PASS
+            query, error.message, at=at, suggestion=advice, severity=severity, transient=error.kind in _MAY_PASS
         )
 
 
