@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from alerting_assets.alerts.origin import Origin
 from alerting_assets.errors import AlertingError
-from alerting_assets.validation.finding import FIXED, Finding, Group, Severity
+from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.policy import Policy
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules import RULES, Rule
@@ -49,7 +49,7 @@ def findings_on(
             stopped
             or rule.group not in groups
             or severity is Severity.OFF
-            or (rule.name in silenced and rule.group not in FIXED)
+            or (rule.name in silenced and not rule.fixed)
         ):
             continue
         news = [replace(finding, severity=severity) if severity else finding for finding in _ask(rule, query)]

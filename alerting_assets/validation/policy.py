@@ -17,7 +17,7 @@ from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.yaml_text import line_of, plain, read_document
 from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets.settings import VALIDATION_FILE, Settings
-from alerting_assets.validation.finding import FIXED, Group, Severity
+from alerting_assets.validation.finding import Severity
 
 FACT_TABLES = ("fact_*",)
 Default = TypeVar("Default")
@@ -65,8 +65,8 @@ class Policy:
 NO_POLICY = Policy()
 
 
-def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
-    """rules: name → group, of all there are. Raises DefinitionError with file and line."""
+def read_policy(settings: Settings, rules: Mapping[str, bool]) -> Policy:
+    """rules: name → whether no project can soften it, of all there are. Raises DefinitionError with file and line."""
     path = settings.definitions / VALIDATION_FILE
     policy = Policy(settings.allowed_schemas, settings.allowed_functions)
     if (other := path.with_suffix(".yaml")).exists():
@@ -76,7 +76,7 @@ def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
     return _read(policy, path, rules)
 
 
-def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
+def _read(policy: Policy, path: Path, rules: Mapping[str, bool]) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
 
 
 class _Reader:
-    def __init__(self, file: str, document: CommentedMap, rules: Mapping[str, Group]) -> None:
+    def __init__(self, file: str, document: CommentedMap, rules: Mapping[str, bool]) -> None:
         self._file, self._document, self._rules = file, document, rules
         self.problems = [
             self._problem(f"is not known; keys are {', '.join(_KEYS)}", str(key), line_of(document, key))
@@ -152,8 +152,8 @@ class _Reader:
                 self._problem(f"there is no rule {rule!r}{did_you_mean(rule, self._rules)}", what, line)
             )
             return False
-        if self._rules[rule] in FIXED:
-            message = f"{rule} is a rule of {self._rules[rule]}, which cannot be softened: what breaks it is dangerous or cannot run"
+        if self._rules[rule]:
+            message = f"{rule} cannot be softened: what breaks it is dangerous, or fails whenever it runs"
             self.problems.append(self._problem(message, what, line))
             return False
         return True

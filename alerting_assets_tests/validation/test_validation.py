@@ -8,7 +8,7 @@ from alerting_assets.alerts.compiled import Target
 from alerting_assets.configuration import ConfiguredAlert, to_alerts
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
-from alerting_assets.validation import AlertVerdict, alert_verdicts, validate_all_alert_queries
+from alerting_assets.validation import RULES, AlertVerdict, Group, alert_verdicts, validate_all_alert_queries
 from alerting_assets_tests.examples import configuration
 
 pytestmark = pytest.mark.integration
@@ -149,6 +149,22 @@ def test_a_quarantined_alert_heals_when_its_table_appears(costs: Lakehouse) -> N
     costs.create_table(TableSpec("late", "", (Column("cost", "double"),), key=()))
     costs.append("late", pa.table({"cost": [1.0]}))
     assert verdict(costs, query).verdict == "VALID"
+
+
+def test_rules_stand_in_the_order_of_their_groups() -> None:
+    groups = list(Group)
+    assert [rule.group for rule in RULES] == sorted((rule.group for rule in RULES), key=groups.index)
+
+
+def test_groups_behind_the_one_that_failed_were_not_run(costs: Lakehouse) -> None:
+    for query, last in (
+        ("SELECT cost FROM costs; SELECT 1", Group.SAFETY),
+        ("SELECT nope AS cost FROM costs", Group.ANALYSIS),
+        ("SELECT sku AS cost FROM costs", Group.CONTRACT),
+        ("SELECT cost FROM costs", Group.QUALITY),
+    ):
+        found = verdict(costs, query)
+        assert [group for group in Group if found.ran(group)][-1] is last
 
 
 def test_deployment_looks_up_what_validation_stored(costs: Lakehouse) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from alerting_assets.validation.finding import Group
 from alerting_assets.validation.rules.analysis import AcceptedByTheEngine, DeployedFormIsAccepted
 from alerting_assets.validation.rules.base import Rule
 from alerting_assets.validation.rules.contract import (
@@ -60,9 +59,9 @@ RULES: tuple[Rule, ...] = (
     ArgumentsFit(),
     FunctionsStandWhereTheyMay(),
     AggregationColumnExists(),
+    FirstRowHasAnOrder(),
     AggregationFitsTheColumn(),
     ValueFitsTheThreshold(),
-    FirstRowHasAnOrder(),
     DeployedFormIsAccepted(),
     FactTableIsFilteredByTime(),
     NoCrossJoin(),
@@ -72,6 +71,4 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are checked: by group, within one as listed."""
 
-GROUPS: dict[str, Group] = {rule.name: rule.group for rule in RULES}
-
-__all__ = ["GROUPS", "RULES", "Rule"]
+__all__ = ["RULES", "Rule"]

@@ -64,9 +64,13 @@ class AcceptedByTheEngine(Rule):
 
 
 class DeployedFormIsAccepted(Rule):
-    """The engine also accepts exactly the text that is deployed, and it yields the column that is compared."""
+    """The engine also accepts exactly the text that is deployed, and it yields the column that is compared. Cannot be softened."""
 
-    group = Group.ANALYSIS
+    group = Group.CONTRACT
+
+    @property
+    def fixed(self) -> bool:
+        return True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         contract = query.contract

@@ -31,6 +31,11 @@ class Rule(ABC):
         words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
         cls.name = words.lstrip("_")
 
+    @property
+    def fixed(self) -> bool:
+        """Whether no project can soften it: what breaks it is dangerous, or fails whenever it runs."""
+        return self.group not in (Group.CONTRACT, Group.QUALITY)
+
     @abstractmethod
     def check(self, query: AlertQuery) -> Iterable[Finding]: ...
 

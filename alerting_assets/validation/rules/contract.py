@@ -43,6 +43,7 @@ class AggregationFitsTheColumn(Rule):
     """SUM, AVG, MEDIAN and STDDEV need a number."""
 
     group = Group.CONTRACT
+    stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         aggregation = query.contract.aggregation if query.contract else None
@@ -62,6 +63,7 @@ class ValueFitsTheThreshold(Rule):
     """The value's type can be compared with the threshold by the operator: a text is not greater than a number."""
 
     group = Group.CONTRACT
+    stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         contract, column = query.contract, query.source_column
