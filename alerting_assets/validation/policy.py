@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -53,16 +54,33 @@ class Policy:
             if alert_id not in known
         ]
 
-    def fingerprint(self, engine: str) -> str:
-        """Verdicts given under another one say nothing: other rules, another engine, another version of this package."""
+    def fingerprint(self, engine: str, rules: str = "") -> str:
+        """Verdicts given under another one say nothing: another policy, another engine, other rules. rules: their version, the present
+        one unless given."""
         parts = [
-            version("alerting_assets"), engine, self.allowed_schemas, self.allowed_functions, self.fact_tables,
+            rules or rules_version(), engine, self.allowed_schemas, self.allowed_functions, self.fact_tables,
             sorted(self.severities.items()), sorted([*pair] for pair in self.silences),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 NO_POLICY = Policy()
+
+_ROOMS_THAT_JUDGE = ("alerts", "lakehouse", "validation")
+_LIBRARIES_THAT_JUDGE = ("sqlglot", "pysail", "pyspark")
+
+
+@cache
+def rules_version(package: Path = Path(__file__).parents[1]) -> str:
+    """Computed from all that a verdict rests on beside its query, its tables and the policy: code and tables of the rooms that read and
+    judge, and the versions of their libraries. It takes a few milliseconds."""
+    digest = hashlib.sha256(json.dumps([version(name) for name in _LIBRARIES_THAT_JUDGE]).encode())
+    files = (
+        path for room in _ROOMS_THAT_JUDGE for path in (package / room).rglob("*") if path.suffix in (".py", ".txt")
+    )
+    for path in sorted(files):
+        digest.update(f"\0{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def read_policy(settings: Settings, rules: Mapping[str, bool]) -> Policy:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,6 +10,8 @@ from alerting_assets.configuration import ConfiguredAlert, to_alerts
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
 from alerting_assets.validation import RULES, AlertVerdict, Group, alert_verdicts, validate_all_alert_queries
+from alerting_assets.validation.policy import NO_POLICY
+from alerting_assets.validation.verdicts import store_verdicts
 from alerting_assets_tests.examples import configuration
 
 pytestmark = pytest.mark.integration
@@ -141,6 +144,18 @@ def test_a_valid_verdict_is_reused_until_query_or_tables_change(costs: Lakehouse
     assert not verdict(costs, query, threshold_value_double=7.0).reused
     costs.create_table(TableSpec("costs", "", (*COSTS.columns, Column("note", "string")), key=("id",)))
     assert not verdict(costs, query).reused
+
+
+def test_a_verdict_of_other_rules_is_not_reused(costs: Lakehouse) -> None:
+    """After an upgrade all is judged again, and nothing is deployed on the word of the old rules."""
+    item = alert(costs, "SELECT nope AS cost FROM costs")
+    (judged,) = validate_all_alert_queries(costs, [item], NOW, store=False).verdicts
+    older = AlertVerdict(judged.alert_id, judged.compiled_hash, judged.schema_hash)  # to which the query was VALID
+    store_verdicts(costs, [older], NO_POLICY.fingerprint(costs.engine, rules="older"), NOW)
+    assert alert_verdicts(costs, [item]) == {judged.alert_id: None}
+    (again,) = validate_all_alert_queries(costs, [item], NOW).verdicts
+    assert (again.verdict, again.reused) == ("INVALID", False)
+    assert alert_verdicts(costs, [item]) == {judged.alert_id: replace(again, reused=True)}
 
 
 def test_a_quarantined_alert_heals_when_its_table_appears(costs: Lakehouse) -> None:
