@@ -1,12 +1,11 @@
 """The statements of the SQL engines, as text: one dialect, that of Databricks and of Spark with Delta. Pure.
 
 Values never stand in the text: rows come as a relation (`source`: a view, or a SELECT over a parameter). The only exception are
-the values of `delete_where_not_matched` and of comments, which are written by `string_literal`.
+the values of `delete_where_not_matched` and of comments, which are written by `text_literal`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,11 +14,11 @@ import pyarrow as pa
 from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.port import Column, TableName, TableSpec
+from alerting_assets.sql_literal import identifier, text_literal
 
 REMOVE = "__remove"
 """Column of a merge's source that marks the keys to delete."""
 CHANGE_FEED = "delta.enableChangeDataFeed"
-_PLAIN = re.compile(r"[\w .,:;/|()\[\]{}=<>+*#@!?%&^~-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -40,24 +39,8 @@ def quoted(name: TableName) -> str:
     return ".".join(identifier(part) for part in (name.catalog, name.schema, name.table))
 
 
-def identifier(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
-def string_literal(text: str) -> str:
-    """Plain text in quotes; anything else as bytes in hex, so that it means the same whatever a session says about escapes."""
-    if _PLAIN.fullmatch(text):
-        return f"'{text}'"
-    return f"CAST(X'{text.encode().hex()}' AS STRING)"
-
-
-def plain_literal(text: str) -> str:
-    """A literal where grammar allows no expression."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def create_schema(name: TableName, location: str | None = None) -> str:
-    where = f" LOCATION {plain_literal(location)}" if location else ""
+    where = f" LOCATION {text_literal(location)}" if location else ""
     return f"CREATE SCHEMA IF NOT EXISTS {identifier(name.catalog)}.{identifier(name.schema)}{where}"
 
 
@@ -71,8 +54,8 @@ def create_table(name: TableName, spec: TableSpec, features: Features, location:
         f"CREATE TABLE IF NOT EXISTS {quoted(name)} (\n  " + ",\n  ".join(columns) + "\n)",
         "USING DELTA",
         *(["CLUSTER BY AUTO"] if features.automatic_clustering else []),
-        *([f"COMMENT {plain_literal(spec.comment)}"] if spec.comment else []),
-        *([f"LOCATION {plain_literal(location)}"] if location else []),
+        *([f"COMMENT {text_literal(spec.comment)}"] if spec.comment else []),
+        *([f"LOCATION {text_literal(location)}"] if location else []),
         f"TBLPROPERTIES ('{CHANGE_FEED}' = 'true')",
     ]
     return "\n".join(clauses)
@@ -118,8 +101,7 @@ def merge(
     removed = ""
     if delete_where_not_matched:
         wanted = " AND ".join(
-            f"target.{identifier(column)} = {string_literal(value)}"
-            for column, value in delete_where_not_matched.items()
+            f"target.{identifier(column)} = {text_literal(value)}" for column, value in delete_where_not_matched.items()
         )
         nothing = ", ".join(
             f"{'target.' + identifier(column) if column in on else 'NULL'} AS {identifier(column)}"
@@ -162,13 +144,13 @@ def select(name: TableName, columns: Sequence[str] | None) -> str:
 def required_columns(name: TableName) -> str:
     return (
         f"SELECT column_name FROM {identifier(name.catalog)}.information_schema.columns\n"
-        f"WHERE table_schema = {string_literal(name.schema.lower())} AND table_name = {string_literal(name.table.lower())} "
+        f"WHERE table_schema = {text_literal(name.schema.lower())} AND table_name = {text_literal(name.table.lower())} "
         "AND is_nullable = 'NO'"
     )
 
 
 def changes(name: TableName, first: int, last: int) -> str:
-    return f"SELECT * FROM table_changes({plain_literal(quoted(name))}, {first}, {last})"
+    return f"SELECT * FROM table_changes({text_literal(quoted(name))}, {first}, {last})"
 
 
 def create_view(name: TableName, sql: str) -> str:
@@ -185,7 +167,7 @@ def create_metric_view(name: TableName, definition: str) -> str:
 def _column(column: Column) -> str:
     arrow_type(column.type)  # refuses what is no type: it stands in the text as it is
     required = "" if column.nullable else " NOT NULL"
-    comment = f" COMMENT {plain_literal(column.comment)}" if column.comment else ""
+    comment = f" COMMENT {text_literal(column.comment)}" if column.comment else ""
     return f"{identifier(column.name)} {column.type.upper()}{required}{comment}"
 
 

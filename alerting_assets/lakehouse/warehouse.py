@@ -40,6 +40,7 @@ from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.port import TableName
 from alerting_assets.lakehouse.spark_errors import SparkFailure
 from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statements
+from alerting_assets.sql_literal import identifier, text_literal
 from alerting_assets.workspace.transport import Transport
 
 STATEMENTS = "/api/2.0/sql/statements/"
@@ -99,12 +100,8 @@ class WarehouseStatements(Statements):
             yield Source(parameter_rows.relation(rows.schema, "rows"), {"rows": first})
             return
         table = sql_text.quoted(TableName(self._catalog, self._schema, f"alerting_rows_{uuid.uuid4().hex}"))
-        columns = ", ".join(
-            f"{sql_text.identifier(item.name)} {parameter_rows.sql_type(item.type)}" for item in rows.schema
-        )
-        comment = sql_text.plain_literal(
-            "rows of one statement that were too large for it; safe to drop when older than a day"
-        )
+        columns = ", ".join(f"{identifier(item.name)} {parameter_rows.sql_type(item.type)}" for item in rows.schema)
+        comment = text_literal("rows of one statement that were too large for it; safe to drop when older than a day")
         self.run(f"CREATE TABLE {table} ({columns}) USING DELTA COMMENT {comment}")
         try:
             relation = parameter_rows.relation(rows.schema, "rows")

@@ -180,10 +180,10 @@ USING (
   UNION ALL
   SELECT target.`alert_id` AS `alert_id`, NULL AS `alert_name`, NULL AS `managed_by`, NULL AS `tags`, true AS __remove FROM `health_monitor`.`gold`.`alert_configurations` AS target
   LEFT ANTI JOIN (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST')))) AS source ON target.`alert_id` = source.`alert_id`
-  WHERE target.`managed_by` = CAST(X'79616d6c3a6f27627269656e2e796d6c' AS STRING)
+  WHERE target.`managed_by` = 'yaml:o\'brien.yml'
 ) AS source
 ON target.`alert_id` = source.`alert_id`
-WHEN MATCHED AND source.__remove AND target.`managed_by` = CAST(X'79616d6c3a6f27627269656e2e796d6c' AS STRING) THEN DELETE
+WHEN MATCHED AND source.__remove AND target.`managed_by` = 'yaml:o\'brien.yml' THEN DELETE
 WHEN MATCHED AND NOT source.__remove AND (NOT (target.`alert_name` <=> source.`alert_name`) OR NOT (array_sort(map_entries(target.`tags`)) <=> array_sort(map_entries(source.`tags`)))) THEN UPDATE SET target.`alert_name` = source.`alert_name`, target.`tags` = source.`tags`
 WHEN NOT MATCHED AND NOT source.__remove THEN INSERT (`alert_id`, `alert_name`, `managed_by`, `tags`) VALUES (source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags`);
 
