@@ -99,11 +99,6 @@ def _within(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{_shown(node)}: a percentage is a constant"
 
 
-def _least_two(node: exp.Expr) -> Iterator[Problem]:
-    if not node.expressions:
-        yield node, f"{_shown(node)} compares at least two values"
-
-
 def _aggregate(node: exp.Expr) -> Iterator[Problem]:
     """In WHERE, JOIN or GROUP BY of its own SELECT. Inside HAVING a subquery's may be one of the rows around it."""
     outer = node.parent if isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.IgnoreNulls) else node
@@ -154,7 +149,6 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     (_NO_STAR, _star),
     ((exp.Distinct,), _distinct),
     ((exp.WithinGroup,), _within),
-    ((exp.Greatest, exp.Least), _least_two),
     ((exp.Ordered,), _ordered),
     ((exp.Limit, exp.Offset), _limit),
     ((exp.JSONExtract, exp.JSONExtractScalar), _arrow),
