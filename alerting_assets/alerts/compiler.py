@@ -1,4 +1,6 @@
-"""One configuration in, what Databricks gets out: the only place that decides what an alert means (DESIGN sections 2 and 7)."""
+"""One configuration in, what Databricks gets out: the only place that decides what an alert means.
+
+See docs/architecture.md, "The compiler" and "What is deployed"."""
 
 from __future__ import annotations
 

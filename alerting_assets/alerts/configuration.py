@@ -97,7 +97,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class AlertConfiguration(BaseModel):
-    """The columns of `alert_configurations` that people own, under the same names (DESIGN section 5).
+    """The columns of `alert_configurations` that people own, under the same names (docs/architecture.md, "Tables").
 
     Checks here need nothing but the fields themselves. What needs the query or its columns is the compiler's and
     validation's: `notification_channels`, for one, so that a bad channel costs that alert and not the whole file.

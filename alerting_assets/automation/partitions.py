@@ -1,4 +1,4 @@
-"""Partitions of a batch run (DESIGN decision 5 and section 8).
+"""Partitions of a batch run (docs/architecture.md, "Partitions", and what was measured under "Dagster").
 
 A native run covers one partition or one contiguous range; a batch covers any set of alerts in one run. Such a run records a
 materialization and a check evaluation a partition by itself. Everything that this takes from inside Dagster is here:

@@ -1,4 +1,4 @@
-"""YAML files into the table (DESIGN decision 12): YAML owns what it defined, and nothing else."""
+"""YAML files into the table: YAML owns what it defined, and nothing else (docs/architecture.md, "YAML owns what it defined")."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ SEEDS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("JOB_FAILURE_RATE", {"threshold_pct": 10, "lookback_hours": 24}),
     ("FAILED_ACCESS_ATTEMPTS", {"threshold_count": 50, "lookback_hours": 24}),
 )
-"""The specification's four."""
+"""The alerts that `alerting templates seed` adds: (template id, parameters)."""
 
 PREFIXES = {
     Domain.COST: "COST",

@@ -1,4 +1,4 @@
-"""Which remote alert belongs to which configuration (DESIGN decision 1).
+"""Which remote alert belongs to which configuration (docs/architecture.md, "Identity").
 
 How a remote alert is recognised, in this order; only alerts whose marker names this environment are ever considered:
 

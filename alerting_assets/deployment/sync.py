@@ -187,7 +187,9 @@ def gate_of(settings: Settings) -> Gate:
 def desired_alerts(
     alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None], gate: Gate = Gate()
 ) -> list[DesiredAlert]:
-    """Deployed is what has a verdict, and a good one (DESIGN decision 4). Raises SyncStopped where the gate is strict."""
+    """Only an alert with a good verdict is deployed (docs/architecture.md, "Quarantine, not stoppage").
+
+    Raises SyncStopped where the gate is strict and an enabled alert is not fit."""
     desired = []
     unfit = []
     for alert in alerts:

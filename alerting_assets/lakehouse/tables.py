@@ -1,4 +1,5 @@
-"""The schemas of our own tables, in one place (DESIGN section 5). Adding a column here is the whole migration."""
+"""The schemas of our own tables, in one place. Adding a column here is the whole migration; docs/architecture.md, "Tables", says
+what each column means."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The port to a Databricks workspace: alerts in and out, as plain JSON bodies of the Alerts v2 API.
 
-Bodies are dicts, not SDK types, on purpose: databricks-sdk 0.60 lacks fields (run_as) and reads the alert list under
-the wrong key (FACTS section 1), and its `from_dict` drops what it does not know.
+Bodies are dicts and not the SDK's types on purpose: the types of databricks-sdk 0.60 lack fields (run_as), read the alert list
+under the wrong key, and drop what they do not know (docs/architecture.md, "The Alerts API").
 """
 
 from __future__ import annotations

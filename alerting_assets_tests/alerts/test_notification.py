@@ -155,10 +155,10 @@ def test_every_placeholder_says_what_it_is() -> None:
         assert (placeholder.kind is Kind.STATIC) == (name in STATIC)
 
 
-# --- the specification's functions ---
+# --- the functions for callers in Python ---
 
 
-def test_specification() -> None:
+def test_the_functions_for_callers_in_python() -> None:
     valid = "[{{SEVERITY}}] {{ALERT_NAME}} triggered at {{TIMESTAMP}}"
     assert validate_template_syntax(valid) == (True, None)
     is_valid, error = validate_template_syntax("[{{UNKNOWN_FIELD}}] Alert")

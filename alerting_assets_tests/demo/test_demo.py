@@ -135,7 +135,7 @@ def test_the_demo_has_a_million_usage_rows_and_ends_now(demo: Lakehouse) -> None
     assert demo.read("demo_incidents").num_rows == 15
 
 
-def test_every_column_that_the_specification_reads_is_there(demo: Lakehouse) -> None:
+def test_every_column_that_alerts_read_is_there(demo: Lakehouse) -> None:
     columns = {spec.name: {column.name for column in demo.table_columns(spec.name)} for spec in DEMO_TABLES}
     assert columns["fact_usage"] >= {"list_cost", "usage_date", "custom_tags", "job_id"}
     assert columns["fact_job_run_timeline"] >= {"result_state", "start_time", "duration_seconds"}
