@@ -29,7 +29,7 @@ MAX_DISPLAY_NAME = 255
 
 
 def compile_alert(configuration: AlertConfiguration, target: Target) -> CompiledAlert:
-    """Raises CompileError, which names the alert and the field."""
+    """The one meaning of a configuration. Raises CompileError, which names the alert and the field."""
     for channel in configuration.notification_channels:
         if problem := channel_problem(channel):
             raise CompileError(configuration.alert_id, "notification_channels", problem)
@@ -93,7 +93,7 @@ def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Iden
 
 
 def static_values(configuration: AlertConfiguration) -> dict[str, str]:
-    """Of the placeholders in notification texts that are known when the alert is compiled."""
+    """The values of those placeholders in notification texts that are known when the alert is compiled, by name."""
     return {
         "ALERT_ID": configuration.alert_id,
         "ALERT_NAME": configuration.alert_name,
@@ -145,7 +145,7 @@ def _check_gate(configuration: AlertConfiguration, target: Target) -> None:
 
 
 def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Target) -> str:
-    """At most one row: an empty result of the user's query stays empty."""
+    """The deployed query without its marker. It returns at most one row, and none where the user's query returns none."""
     if configuration.condition.is_native:
         return _measured(configuration, source_sql, quote_identifier(configuration.aggregation_column))
     return gated.gate(
@@ -159,7 +159,7 @@ def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Ta
 
 
 def _measured(configuration: AlertConfiguration, source_sql: str, name: str) -> str:
-    """name: SQL of the name that the measured value gets."""
+    """A query that measures the alert's value. name: the name that the value gets, as SQL."""
     column = quote_identifier(configuration.aggregation_column)
     if configuration.aggregation_type is not None:
         value = configuration.aggregation_type.sql(column)

@@ -20,13 +20,13 @@ from alerting_assets.lakehouse.tables import ALERT_HISTORY
 
 MEASURED = "measured_value"
 MET = "condition_met"
-"""Whether the condition holds by itself, whatever holds the alert back; BOOLEAN, never NULL."""
+"""BOOLEAN, never NULL: whether the condition holds by itself, whatever else holds the alert back."""
 BASE = "base_value"
-"""CHANGES_BY: what the value is compared with; NULL for none."""
+"""For CHANGES_BY: the value that is compared with; NULL where there is none."""
 EARLIER, EARLIER_NOT_MET = "earlier_evaluations", "earlier_not_met"
-"""for_evaluations: rows in the window, and how many of them say that the condition did not hold."""
+"""For `for_evaluations`: how many rows there are in the window, and how many of them say that the condition did not hold."""
 BEFORE = "status_before"
-"""Recovery threshold: the status of the evaluation before; NULL for none."""
+"""For a recovery threshold: the status of the evaluation before this one; NULL where there is none."""
 
 COLUMNS = (MEASURED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
 
@@ -35,9 +35,11 @@ _NOW = "CURRENT_TIMESTAMP()"
 
 
 def gate(measured: str, column: str, condition: Condition, alert_id: str, catalog: str, schema: str) -> str:
-    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares.
+    """The gated query. A comment at its head says the condition in words, since the workspace only shows that the column is not
+    NULL.
 
-    A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
+    measured: a query of at most one row with the column `measured_value`.
+    column: the column that the deployed alert compares."""
     history = ".".join(quote_identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
     looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
     with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
@@ -52,7 +54,7 @@ def gate(measured: str, column: str, condition: Condition, alert_id: str, catalo
 
 
 def _met(condition: Condition) -> str:
-    """SQL of the condition alone; NULL counts as not met."""
+    """SQL of the condition alone. Where it is NULL, the condition counts as not met."""
     match condition.operator:
         case Operator.IS_NULL:
             return f"{MEASURED} IS NULL"
@@ -97,7 +99,7 @@ def _compares(operator: Operator, threshold: Item | None) -> str:
 
 
 def _changes(condition: Condition) -> str:
-    """From a base of zero every change is one of more than any percentage; no change never is."""
+    """SQL of CHANGES_BY. From a base of zero every change is one of more than any percentage; no change never is one."""
     sign = ">" if condition.direction is ChangeDirection.INCREASE else "<>"
     sign = "<" if condition.direction is ChangeDirection.DECREASE else sign
     return (
@@ -107,7 +109,7 @@ def _changes(condition: Condition) -> str:
 
 
 def _looks(condition: Condition, rows: str) -> dict[str, str]:
-    """Scalar subqueries over the alert's history, by the column that they become."""
+    """The scalar subqueries over the alert's history, by the name of the column that each becomes."""
     looks = {}
     rows = f"{rows} AND evaluation_status <> 'ERROR'"
     if condition.operator is Operator.CHANGES_BY:
@@ -145,7 +147,7 @@ def _fires(condition: Condition) -> str:
 
 
 def _comment(words: str) -> str:
-    """Words that end no comment and begin none, which Spark would nest."""
+    """Words that can stand in a comment: they end none and begin none, which Spark would nest."""
     return " ".join(words.split()).replace("*", "∗")
 
 
