@@ -174,7 +174,7 @@ def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, Configure
 
 
 def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome | None:
-    """The result of a group's check for one alert; None where an earlier group stopped the way, so that nobody knows."""
+    """None where an earlier group stopped the way, so that nobody knows."""
     found = [finding for finding in verdict.findings if finding.group is group]
     if found:
         return CheckOutcome(

@@ -94,7 +94,7 @@ def record_checks(
     """Record one evaluation of the check for each alert, tied to the newest materialization of its partition. The op must also
     yield one result for the whole check.
 
-    Of large batches only failures are recorded, and passes that follow a failure."""
+    Of large batches only failures are recorded, and passes that follow one."""
     if len(outcomes) > SMALL_BATCH:
         failed = _failed_partitions(context.instance, check)
         outcomes = {

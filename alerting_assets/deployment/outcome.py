@@ -9,7 +9,7 @@ from alerting_assets.deployment.plan import Plan, PlannedAction
 
 
 class Status(StrEnum):
-    """How the sync of an alert ended; the values of the column `last_sync_status`."""
+    """last_sync_status."""
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did. outcomes: one for each action of the plan, in its order."""
+    """outcomes: one an action of the plan, in its order."""
 
     plan: Plan
     outcomes: tuple[Outcome, ...]

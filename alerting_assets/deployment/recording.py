@@ -83,7 +83,7 @@ def recorded(
 
 
 def expected_outcomes(plan: Plan) -> list[Outcome]:
-    """The outcomes that there would be if the plan were carried out and all went well."""
+    """As if the plan were carried out and all went well."""
     return [Outcome(planned, _expected(planned)) for planned in plan.actions]
 
 

@@ -199,7 +199,7 @@ def _turn_of_this_process(path: Path) -> threading.Lock:
 
 
 def scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
-    """The rows of these columns, in no particular order.
+    """Rows in no order.
 
     `to_pyarrow_table` is not used: the threads that pyarrow starts for it are sometimes still there when the process ends, which
     aborts it (one in seven short commands on a busy machine, pyarrow 25)."""

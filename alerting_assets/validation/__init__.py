@@ -48,5 +48,5 @@ __all__ = [
 
 
 def policy_of(settings: Settings) -> Policy:
-    """The policy of a project. Raises DefinitionError, with file and line, for a validation.yml that cannot be used."""
+    """Raises DefinitionError, with file and line, for a validation.yml that cannot be used."""
     return read_policy(settings, GROUPS)

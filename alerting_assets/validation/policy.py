@@ -71,7 +71,7 @@ NO_POLICY = Policy()
 
 
 def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
-    """The policy of a project. rules: name → group, of all rules there are. Raises DefinitionError with file and line."""
+    """rules: name → group, of all there are. Raises DefinitionError with file and line."""
     path = settings.definitions / VALIDATION_FILE
     policy = Policy(settings.allowed_schemas, settings.allowed_functions)
     if (other := path.with_suffix(".yaml")).exists():
