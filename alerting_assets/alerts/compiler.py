@@ -159,7 +159,7 @@ def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Ta
 
 
 def _measured(configuration: AlertConfiguration, source_sql: str, name: str) -> str:
-    """A query that measures the alert's value. name: the name that the value gets, as SQL."""
+    """name: SQL of the name that the measured value gets."""
     column = quote_identifier(configuration.aggregation_column)
     if configuration.aggregation_type is not None:
         value = configuration.aggregation_type.sql(column)

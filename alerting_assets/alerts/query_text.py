@@ -189,5 +189,5 @@ def _bare(value: Identifier | Value) -> str:
 
 
 def _escaped(text: str) -> str:
-    """A string escaped by backslashes. Doubled quotes would be concatenation on Spark, and get lost on the embedded engine."""
+    """By backslash: doubled quotes are concatenation on Spark and get lost on the embedded engine."""
     return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"').replace("\n", "\\n").replace("\0", "\\0")

@@ -51,7 +51,7 @@ def previous_evaluations_sql(catalog: str, schema: str) -> str:
 
 
 def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:
-    """The decision of the alert's newest evaluation; None if it was never evaluated."""
+    """Of its newest evaluation; None if it was never evaluated."""
     table = ".".join(quote_identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
     rows = lakehouse.query(
         f"SELECT * FROM {table} WHERE alert_id = {text_literal(alert_id)} ORDER BY evaluated_at DESC, evaluation_id LIMIT 1"

@@ -45,15 +45,14 @@ def identifier(name: str) -> str:
 
 
 def string_literal(text: str) -> str:
-    """A string as SQL. Plain text stands in quotes; any other text is written as its bytes in hex, so that it means the same
-    whatever a session says about escapes."""
+    """Plain text in quotes; anything else as bytes in hex, so that it means the same whatever a session says about escapes."""
     if _PLAIN.fullmatch(text):
         return f"'{text}'"
     return f"CAST(X'{text.encode().hex()}' AS STRING)"
 
 
 def plain_literal(text: str) -> str:
-    """A string as a quoted literal, for places where the grammar allows no expression. Its backslashes and quotes are escaped."""
+    """A literal where grammar allows no expression."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

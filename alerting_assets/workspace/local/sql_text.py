@@ -94,7 +94,7 @@ def read_only_query(text: str) -> exp.Query:
 
 
 def aggregated(text: str, column: str, aggregation: str) -> str:
-    """The text as Databricks wraps it for an alert that has an aggregation: verbatim, so that a trailing comment breaks it."""
+    """How Databricks wraps the text of an alert that has an aggregation: verbatim, so that a trailing comment breaks it."""
     name = f"`{column.replace('`', '``')}`"
     measure = f"COUNT(DISTINCT {name})" if aggregation == "COUNT_DISTINCT" else f"{aggregation}({name})"
     return f"WITH q AS ({text}) SELECT {measure} AS {name} FROM q"
