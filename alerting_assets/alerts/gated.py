@@ -35,11 +35,9 @@ _NOW = "CURRENT_TIMESTAMP()"
 
 
 def gate(measured: str, column: str, condition: Condition, alert_id: str, catalog: str, schema: str) -> str:
-    """The gated query. A comment at its head says the condition in words, since the workspace only shows that the column is not
-    NULL.
+    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares.
 
-    measured: a query of at most one row with the column `measured_value`.
-    column: the column that the deployed alert compares."""
+    A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
     history = ".".join(quote_identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
     looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
     with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
