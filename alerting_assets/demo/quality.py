@@ -104,7 +104,7 @@ def _row_counts(seed: int, start: datetime) -> np.ndarray[Any, np.dtype[np.int64
 
 
 def _last_load(at: datetime, hours: int) -> datetime:
-    """The end of the last load before a moment. Loads start at multiples of their interval, in hours, and take ten minutes."""
+    """The start of the last load that has ended by a moment. Loads start at multiples of their interval, in hours, and take ten minutes."""
     interval = hours * HOUR
     ready = at - timedelta(minutes=10)
     return ready - (ready - EPOCH) % interval
