@@ -5,7 +5,10 @@ BIN := .venv/bin
 # dagster-databricks allows. Exact, so that the same tests run tomorrow: take the newest from PyPI when you touch the port.
 SDK_LATEST := 0.162.0
 
-.PHONY: setup run dev test test-sdk-latest test-spark test-ui bench lint lock clean
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+IN_PARALLEL = -n $(WORKERS) --dist loadfile
+
+.PHONY: setup run dev test test-thorough test-sdk-latest test-spark test-ui bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## the targets
@@ -26,8 +29,11 @@ run: setup  ## the main job: demo lakehouse, local workspace, the whole graph, a
 dev: setup  ## local workspace + Dagster UI + daemon; Ctrl-C stops them
 	$(BIN)/alerting dev
 
-test: setup  ## every test that needs Python only
-	$(BIN)/python -m pytest
+test: setup  ## every test that needs Python only, on all cores
+	$(BIN)/python -m pytest $(IN_PARALLEL)
+
+test-thorough: setup  ## the same and what proves it many times over: about an hour; before a change that touches its subject is done
+	ALERTING_TEST_PROFILE=thorough $(BIN)/python -m pytest $(IN_PARALLEL) -m "" --timeout=3600
 
 test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tests on the newest databricks-sdk
 	@.venv-sdk/bin/python -c 'from databricks.sdk.version import __version__ as v; print("databricks-sdk", v); exit(v != "$(SDK_LATEST)")'

@@ -13,7 +13,8 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
-    """Creates it, and points this process and its children there: Dagster reads DAGSTER_HOME only. An exported DAGSTER_HOME wins."""
+    """Create Dagster's home, and point this process and its children there, because Dagster reads DAGSTER_HOME only. A DAGSTER_HOME
+    that is set already is left as it is."""
     if chosen := os.environ.get("DAGSTER_HOME"):
         return Path(chosen)
     source = CHECKOUT / "dagster.yaml"

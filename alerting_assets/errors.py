@@ -66,7 +66,7 @@ class DefinitionError(AlertingError):
 
 
 class TemplateError(AlertingError):
-    """parameter: None where it is about the template itself."""
+    """A template, or a value for one of its parameters, is wrong. parameter: None where it is about the template itself."""
 
     exit_code = 2
 

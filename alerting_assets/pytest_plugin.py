@@ -18,7 +18,7 @@ _RUNNER = pytest.StashKey["UnitTestRunner"]()
 
 
 class AlertTestFailed(AssertionError):
-    """Its text is what was not as expected, a line each."""
+    """An alert did not decide as its test expects. The text says what was not as expected, one line each."""
 
 
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> AlertTestFile | None:
@@ -70,7 +70,7 @@ class AlertTestItem(pytest.Item):
 
 
 def _runner(config: pytest.Config) -> UnitTestRunner:
-    """One engine for the session. The lakehouse is looked at only where there is one: tests make no folders."""
+    """The runner of the session, with one engine. The lakehouse is opened only where there is one, so that tests create no folders."""
     if _RUNNER not in config.stash:
         from alerting_assets.evaluation.unit_test_files import open_runner
         from alerting_assets.lakehouse import open_lakehouse

@@ -24,7 +24,8 @@ from alerting_assets.workspace.port import Workspace
 
 
 class AlertingResource(dg.ConfigurableResource[Any]):
-    """Fields are those of `Settings`, under the same names; `from_environment` fills them."""
+    """The settings, and the two ports that they lead to. Its fields are those of `Settings`, under the same names;
+    `from_environment` fills them."""
 
     lakehouse: str
     workspace: str
@@ -54,7 +55,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Raises SettingsError; the code location then does not load, and shows why."""
+        """The resource of this process's environment. Raises SettingsError; the code location then does not load, and shows why."""
         values: dict[str, Any] = asdict(Settings.from_environment())
         values["schema_name"] = values.pop("schema")  # `schema` is a method of every pydantic model
         fields: dict[str, Any] = {
@@ -81,7 +82,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
 
     @property
     def policy(self) -> Policy:
-        """Read anew each time: validation.yml may change while the code location runs."""
+        """The project's policy. It is read anew each time, because validation.yml may change while the code location runs."""
         return policy_of(self.settings)
 
     def now(self) -> datetime:
@@ -93,7 +94,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
             yield self
 
     def get_lakehouse(self) -> Lakehouse:
-        """Opened once a run (in one process), its tables created; closed with the run."""
+        """The lakehouse, opened once for each run (in one process) with its tables created, and closed with the run."""
         if self._lakehouse is None:
             self._lakehouse = self._stack.enter_context(open_lakehouse(self.settings))
             create_tables(self._lakehouse)

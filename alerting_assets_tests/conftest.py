@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
+import alerting_assets_tests.profile  # noqa: F401  loads the profile of the property tests
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import create_tables
 
-settings.register_profile("no deadline", deadline=None)  # first calls import things; how fast it is, benchmarks tell
-settings.load_profile("no deadline")
+MEMORY_DISK = Path("/dev/shm")
+ENOUGH_MEMORY = 2 * 1024**3
+
+# Nothing here is about what survives a loss of power, and waiting for a disk's confirmation takes half of the time of many tests.
+if os.access(MEMORY_DISK, os.W_OK) and shutil.disk_usage(MEMORY_DISK).free > ENOUGH_MEMORY:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
+    os.environ.setdefault("TMPDIR", str(MEMORY_DISK))
+os.environ.setdefault(
+    "COLUMNS", "200"
+)  # commands that run in this process write their tables for a terminal of this width
 
 
 @pytest.fixture

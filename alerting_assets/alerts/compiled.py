@@ -18,8 +18,11 @@ Threshold = float | str | bool | None
 
 @dataclass(frozen=True)
 class Target:
-    """Where alerts are compiled for. parent_path: workspace folder, None for the deploying principal's home.
-    history_is_readable: whether deployed queries find our alert_history; an embedded lakehouse is out of Databricks' sight."""
+    """Where alerts are compiled for.
+
+    parent_path: the workspace folder of the alerts; None: the home of the principal that deploys.
+    history_is_readable: whether deployed queries can read our alert_history. The tables of an embedded lakehouse are out of
+        Databricks' sight."""
 
     catalog: str
     schema: str
@@ -31,11 +34,14 @@ class Target:
 
 @dataclass(frozen=True)
 class CompiledAlert:
-    """sql: one query without the marker, at most one row. value_column: the column of it that is compared, by `operator` with
-    `threshold` (None for operators that take none): what the API is told. condition: what the configuration says; where the API
-    has no such condition, the alert `is_gated`. source_sql: the user's own query with placeholders resolved and nothing else
-    changed, for validation's messages; origin: where its places are in what the user wrote.
-    channels: e-mail addresses and destination ids."""
+    """A compiled alert.
+
+    sql: one query, without the marker, that returns at most one row.
+    value_column, operator, threshold: what the API is told to compare; `threshold` is None for operators that take none.
+    condition: what the configuration says; where the API has no such condition, the alert `is_gated`.
+    source_sql: the user's own query with its placeholders resolved and nothing else changed, for the messages of validation.
+    origin: where places of `source_sql` are in what the user wrote.
+    channels: e-mail addresses and ids of notification destinations."""
 
     alert_id: str
     severity: Severity
@@ -65,12 +71,12 @@ class CompiledAlert:
 
     @cached_property
     def compiled_hash(self) -> str:
-        """Hash of what decides the verdict and the evaluation: the SQL, the column, the condition. 32 hex digits."""
+        """A hash of what decides the verdict and the evaluation: the SQL, the column and the condition. 32 hex digits."""
         return _hash([self.sql, self.value_column, self.operator, self.threshold, self.empty_result_state])
 
     @cached_property
     def config_hash(self) -> str:
-        """Hash of all that is deployed, without the nonce. Equal hashes: nothing to write. 32 hex digits."""
+        """A hash of all that is deployed, without the nonce; where it is equal there is nothing to write. 32 hex digits."""
         return _hash(self._body(self.sql))
 
     def body(self, nonce: str) -> dict[str, Any]:

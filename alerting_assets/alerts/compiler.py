@@ -1,4 +1,6 @@
-"""One configuration in, what Databricks gets out: the only place that decides what an alert means (DESIGN sections 2 and 7)."""
+"""One configuration in, what Databricks gets out: the only place that decides what an alert means.
+
+See docs/architecture.md, "The compiler" and "What is deployed"."""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ MAX_DISPLAY_NAME = 255
 
 
 def compile_alert(configuration: AlertConfiguration, target: Target) -> CompiledAlert:
-    """Raises CompileError, which names the alert and the field."""
+    """The one meaning of a configuration. Raises CompileError, which names the alert and the field."""
     for channel in configuration.notification_channels:
         if problem := channel_problem(channel):
             raise CompileError(configuration.alert_id, "notification_channels", problem)
@@ -91,7 +93,7 @@ def _values(configuration: AlertConfiguration, target: Target) -> dict[str, Iden
 
 
 def static_values(configuration: AlertConfiguration) -> dict[str, str]:
-    """Of the placeholders in notification texts that are known when the alert is compiled."""
+    """The values of those placeholders in notification texts that are known when the alert is compiled, by name."""
     return {
         "ALERT_ID": configuration.alert_id,
         "ALERT_NAME": configuration.alert_name,
@@ -143,7 +145,7 @@ def _check_gate(configuration: AlertConfiguration, target: Target) -> None:
 
 
 def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Target) -> str:
-    """At most one row: an empty result of the user's query stays empty."""
+    """The deployed query without its marker. It returns at most one row, and none where the user's query returns none."""
     if configuration.condition.is_native:
         return _measured(configuration, source_sql, identifier(configuration.aggregation_column))
     return gated.gate(

@@ -42,7 +42,7 @@ NOT_YET = (
     "ml_max_hold_minutes",
     "ml_suppression_budget",
 )
-"""Columns that the tables already have and no released operator or feature reads; setting one is refused, never ignored."""
+"""Columns that the tables already have and that no operator or feature reads yet. Setting one is refused, and never ignored."""
 
 
 def _quartz(value: str) -> str:
@@ -97,7 +97,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class AlertConfiguration(BaseModel):
-    """The columns of `alert_configurations` that people own, under the same names (DESIGN section 5).
+    """The columns of `alert_configurations` that people own, under the same names (docs/architecture.md, "Tables").
 
     Checks here need nothing but the fields themselves. What needs the query or its columns is the compiler's and
     validation's: `notification_channels`, for one, so that a bad channel costs that alert and not the whole file.
@@ -151,7 +151,7 @@ class AlertConfiguration(BaseModel):
         return condition_of(self)
 
     def row(self) -> dict[str, Any]:
-        """As a row of the table, without created_at, updated_at and the sync's own columns."""
+        """The configuration as a row of the table, without created_at, updated_at and the columns that the sync owns."""
         return self.model_dump(mode="json")
 
     @model_validator(mode="after")
@@ -170,13 +170,14 @@ class AlertConfiguration(BaseModel):
 
 
 OWNED_COLUMNS = tuple(AlertConfiguration.model_fields)
-"""Columns of alert_configurations that people own."""
+"""The columns of alert_configurations that people own."""
 
 
 def parse_configuration(
     values: Mapping[str, Any], *, file: str | None = None, line_of: Callable[[str | None], int | None] = lambda _: None
 ) -> AlertConfiguration:
-    """Raises DefinitionError with every problem found. line_of: the line of a field, or of the alert for None."""
+    """A checked configuration. line_of: the line of a field, or of the whole alert for None. Raises DefinitionError with every
+    problem found."""
     try:
         return AlertConfiguration.model_validate(dict(values))
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""The gated form: conditions that the Alerts API does not have, compiled into the query (DESIGN section 7).
+"""The gated form: conditions that the Alerts API does not have, compiled into the query (docs/architecture.md, "What is deployed").
 
 The column that the deployed alert compares holds the measured value when the alert is to fire, and NULL otherwise; the native
-condition is IS_NOT_NULL. Beside it stand the columns of `Gate`, for people and for our own evaluation.
+condition is IS_NOT_NULL. Beside it stand `COLUMNS`, for people and for our own evaluation.
 
 What looks at time reads alert_history by windows, never "the previous row", so that it decides the same whether our evaluation ran
 a minute before or a minute after the workspace's. With I for the seconds between two evaluations:
@@ -20,13 +20,13 @@ from alerting_assets.sql_literal import identifier, text_literal
 
 MEASURED = "measured_value"
 MET = "condition_met"
-"""Whether the condition holds by itself, whatever holds the alert back; BOOLEAN, never NULL."""
+"""BOOLEAN, never NULL: whether the condition holds by itself, whatever else holds the alert back."""
 BASE = "base_value"
-"""CHANGES_BY: what the value is compared with; NULL for none."""
+"""For CHANGES_BY: the value that is compared with; NULL where there is none."""
 EARLIER, EARLIER_NOT_MET = "earlier_evaluations", "earlier_not_met"
-"""for_evaluations: rows in the window, and how many of them say that the condition did not hold."""
+"""For `for_evaluations`: how many rows there are in the window, and how many of them say that the condition did not hold."""
 BEFORE = "status_before"
-"""Recovery threshold: the status of the evaluation before; NULL for none."""
+"""For a recovery threshold: the status of the evaluation before this one; NULL where there is none."""
 
 COLUMNS = (MEASURED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
 
@@ -52,7 +52,7 @@ def gate(measured: str, column: str, condition: Condition, alert_id: str, catalo
 
 
 def _met(condition: Condition) -> str:
-    """SQL of the condition alone; NULL counts as not met."""
+    """SQL of the condition alone. Where it is NULL, the condition counts as not met."""
     match condition.operator:
         case Operator.IS_NULL:
             return f"{MEASURED} IS NULL"
@@ -97,7 +97,7 @@ def _compares(operator: Operator, threshold: Item | None) -> str:
 
 
 def _changes(condition: Condition) -> str:
-    """From a base of zero every change is one of more than any percentage; no change never is."""
+    """SQL of CHANGES_BY. From a base of zero every change is one of more than any percentage; no change never is one."""
     sign = ">" if condition.direction is ChangeDirection.INCREASE else "<>"
     sign = "<" if condition.direction is ChangeDirection.DECREASE else sign
     return (
@@ -107,7 +107,7 @@ def _changes(condition: Condition) -> str:
 
 
 def _looks(condition: Condition, rows: str) -> dict[str, str]:
-    """Scalar subqueries over the alert's history, by the column that they become."""
+    """The scalar subqueries over the alert's history, by the name of the column that each becomes."""
     looks = {}
     rows = f"{rows} AND evaluation_status <> 'ERROR'"
     if condition.operator is Operator.CHANGES_BY:
@@ -145,7 +145,7 @@ def _fires(condition: Condition) -> str:
 
 
 def _comment(words: str) -> str:
-    """Words that end no comment and begin none, which Spark would nest."""
+    """Words that can stand in a comment: they end none and begin none, which Spark would nest."""
     return " ".join(words.split()).replace("*", "∗")
 
 

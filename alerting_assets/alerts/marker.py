@@ -1,4 +1,4 @@
-"""The marker at the head of every query we deploy: the alert's identity in the workspace (DESIGN decision 1)."""
+"""The marker at the head of every query we deploy: the alert's identity in the workspace (docs/architecture.md, "Identity")."""
 
 from __future__ import annotations
 

@@ -26,15 +26,18 @@ class Kind(StrEnum):
     STATIC = "static"
     """Its value is written into the text when the alert is compiled."""
     DYNAMIC = "dynamic"
-    """Left in the text: Databricks puts the value in when it notifies."""
+    """It is left in the text: Databricks puts the value in when it notifies."""
     WORDS = "words"
     """Databricks has no such value: it becomes fixed words."""
 
 
 @dataclass(frozen=True)
 class Placeholder:
-    """words: of kind WORDS, what it becomes. gated: of kind DYNAMIC, the static value that takes its place where the condition is
-    compiled into the SQL and the native value would only tell of IS_NOT_NULL; CONDITION is the condition in words."""
+    """A placeholder.
+
+    words: for the kind WORDS, what it becomes.
+    gated: for the kind DYNAMIC, the static value that takes its place where the condition is compiled into the SQL and the native
+        value would only tell of IS_NOT_NULL; CONDITION is the condition in words."""
 
     kind: Kind
     description: str
@@ -77,7 +80,7 @@ PLACEHOLDERS: dict[str, Placeholder] = {
     "QUERY_RESULT_ROWS": Placeholder(Kind.DYNAMIC, "the rows of the deployed query's result, at most one", "[[42.5]]"),
     "QUERY_RESULT_COLS": Placeholder(Kind.DYNAMIC, "the columns of the deployed query's result", "[value]"),
 }
-"""What each name becomes: the only place that knows."""
+"""What each placeholder becomes. This is the only place that knows."""
 
 TEST_VALUES: Mapping[str, str] = MappingProxyType(
     {name: placeholder.test_value for name, placeholder in PLACEHOLDERS.items()}
@@ -121,7 +124,8 @@ def compile_text(text: str, static: Mapping[str, str], *, condition: str | None 
 
 
 def problems(text: str, *, field: Field) -> list[str]:
-    """One sentence each, in order of appearance; in a text of several lines each names its line and column."""
+    """What is wrong with a text: one sentence each, in order of appearance. In a text of several lines each names its line and
+    column."""
     is_subject = field == "custom_subject_template"
     what, limit = "a subject" if is_subject else "a body", MAX_LENGTH[field]
     if not text.strip():
@@ -158,7 +162,7 @@ def render_test_template(template: str) -> str:
 
 
 def _compiled_value(name: str, given: Mapping[str, str], *, gated: bool) -> str | None:
-    """None: left as it is."""
+    """What a placeholder becomes when the alert is compiled; None where it is left as it is."""
     placeholder = PLACEHOLDERS.get(name)
     if placeholder is None:
         return None
@@ -168,7 +172,7 @@ def _compiled_value(name: str, given: Mapping[str, str], *, gated: bool) -> str 
 
 
 def _join(before: str, after: str) -> str:
-    """Two braces that meet only because a value was put in must not open or close a placeholder."""
+    """Put two parts together. Two braces that meet only because a value was put in must not open or close a placeholder."""
     meet = before[-1:] == after[:1] and before[-1:] in ("{", "}")
     return f"{before} {after}" if meet else before + after
 

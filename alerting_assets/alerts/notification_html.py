@@ -33,11 +33,11 @@ _FROM_DATA = re.compile(r"\{\{QUERY_RESULT_")
 _SAFE_URL = re.compile(r"(?:https?://|mailto:)[^\x00-\x20\x7f]+", re.IGNORECASE)
 
 Finding = tuple[int, str]
-"""Position in the text, and a sentence."""
+"""A position in the text, and a sentence about what is wrong there."""
 
 
 def html_problems(text: str) -> list[Finding]:
-    """In no particular order."""
+    """What is wrong with the HTML of a text, in no particular order."""
     findings: list[Finding] = []
     opened: list[Finding] = []
     refused: set[str] = set()
@@ -65,7 +65,8 @@ def html_problems(text: str) -> list[Finding]:
 
 
 def _not_a_tag(text: str, position: int, last_markup: int) -> str | None:
-    """None where `<` is text to every parser, and where it compares two words with nothing behind it that could make a tag of it."""
+    """Why a `<` is not allowed. None where it is text to every parser, as where it compares two words with nothing behind it that
+    could make a tag of it."""
     after = text[position + 1 : position + 2]
     if after == "{":
         return "A placeholder directly after < could become a tag; put a space between them"

@@ -15,7 +15,7 @@ class Domain(StrEnum):
 
 
 class Severity(StrEnum):
-    """Ordered: the first is the worst."""
+    """How bad it is; the first is the worst."""
 
     CRITICAL = "CRITICAL"
     WARNING = "WARNING"
@@ -38,7 +38,7 @@ class EmptyResultState(StrEnum):
 
 
 class Aggregation(StrEnum):
-    """The eight of the Alerts v2 API. The compiler writes them into the SQL; the API's own aggregation is never used."""
+    """The eight aggregations of the Alerts v2 API. The compiler writes them into the SQL; the API's own aggregation is never used."""
 
     AVG = "AVG"
     COUNT = "COUNT"
@@ -50,7 +50,7 @@ class Aggregation(StrEnum):
     SUM = "SUM"
 
     def sql(self, column: str) -> str:
-        """`column` is SQL already quoted."""
+        """SQL of the aggregation over a column. column: its name as SQL, already quoted."""
         return f"COUNT(DISTINCT {column})" if self is Aggregation.COUNT_DISTINCT else f"{self.value}({column})"
 
     @property
@@ -108,8 +108,12 @@ class Needs(StrEnum):
 
 @dataclass(frozen=True)
 class OperatorRule:
-    """value_types: kinds of measured value that it compares; empty: any. native: the API has it.
-    reads_as: how it stands in a sentence, {} is the threshold. recovers: whether a recovery threshold makes sense."""
+    """What there is to know about an operator.
+
+    value_types: the kinds of measured value that it compares; empty: any kind.
+    reads_as: how it stands in a sentence, where {} is the threshold.
+    native: whether the Alerts API has it.
+    recovers: whether a recovery threshold makes sense with it."""
 
     needs: Needs
     value_types: frozenset[ValueType]
@@ -140,5 +144,5 @@ OPERATORS: dict[Operator, OperatorRule] = {
     Operator.NOT_MATCHES: OperatorRule(Needs.PATTERN, _STRING, "does not match {}", native=False),
     Operator.CHANGES_BY: OperatorRule(Needs.CHANGE, _NUMBER, "changes by {}", native=False),
 }
-"""What an operator says of a value that is there. Of NULL: it meets IS_NULL and nothing else, the negations (NOT_EQUAL, NOT_IN, …)
-included. Of NaN: it differs from every number and compares with none, so it meets the negations and nothing else."""
+"""All that is said here is about a value that is there. NULL meets IS_NULL and nothing else: not the negations (NOT_EQUAL, NOT_IN,
+…) either. NaN differs from every number and compares with none, so it meets the negations and nothing else."""

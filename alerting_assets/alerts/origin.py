@@ -8,20 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Origin:
-    """text: what the user wrote. pieces: ordered (start in the made text, start in `text`, whether copied letter for letter); where
-    something was filled in, the place is where it was."""
+    """Where the places of a made text come from.
+
+    text: what the user wrote.
+    pieces: in order, (start in the made text, start in `text`, whether it was copied letter for letter). Of a piece that was filled
+        in, the place is where its placeholder was."""
 
     text: str
     pieces: tuple[tuple[int, int, bool], ...] = ((0, 0, True),)
 
     def place(self, offset: int) -> tuple[int, int]:
-        """Line and column, from 1, in the user's text."""
+        """Line and column, counted from 1, in the user's text, of an offset in the made text."""
         index = max(bisect_right([start for start, _, _ in self.pieces], offset) - 1, 0)
         start, source, copied = self.pieces[index]
         return place_of(self.text, source + (max(offset - start, 0) if copied else 0))
 
     def without_head(self, length: int) -> Origin:
-        """Of the made text without its first characters."""
+        """The origin of the made text without its first `length` characters."""
         shifted = [(start - length, source, copied) for start, source, copied in self.pieces]
         kept = [index for index, (start, _, _) in enumerate(shifted) if start <= 0][-1:]
         return Origin(self.text, tuple(shifted[kept[0] if kept else 0 :]))
@@ -33,7 +36,7 @@ def place_of(text: str, offset: int) -> tuple[int, int]:
 
 
 def offset_of(text: str, line: int, column: int) -> int:
-    """The inverse of place_of; a place beyond the text is its end."""
+    """The offset of a line and a column; the inverse of `place_of`. A place beyond the text is the text's end."""
     start = 0
     for _ in range(line - 1):
         start = text.find("\n", start) + 1

@@ -16,7 +16,7 @@ from typing import Any
 
 MAX_LENGTH = 1_000
 MAX_REPEAT = 1_000
-"""Of a repetition, and of nested ones multiplied: Rust refuses programs that grow beyond this by far."""
+"""The most repetitions, those of nested ones multiplied. Rust refuses programs that grow far beyond this."""
 
 _CLASSES = {
     op.CATEGORY_DIGIT: "0-9",
@@ -30,7 +30,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 class PatternError(ValueError):
-    """Says what in the pattern is not allowed."""
+    """What in the pattern is not allowed."""
 
 
 def canonical_pattern(pattern: str) -> str:
@@ -113,7 +113,8 @@ def _character_class(items: Any) -> str:
 
 
 def _literal(code: int) -> str:
-    """Plain where it means itself everywhere, inside brackets too; else by number, which needs no escaping rules."""
+    """A character as itself where it means itself everywhere, inside brackets too; otherwise by its number, which needs no rules of
+    escaping."""
     if 0xD800 <= code <= 0xDFFF:
         raise PatternError("half of a surrogate pair is no text")
     return chr(code) if chr(code) in _PLAIN else f"\\x{{{code:X}}}"

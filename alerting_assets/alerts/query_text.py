@@ -26,24 +26,24 @@ Value = str | int | float | bool | tuple[str, ...]
 
 
 class QueryTextError(ValueError):
-    """Says what is wrong with the text; the caller knows the alert and the field."""
+    """What is wrong with the text. The caller knows the alert and the field, and adds them."""
 
 
 class PlaceholderNotResolved(QueryTextError):
-    """The caller knows where its value could be given."""
+    """A placeholder has no value. The caller knows where one could be given, and adds that."""
 
 
 @dataclass(frozen=True)
 class Identifier:
-    """A value that stands for a catalog, schema, table or column name, already checked. sql: how it is written in a query where
-    that is not the name itself; inside strings the name stands."""
+    """A value that stands for the name of a catalog, schema, table or column, already checked. sql: how it is written in a query
+    where that is not the name itself; inside of strings the name stands."""
 
     name: str
     sql: str = ""
 
 
 def tokens_of(text: str) -> list[Token]:
-    """The tokens are shared: nobody changes them."""
+    """The tokens of a text. They are shared between callers, so nobody changes them."""
     try:
         return list(tokenize(text))
     except SqlglotError as error:
@@ -61,7 +61,7 @@ def resolve_placeholders(
 def resolve(
     text: str, values: Mapping[str, Identifier | Value], keep: frozenset[str] = frozenset()
 ) -> tuple[str, Origin]:
-    """As resolve_placeholders, and where each place of the result comes from."""
+    """The text that resolve_placeholders makes, and where each place of it comes from."""
     pieces: list[str] = []
     places: list[tuple[int, int, bool]] = [(0, 0, True)]
     position = length = 0
@@ -93,11 +93,11 @@ def resolve(
 
 
 DOLLAR = "dollar"
-"""The parameter by which a text that holds `${…}` itself is written: `'${dollar}{day}'` is `'${day}'`."""
+"""The parameter by which a text can hold `${…}` itself: `'${dollar}{day}'` becomes `'${day}'`."""
 
 
 def without_placeholders(text: str) -> str:
-    """What `resolve` gives back as `text` itself, letter for letter, once the parameter DOLLAR is a dollar sign.
+    """A text that `resolve` turns back into `text` itself, letter for letter, where the parameter DOLLAR is a dollar sign.
 
     Raises QueryTextError where that cannot be written: outside of strings."""
     pieces: list[str] = []
@@ -119,7 +119,7 @@ def without_placeholders(text: str) -> str:
 
 
 def trim_query(text: str) -> str:
-    """Without white space in front and without what follows the query: semicolons, comments, white space."""
+    """The query without white space in front, and without what follows it: semicolons, comments, white space."""
     tokens = tokens_of(text)
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()

@@ -23,8 +23,11 @@ _CALLED = frozenset({"NOW", "CURDATE", "GETDATE", "LOCALTIMESTAMP", "UNIX_TIMEST
 
 @dataclass(frozen=True)
 class TableReference:
-    """parts: of the name as written, 1 to 3. start, end: where it stands in the text, end exclusive. has_alias: whether the query
-    gives it one; if not, columns may be qualified by its name."""
+    """A table that a query names.
+
+    parts: the parts of the name as written, 1 to 3.
+    start, end: where it stands in the text; `end` is exclusive.
+    has_alias: whether the query gives it one; without one, columns may be qualified by its name."""
 
     parts: tuple[str, ...]
     start: int
@@ -42,7 +45,8 @@ def tables_read(sql: str) -> list[TableReference]:
 
 @lru_cache(maxsize=2_000)
 def _kept(sql: str) -> tuple[TableReference, ...]:
-    """Of all alerts that there can be in a workspace, twice: a sync asks before it validates and before it deploys."""
+    """The tables of a text, kept for twice as many texts as a workspace can have alerts: a sync asks for each before it validates
+    and again before it deploys."""
     return tuple(_tables_read(sql))
 
 
@@ -51,7 +55,7 @@ def _tables_read(sql: str) -> list[TableReference]:
 
 
 def tables_of(scopes: Sequence[Scope]) -> list[TableReference]:
-    """In the order of the text. Raises QueryTextError."""
+    """The tables that these scopes name, in the order of the text. Raises QueryTextError."""
     found = {
         id(source): source
         for scope in scopes
@@ -63,7 +67,8 @@ def tables_of(scopes: Sequence[Scope]) -> list[TableReference]:
 
 
 def replace_tables(sql: str, name_of: Callable[[TableReference], str]) -> str:
-    """name_of: SQL of what stands in for the table. It is given the table's own name as alias where the query gives none."""
+    """The text with its tables replaced. name_of: SQL of what stands in for a table; it is given the table's own name as alias
+    where the query gives none."""
     pieces, position = [], 0
     for reference in tables_read(sql):
         alias = "" if reference.has_alias else f" AS {identifier(reference.parts[-1])}"
@@ -73,7 +78,7 @@ def replace_tables(sql: str, name_of: Callable[[TableReference], str]) -> str:
 
 
 def at_moment(sql: str, as_of: datetime) -> str:
-    """Every clock function replaced by this moment. Sessions run in UTC."""
+    """The text with every clock function replaced by this moment. Sessions run in UTC."""
     moment = as_of.astimezone(UTC)
     stamp = f"{moment:%Y-%m-%d %H:%M:%S.%f}"
     values = {
@@ -104,7 +109,7 @@ def _clocks(sql: str) -> Iterator[tuple[str, int, int]]:
 
 
 def _is_name(tokens: list[Token], index: int) -> bool:
-    """Whether the word is a column (`t.current_date`) or an alias (`AS current_date`)."""
+    """Whether the word is the name of a column (`t.current_date`) or an alias (`AS current_date`)."""
     before = tokens[index - 1].token_type if index else None
     after = tokens[index + 1].token_type if index + 1 < len(tokens) else None
     return before in (TokenType.DOT, TokenType.ALIAS) or after is TokenType.DOT

@@ -10,8 +10,10 @@ _DAY = 86_400
 
 @cache
 def schedule_interval(cron: str) -> int | None:
-    """Seconds between two evaluations; None where they are not evenly apart (`0 0 8 ? * MON-FRI`), or where the expression
-    goes beyond lists, ranges and steps. cron: already proven to be valid."""
+    """The seconds between two evaluations. None where they are not evenly apart (`0 0 8 ? * MON-FRI`), or where the expression goes
+    beyond lists, ranges and steps.
+
+    cron: a Quartz expression that is already proven to be valid."""
     seconds, minutes, hours, day, month, weekday, *year = cron.split()
     if month != "*" or year not in ([], ["*"]):
         return None
@@ -46,7 +48,7 @@ def _expand(field: str, size: int) -> list[int] | None:
 
 
 def in_words(seconds: float) -> str:
-    """`1 hour`, `90 minutes`, `2 days`."""
+    """A number of seconds in words: `1 hour`, `90 minutes`, `2 days`."""
     for name, size in (("day", _DAY), ("hour", 3600), ("minute", 60)):
         if seconds >= size and seconds % size == 0:
             count = int(seconds // size)

@@ -32,13 +32,14 @@ class ParameterType(StrEnum):
     STRINGS = "strings"
     """A list of strings; `IN ${names}`."""
     TABLE = "table"
-    """1 to 3 parts; what is missing is the target's catalog and schema."""
+    """A name of one to three parts; what is missing is the target's catalog and schema."""
     COLUMN = "column"
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """default: None for a required one. minimum, maximum: inclusive. choices: of a string."""
+    """A parameter of a template. default: None where a value is required. minimum, maximum: inclusive. choices: the allowed values
+    of a string."""
 
     name: str
     type: ParameterType
@@ -54,7 +55,7 @@ class Parameter:
 
     @property
     def bounds(self) -> str:
-        """For people: `0 … 100`, or the choices."""
+        """What a value is bounded by, for people: `0 … 100`, or the choices."""
         if self.choices:
             return ", ".join(self.choices)
         if self.minimum is None and self.maximum is None:
@@ -107,7 +108,7 @@ def _parameter(name: str, spec: Any) -> Parameter:
 
 
 def checked(parameter: Parameter, value: Any) -> Any:
-    """The value as its type. Raises ValueError."""
+    """A value as the parameter's type. Raises ValueError for one that does not fit."""
     kind = parameter.type
     match kind:
         case ParameterType.NUMBER | ParameterType.INTEGER:
@@ -155,7 +156,7 @@ def _string(value: Any) -> str:
 
 
 def _identifier(value: Any, parts: int) -> tuple[str, ...]:
-    """The parts of a name, through the SQL parser: whatever else is in the text is refused."""
+    """The parts of a name, read by the SQL parser: a text with anything else in it is refused."""
     what = "a table name of 1 to 3 parts" if parts > 1 else "a column name"
     text = _string(value)
     try:

@@ -46,12 +46,13 @@ _REQUIRED = (
     "schedule_cron",
 )
 FIXED = ("alert_query_template", "aggregation_column", "aggregation_type", "operator", "agent_domain")
-"""What an alert cannot change about its template: it would be another template."""
+"""Fields that an alert cannot change about its template: with others it would be another template."""
 
 
 @dataclass(frozen=True)
 class AlertTemplate:
-    """fields: of AlertConfiguration; a value that is exactly `${parameter}` becomes the parameter's value. tests: as written."""
+    """A template. fields: of AlertConfiguration, where a value that is exactly `${parameter}` becomes the parameter's value. tests:
+    as they are written."""
 
     template_id: str
     template_name: str
@@ -82,7 +83,7 @@ class AlertTemplate:
 
 
 def parse_template(file: str, text: str) -> AlertTemplate:
-    """One template a file, named by its id in lower case. Raises DefinitionError with every problem."""
+    """Read the template of a file, which is named by the template's id in lower case. Raises DefinitionError with every problem."""
     document = read_document(file, text)
     if not isinstance(document, CommentedMap):
         raise DefinitionError([Problem("a template is a mapping; it begins with template_id", file=file, line=1)])
@@ -124,7 +125,7 @@ def parse_template(file: str, text: str) -> AlertTemplate:
 
 
 def check_parameters(template: AlertTemplate, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Every parameter's value, defaults filled in. Raises TemplateError for the first that is missing, unknown or wrong."""
+    """The value of every parameter, defaults filled in. Raises TemplateError for the first one that is missing, unknown or wrong."""
     for name in given:
         if name not in template.parameters:
             near = did_you_mean(name, template.parameters)
@@ -175,7 +176,7 @@ def instantiate(template: AlertTemplate, alert: Mapping[str, Any], given: Mappin
 
 
 def _check_references(template: AlertTemplate, problem: Callable[[str, str], None]) -> None:
-    """Every `${…}` is a parameter, and every parameter does something."""
+    """Check that every `${…}` is a parameter, and that every parameter is used."""
     used: set[str] = set()
     texts = {
         "query": template.query_template,

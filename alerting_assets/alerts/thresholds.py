@@ -48,9 +48,16 @@ class FieldError(ValueError):
 
 @dataclass(frozen=True)
 class Condition:
-    """What an alert says of its value, checked. threshold: of Needs.VALUE and PATTERN (then the canonical pattern), or percent.
-    value_types: kinds of value that can be compared with it; empty: any. interval: seconds between evaluations where the
-    condition looks at time, lookback likewise. words: `is greater than 100`; threshold_words: `100`."""
+    """What an alert says of its value, checked.
+
+    value_types: the kinds of value that can be compared with it; empty: any kind.
+    threshold: for operators that need one value; for patterns the canonical pattern, for CHANGES_BY the percentage.
+    low, high: of a range, both included. items: of a list.
+    lookback: how many seconds ago the value lies that CHANGES_BY compares with.
+    evaluations: at how many evaluations in a row the condition must hold.
+    recovery: the value at which the alert recovers.
+    interval: seconds between two evaluations, where the condition looks at time; 0 elsewhere.
+    words, threshold_words: in words, as in `is greater than 100` and `100`."""
 
     operator: Operator
     value_types: frozenset[ValueType]
@@ -72,7 +79,7 @@ class Condition:
 
     @property
     def fires_above(self) -> bool:
-        """Of operators that recover: on which side of the threshold they fire."""
+        """Whether an operator that recovers fires above its threshold, rather than below it."""
         return self.operator in (Operator.GREATER_THAN, Operator.GREATER_THAN_OR_EQUAL)
 
     @property
@@ -82,7 +89,8 @@ class Condition:
 
 
 def condition_of(configuration: AlertConfiguration) -> Condition:
-    """Raises FieldError for fields that are missing, do not belong to the operator, or contradict each other."""
+    """The condition of a configuration. Raises FieldError for fields that are missing, do not belong to the operator, or contradict
+    each other."""
     operator = configuration.operator
     rule = OPERATORS[operator]
     given = [name for name in ALL_FIELDS if getattr(configuration, name) is not None]
@@ -139,14 +147,14 @@ def kind_of(value: Item) -> ValueType:
 
 
 def shown(value: Item) -> str:
-    """As people read it: 1,000 · 'FAILED' · true."""
+    """A value as people read it: 1,000 · 'FAILED' · true."""
     if isinstance(value, bool):
         return str(value).lower()
     return number_text(value, 12) if isinstance(value, float) else f"'{value}'"
 
 
 def number_text(value: float, digits: int = 6) -> str:
-    """To so many significant digits, never fewer than the whole part has: 1,234,568 · 0.0421 · 1e+15."""
+    """A number to so many significant digits, and never fewer than its whole part has: 1,234,568 · 0.0421 · 1e+15."""
     if not 1e-4 <= abs(value) < 1e15:
         return f"{value:.{digits}g}"
     decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))

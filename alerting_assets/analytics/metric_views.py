@@ -12,14 +12,14 @@ from ruamel.yaml import YAML
 from alerting_assets.lakehouse.port import Lakehouse
 
 SYNC_PERFORMANCE = "alert_sync_performance_metrics"
-"""Over alert_sync_metrics."""
+"""The name of the metric view over alert_sync_metrics."""
 
 FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class MetricView:
-    """definition: the YAML, names resolved. plain_sql: every measure by all dimensions."""
+    """A metric view. definition: its YAML, with names resolved. plain_sql: a query of every measure by all dimensions."""
 
     name: str
     definition: str
@@ -27,14 +27,14 @@ class MetricView:
 
 
 def load_metric_view(name: str, catalog: str, schema: str) -> MetricView:
-    """catalog, schema: what `${catalog}` and `${gold_schema}` in the file stand for."""
+    """The metric view of a file. catalog, schema: what `${catalog}` and `${gold_schema}` in the file stand for."""
     text = (FOLDER / f"{name}.yml").read_text(encoding="utf-8")
     definition = text.replace("${catalog}", catalog).replace("${gold_schema}", schema)
     return MetricView(name, definition, _plain_sql(YAML(typ="safe", pure=True).load(definition)))
 
 
 def create_metric_view(lakehouse: Lakehouse, name: str) -> MetricView:
-    """Create or replace it in the lakehouse's own schema. Its table must be there."""
+    """Create or replace the view in the lakehouse's own schema. The table that it reads must be there."""
     view = load_metric_view(name, *lakehouse.namespace)
     lakehouse.create_metric_view(name, view.definition, view.plain_sql)
     return view

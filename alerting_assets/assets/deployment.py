@@ -34,8 +34,11 @@ from alerting_assets.workspace.port import Workspace
 
 
 class Deployment(Batch):
-    """table_id, version: of alert_configurations, up to which `alert_ids` are all that changed, as a sensor found it; the sync then
-    remembers that everything up to there is deployed. syncs_avoided: looks of the sensor since the last run that found nothing."""
+    """What a deployment is about.
+
+    table_id, version: the version of alert_configurations up to which `alert_ids` are all that changed, as a sensor found it; the
+        sync then remembers that everything up to there is deployed.
+    syncs_avoided: looks of the sensor since the last run that found nothing."""
 
     table_id: str | None = Field(default=None)
     version: int | None = Field(default=None)
@@ -139,7 +142,8 @@ def deployed_alerts(
 def _look_only(
     context: dg.AssetExecutionContext, plan: Plan, workspace: Workspace
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    """The report without the alerts, as the unpartitioned run of a backfill has it: what a sync would do; nothing is written."""
+    """The report without the alerts, as the unpartitioned run of a backfill has it: it tells what a sync would do, and nothing is
+    written."""
     yield dg.MaterializeResult(
         asset_key=DEPLOYMENT_REPORT,
         metadata={

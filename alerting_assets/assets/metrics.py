@@ -42,7 +42,7 @@ def alert_sync_metrics(alerting: AlertingResource) -> dg.MaterializeResult[None]
 
 
 def _plotted(sync: SyncMetrics) -> Mapping[str, float | int | str]:
-    """What has no value is left out, so that a plot has a gap there and no zero."""
+    """The figures of a sync for plots. What has no value is left out, so that a plot has a gap there and not a zero."""
     numbers: dict[str, float | int | None] = {
         "duration_seconds": sync.total_duration_seconds,
         "avg_api_latency_ms": sync.avg_api_latency_ms,

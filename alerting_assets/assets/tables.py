@@ -9,11 +9,12 @@ import dagster as dg
 Cell = str | int | float | bool | None
 
 MAX_ROWS = 500
-"""More is no longer read by people, and every materialization would carry it."""
+"""The most rows of a table in metadata. More are no longer read by people, and every materialization would carry them."""
 
 
 def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
-    """Columns are those of the first row. No rows: a text that says so, since Dagster draws no empty table."""
+    """Rows as a table. Its columns are those of the first row; without rows it is a text that says so, since Dagster draws no empty
+    table."""
     if not rows:
         return dg.MetadataValue.text("none")
     return dg.MetadataValue.table(

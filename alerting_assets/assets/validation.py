@@ -44,15 +44,15 @@ ABOUT: dict[Group, str] = {
     Group.QUALITY: "Costs what it should and means what its author thinks. Warnings, unless validation.yml says otherwise.",
 }
 CHECKS: dict[Group, dg.AssetCheckKey] = {group: dg.AssetCheckKey(VALIDATED_QUERIES, group.value) for group in Group}
-"""One check a group of rules; a result an alert."""
+"""One check for each group of rules, with a result for each alert."""
 
 MAX_QUARANTINED_SHARE = 0.5
 MIN_BATCH = 4
-"""Fewer quarantined alerts than this are never systemic."""
+"""How many quarantined alerts it takes at least for the cause to be counted as a systemic one."""
 
 
 class ValidationBatch(Batch):
-    """fresh: analyse every query again, also where neither it nor its tables changed."""
+    """What a validation is about. fresh: whether every query is analysed again, also where neither it nor its tables changed."""
 
     fresh: bool = Field(default=False)
 
@@ -154,7 +154,7 @@ def validated_queries(
 
 
 def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, ConfiguredAlert]) -> dg.AssetCheckResult:
-    """The check over the batch; a declared check must be yielded once, beside its results an alert."""
+    """The result of a check over the whole batch. A declared check must be yielded once, beside its results for each alert."""
     found = [
         (verdict.alert_id, finding)
         for verdict in report.verdicts
@@ -248,7 +248,7 @@ def _metadata(alert: ConfiguredAlert, verdict: AlertVerdict) -> Mapping[str, Any
 
 
 def _table(found: Any, by_id: Mapping[str, ConfiguredAlert]) -> Any:
-    """found: (alert_id, finding) each."""
+    """Findings as a table. found: (alert_id, finding) each."""
     pairs: list[tuple[str, Finding]] = list(found)
     return table(
         [

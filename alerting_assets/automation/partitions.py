@@ -1,4 +1,4 @@
-"""Partitions of a batch run (DESIGN decision 5 and section 8).
+"""Partitions of a batch run (docs/architecture.md, "Partitions", and what was measured under "Dagster").
 
 A native run covers one partition or one contiguous range; a batch covers any set of alerts in one run. Such a run records a
 materialization and a check evaluation a partition by itself. Everything that this takes from inside Dagster is here:
@@ -23,15 +23,16 @@ from pydantic import Field
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 ALERTS = dg.DynamicPartitionsDefinition(name="alert_id")
-"""One partition an alert."""
+"""The partitions of alerts: one for each alert, by its alert_id."""
 
 
 SMALL_BATCH = 50
-"""Alerts, up to which every check result is recorded: an event takes 10 to 20 ms, and a thousand alerts have six results each."""
+"""The largest batch of which every check result is recorded: an event takes 10 to 20 ms, and a thousand alerts have six results
+each."""
 
 
 class Batch(dg.Config):
-    """alert_ids: the alerts that a batch run is about; empty: those of the run's partitions, or all."""
+    """What a batch run is about. alert_ids: these alerts; empty: those of the run's partitions, or all."""
 
     alert_ids: list[str] = Field(default_factory=list)
 
@@ -48,7 +49,7 @@ class CheckOutcome:
 
 
 def requested_ids(context: dg.AssetExecutionContext, batch: Batch) -> frozenset[str] | None:
-    """None: all alerts."""
+    """The alerts that a run is about; None means all of them."""
     if batch.alert_ids:
         return frozenset(batch.alert_ids)
     # A backfill started in the UI sends partitions and no config.
@@ -68,7 +69,8 @@ def known_partitions(instance: dg.DagsterInstance) -> frozenset[str]:
 def drop_partitions(
     instance: dg.DagsterInstance, keep: Iterable[str], *, of: frozenset[str] | None = None
 ) -> list[str]:
-    """Those of alerts that are neither configured nor deployed any more, among `of` (None: all); returns them."""
+    """Delete the partitions of alerts that are neither configured nor deployed any more, among `of` (None: among all), and return
+    their keys."""
     known = known_partitions(instance)
     gone = sorted((known if of is None else known & of) - set(keep))
     for alert_id in gone:
@@ -83,7 +85,8 @@ def materialized(instance: dg.DagsterInstance, asset: dg.AssetKey) -> set[str]:
 def record_materializations(
     context: dg.AssetExecutionContext, asset: dg.AssetKey, partitions: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    """partitions: alert_id → metadata. The op must not also yield the asset's output: that would record a partition None."""
+    """Record one materialization for each partition. partitions: alert_id → metadata. The op must not also yield the asset's
+    output, which would record a partition None."""
     for alert_id, metadata in partitions.items():
         context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata)))
 
@@ -91,7 +94,8 @@ def record_materializations(
 def record_checks(
     context: dg.AssetExecutionContext, check: dg.AssetCheckKey, outcomes: Mapping[str, CheckOutcome]
 ) -> None:
-    """One evaluation an alert, tied to the partition's newest materialization. The op must also yield one result for the whole check.
+    """Record one evaluation of the check for each alert, tied to the newest materialization of its partition. The op must also
+    yield one result for the whole check.
 
     Of large batches only failures are recorded, passes that follow one, and what was not run where that follows a pass."""
     if len(outcomes) > SMALL_BATCH:

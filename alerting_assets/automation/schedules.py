@@ -58,7 +58,7 @@ everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all()
 
 
 def evaluation_schedule(*, running: bool) -> dg.ScheduleDefinition:
-    """running: whether it is on from the start; it can be switched in the UI."""
+    """The schedule of evaluations. running: whether it is on from the start; people can switch it in the UI."""
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     return dg.ScheduleDefinition(
         name="evaluate_hourly",

@@ -24,7 +24,7 @@ from alerting_assets.workspace import open_workspace
 
 SENSOR = "sync_on_change"
 CHANGE = "alerting/change"
-"""Tag of the runs for one change: table id and version. They are the attempts at it."""
+"""The tag of the runs for one change, which are the attempts at it; its value is the table's id and version."""
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -38,7 +38,8 @@ DEAD_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Cursor:
-    """For the record only; losing it loses nothing. avoided: looks since the last run that found nothing to do."""
+    """The sensor's cursor. It is for the record only; losing it loses nothing. avoided: looks since the last run that found nothing
+    to do."""
 
     avoided: int = 0
 
@@ -55,7 +56,7 @@ class Cursor:
 
 
 def change_sensor(*, seconds: int, running: bool) -> dg.SensorDefinition:
-    """seconds: between two looks. running: whether it is on from the start; it can be switched in the UI."""
+    """The sensor. seconds: between two looks. running: whether it is on from the start; people can switch it in the UI."""
 
     @dg.sensor(
         name=SENSOR,
@@ -104,7 +105,8 @@ def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime)
 
 @cache
 def _lakehouse(settings: Settings) -> Lakehouse:
-    """One for all looks of this process: a look every few seconds should not create tables, or start an engine, each time."""
+    """One lakehouse for all looks of this process: a look every few seconds should not create tables, or start an engine, each
+    time."""
     lakehouse = open_lakehouse(settings)
     create_tables(lakehouse)
     return lakehouse
@@ -136,7 +138,8 @@ def _run_config(work: Work, avoided: int) -> dict[str, object]:
 def _partition_requests(
     instance: dg.DagsterInstance, configured: set[str], work: Work
 ) -> list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest]:
-    """Keys of new alerts are added before their run; those of removed alerts go here only if no run will see to it."""
+    """The changes of partition keys: those of new alerts are added before their run; those of removed alerts go here only if no run
+    will see to it."""
     known = known_partitions(instance)
     requests: list[dg.AddDynamicPartitionsRequest | dg.DeleteDynamicPartitionsRequest] = []
     if new := sorted(configured - known):

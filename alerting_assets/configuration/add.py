@@ -25,7 +25,9 @@ def add_from_template(
     fields: Mapping[str, Any],
     rows: Sequence[Row],
 ) -> AlertConfiguration:
-    """Appended to `from_templates.yml`, or nothing is written. fields: of the alert; without alert_id the first free one of its domain.
+    """Add an alert to `from_templates.yml` and return it; where something is wrong nothing is written.
+
+    fields: of the alert. Without alert_id it gets the first free one of its domain.
     rows: of the table, whose ids are taken.
 
     Raises TemplateError or DefinitionError."""

@@ -23,7 +23,7 @@ from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 def set_fields(lakehouse: Lakehouse, alert_id: str, fields: Mapping[str, str], now: datetime) -> AlertConfiguration:
     """Change fields of a row, or add the row when there is none. Values are YAML scalars and flow lists; `null` empties a field.
 
-    Raises DefinitionError; then nothing was written."""
+    Raises DefinitionError, and has then written nothing."""
     row = next((row for row in read_rows(lakehouse) if row["alert_id"] == alert_id), None)
     _refuse_yaml(alert_id, row)
     values: dict[str, Any] = {} if row is None else owned(row)
@@ -46,7 +46,7 @@ def set_fields(lakehouse: Lakehouse, alert_id: str, fields: Mapping[str, str], n
 
 
 def delete_alert(lakehouse: Lakehouse, alert_id: str) -> None:
-    """Raises DefinitionError when there is no such row, or when a file defines it."""
+    """Delete a row. Raises DefinitionError when there is no such row, or when a file defines it."""
     rows = read_rows(lakehouse)
     row = next((row for row in rows if row["alert_id"] == alert_id), None)
     if row is None:

@@ -23,9 +23,9 @@ SUFFIXES = (".yml", ".yaml")
 
 
 def read_files(directory: Path) -> dict[str, str]:
-    """name → text of all files of definitions, ordered by name; none for a folder that is not there.
+    """The text of each file of definitions by its name, ordered by name. A folder that is not there holds none.
 
-    Raises DefinitionError for one that cannot be read."""
+    Raises DefinitionError for a file that cannot be read."""
     if directory.exists() and not directory.is_dir():
         raise DefinitionError(
             [Problem("is no folder; ALERTING_DEFINITIONS names the folder of the *.yml files", file=str(directory))]
@@ -44,9 +44,9 @@ def read_files(directory: Path) -> dict[str, str]:
 
 
 def file_name(directory: Path, given: str) -> str:
-    """Of a file of definitions that entries can be added to. given: its name, or a path to it.
+    """The name of a file of definitions that entries can be added to. given: its name, or a path to it.
 
-    Raises SettingsError for what the loader would not read, or not read as definitions."""
+    Raises SettingsError for a file that the loader would not read, or would not read as definitions."""
     path = Path(given)
     is_inside = path.parent == Path() or path.resolve().parent == directory.resolve()
     if not is_inside:
@@ -63,7 +63,7 @@ def file_name(directory: Path, given: str) -> str:
 
 
 def appended(file: str, text: str, entries: Iterable[Mapping[str, Any]]) -> str:
-    """The text of a file with these entries behind the ones that it has; comments stay. Strings of several lines become blocks.
+    """The text of a file with these entries behind the ones that it has. Its comments stay; strings of several lines become blocks.
 
     Raises DefinitionError for a text that is no list under `alerts:`."""
     document = read_document(file, text) if text.strip() else CommentedMap(alerts=CommentedSeq())
@@ -75,7 +75,7 @@ def appended(file: str, text: str, entries: Iterable[Mapping[str, Any]]) -> str:
 
 @contextmanager
 def replacement(path: Path, text: str) -> Iterator[Callable[[], None]]:
-    """The new text lies beside the file, safe on the disk; the function that is yielded puts it in place, whole or not at all.
+    """Write the new text beside the file, safe on the disk. The function that is yielded puts it in place, whole or not at all.
 
     Raises DefinitionError where the folder cannot be written to."""
     try:
@@ -111,7 +111,8 @@ def _written_beside(path: Path, text: str) -> Path:
 
 
 def _block(value: Any) -> Any:
-    """Several lines as a block; what a block, or YAML's plain style, would not hold letter for letter in quotes with escapes."""
+    """A string as YAML writes it: several lines become a block; what a block, or YAML's plain style, would not hold letter for
+    letter stands in quotes with escapes."""
     if not isinstance(value, str) or (value.isascii() and value.isprintable()):
         return value
     node = LiteralScalarString(value) if "\n" in value else value

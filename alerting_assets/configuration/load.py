@@ -1,4 +1,4 @@
-"""YAML files into the table (DESIGN decision 12): YAML owns what it defined, and nothing else."""
+"""YAML files into the table: YAML owns what it defined, and nothing else (docs/architecture.md, "YAML owns what it defined")."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TEMPLATE = "template"
 
 @dataclass(frozen=True)
 class LoadResult:
-    """alert_ids by what happened to their rows."""
+    """The alert_ids of a load, by what happened to their rows."""
 
     added: tuple[str, ...]
     changed: tuple[str, ...]
@@ -38,11 +38,11 @@ class LoadResult:
 
 
 def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfiguration]:
-    """All definitions of a folder, and the rows that a template manages as that template is now. rows: the table as it is, to
-    refuse what would take over or wipe out rows.
+    """All definitions of a folder, and the rows that a template manages as that template is now.
 
-    Raises DefinitionError; a folder that is missing or holds no definitions is one, too: it never means "remove all alerts".
-    """
+    rows: the table as it is, to refuse what would take over or wipe out rows.
+
+    Raises DefinitionError, also for a folder that is missing or holds no definitions: that never means "remove all alerts"."""
     from_yaml = [row["alert_id"] for row in rows if row["managed_by"].startswith(YAML)]
     files = read_files(directory)
     if not files:
@@ -68,7 +68,8 @@ def definitions_from(directory: Path, rows: Sequence[Row]) -> list[AlertConfigur
 
 
 def load_definitions(lakehouse: Lakehouse, directory: Path, now: datetime) -> LoadResult:
-    """All or nothing is read; then one MERGE of the rows that differ, and one DELETE of those whose definition is gone."""
+    """Load the files of a folder into the table. They are all read or none is; then there is one MERGE of the rows that differ, and
+    one DELETE of those whose definition is gone."""
     rows = read_rows(lakehouse)
     definitions = definitions_from(directory, rows)
     result = _difference(rows, definitions)
@@ -87,7 +88,7 @@ def load_definitions(lakehouse: Lakehouse, directory: Path, now: datetime) -> Lo
 
 
 def rows_after_load(rows: Sequence[Row], definitions: Sequence[AlertConfiguration]) -> list[Row]:
-    """What the table will hold once these definitions are loaded; for a plan that writes nothing."""
+    """The rows that the table will hold once these definitions are loaded, for a plan that writes nothing."""
     by_id = {row["alert_id"]: row for row in rows}
     empty = dict.fromkeys(ALERT_CONFIGURATIONS.column_names)
     again = {alert.alert_id for alert in definitions}
@@ -97,9 +98,9 @@ def rows_after_load(rows: Sequence[Row], definitions: Sequence[AlertConfiguratio
 
 
 def _of_templates(rows: Sequence[Row], templates: TemplateCatalog) -> list[AlertConfiguration]:
-    """Rows that a template manages, with what the template fixes as it is now; everything else in them is people's.
+    """The rows that a template manages, with what the template fixes as it is now. Everything else in them belongs to people.
 
-    A row that no longer goes with its template stays as it is: what is deployed is not the worse for it."""
+    A row that no longer goes with its template is left out and stays as it is: what is deployed is not the worse for it."""
     found = []
     for row in rows:
         if row["managed_by"] != TEMPLATE or row["template_id"] not in templates:

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ConfiguredAlert:
-    """A row, checked and compiled. With problems there is no compiled alert, and nobody else is touched by that."""
+    """A row, checked and compiled. With problems there is no compiled alert; no other alert is touched by that."""
 
     alert_id: str
     name: str
@@ -46,7 +46,7 @@ def target_of(settings: Settings) -> Target:
 
 
 def read_rows(lakehouse: Lakehouse) -> list[Row]:
-    """All rows, ordered by alert_id; maps as dicts."""
+    """All rows of alert_configurations, ordered by alert_id, with maps as dicts."""
     table = lakehouse.read(ALERT_CONFIGURATIONS.name)
     maps = [name for name in table.column_names if pa.types.is_map(table.schema.field(name).type)]
     rows: list[Row] = table.to_pylist()
@@ -62,7 +62,7 @@ def owned(row: Mapping[str, Any]) -> Row:
 
 
 def to_alerts(rows: Iterable[Row], target: Target) -> list[ConfiguredAlert]:
-    """One a row. Rows that share an alert_id become one alert with that problem."""
+    """One alert for each row. Rows that share an alert_id become one alert, which has that as its problem."""
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         by_id.setdefault(row["alert_id"], []).append(row)
@@ -93,7 +93,7 @@ def _to_alert(rows: Sequence[Row], target: Target) -> ConfiguredAlert:
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:
-    """For a merge: owned columns, created_at and updated_at."""
+    """Configurations as rows for a merge: the columns that people own, created_at and updated_at."""
     names = [*OWNED_COLUMNS, "created_at", "updated_at"]
     whole = arrow_schema(ALERT_CONFIGURATIONS)
     schema = pa.schema([whole.field(name) for name in names])

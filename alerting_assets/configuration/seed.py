@@ -22,7 +22,7 @@ SEEDS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("JOB_FAILURE_RATE", {"threshold_pct": 10, "lookback_hours": 24}),
     ("FAILED_ACCESS_ATTEMPTS", {"threshold_count": 50, "lookback_hours": 24}),
 )
-"""The specification's four."""
+"""The alerts that `alerting templates seed` adds: (template id, parameters)."""
 
 PREFIXES = {
     Domain.COST: "COST",
@@ -36,9 +36,10 @@ PREFIXES = {
 def seed_template_alerts(
     lakehouse: Lakehouse, owner: str, now: datetime, own_templates: Path | None = None
 ) -> list[AlertConfiguration]:
-    """Add the alerts of SEEDS that are not there yet, as rows managed by their template; returns all of them, ordered as SEEDS.
+    """Add the alerts of SEEDS that are not there yet, as rows that their template manages. Returns all of them, in the order of
+    SEEDS.
 
-    Ids are of the domain (COST-001), the first number that is free, and stay: an alert that a template already manages is it."""
+    An id is the first free number of its domain (COST-001), and stays: an alert that a template manages already is taken as it is."""
     rows = read_rows(lakehouse)
     taken = {row["alert_id"] for row in rows}
     there = {row["template_id"]: row for row in reversed(rows) if row["managed_by"] == TEMPLATE}
@@ -61,7 +62,7 @@ def seed_template_alerts(
 
 
 def free_id(domain: str, taken: Collection[str]) -> str:
-    """`COST-007`: the lowest number that no alert has."""
+    """The lowest number of the domain that no alert has, as an id: `COST-007`."""
     prefix = PREFIXES[Domain(domain)]
     used = {int(found[1]) for alert_id in taken if (found := re.fullmatch(rf"{prefix}-(\d{{1,9}})", alert_id))}
     return f"{prefix}-{next(number for number in range(1, len(used) + 2) if number not in used):03d}"

@@ -16,14 +16,15 @@ from alerting_assets.errors import DefinitionError, Problem, TemplateError
 
 LIBRARY = Path(alerting_assets.__file__).parent / "template_library"
 FOLDER = "templates"
-"""Below the folder of the definitions."""
+"""The folder of the user's own templates, below the folder of the definitions."""
 
 
 class TemplateCatalog(Mapping[str, AlertTemplate]):
-    """Read when a template is first asked for: most commands need few of them."""
+    """All templates by id. Each is read when it is first asked for, because most commands need few of them."""
 
     def __init__(self, own: Path | None = None) -> None:
-        """own: a folder of the user's templates; it may be missing. Raises DefinitionError when it takes an id that is taken."""
+        """own: the folder of the user's own templates, which may be missing. Raises DefinitionError when one of them takes an id of
+        the package's."""
         self._files = {path.stem.upper(): path for path in sorted(LIBRARY.glob("*.yml"))}
         self._own: dict[str, Path] = {}
         for path in sorted([*own.glob("*.yml"), *own.glob("*.yaml")]) if own else ():
@@ -51,11 +52,11 @@ class TemplateCatalog(Mapping[str, AlertTemplate]):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """Ids of the user's own."""
+        """The ids of the user's own templates."""
         return tuple(self._own)
 
     def find(self, template_id: str) -> AlertTemplate:
-        """Raises TemplateError with the nearest id."""
+        """The template with this id. Raises TemplateError, which names the nearest id."""
         if template_id not in self:
             raise TemplateError(template_id, None, f"there is no such template{did_you_mean(template_id, list(self))}")
         return self[template_id]
@@ -71,21 +72,23 @@ def templates_of(definitions: Path) -> TemplateCatalog:
 
 
 def list_templates(own: Path | None = None) -> list[AlertTemplate]:
-    """All templates, ordered by id. own: a folder of your own templates."""
+    """All templates, ordered by id. own: the folder of your own templates."""
     return list(TemplateCatalog(own).values())
 
 
 def get_template(template_id: str, own: Path | None = None) -> AlertTemplate:
-    """Raises TemplateError for an unknown id."""
+    """The template with this id. Raises TemplateError for an id that is unknown."""
     return TemplateCatalog(own).find(template_id)
 
 
 def render_template(
     template: AlertTemplate, params: Mapping[str, Any], catalog: str | None = None, gold_schema: str | None = None
 ) -> dict[str, Any]:
-    """Fields of an alert, by the names of alert_configurations' columns; what is left to give is its id and owner.
+    """The fields of an alert, by the names of the columns of alert_configurations. Its id and its owner are left to give.
 
-    catalog, gold_schema: fill in these placeholders of the query; None leaves them to the compiler. Raises TemplateError."""
+    catalog, gold_schema: fill in these placeholders of the query; None leaves them to the compiler.
+
+    Raises TemplateError."""
     fields = {
         **render_fields(template, params),
         "template_id": template.template_id,
@@ -99,5 +102,5 @@ def render_template(
 
 
 def encoded(params: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters as the column template_params holds them: JSON."""
+    """Parameters as the column template_params holds them: each value as JSON."""
     return {name: json.dumps(value, ensure_ascii=False) for name, value in params.items()}

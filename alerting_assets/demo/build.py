@@ -31,7 +31,8 @@ def build_demo(
     days: int = DAYS,
     on_progress: Progress = lambda _done, _all: None,
 ) -> dict[str, int]:
-    """Fill the tables that are empty with the days up to now; rows appended, by table. A build that was killed is completed."""
+    """Fill the tables that are empty with the days up to now, and return how many rows were appended to each table. A build that
+    was killed is completed."""
     return _fill(lakehouse, now, seed, now - timedelta(days=days), on_progress, refresh=False)
 
 
@@ -85,7 +86,7 @@ def _fill(
 
 
 def _newest(lakehouse: Lakehouse, simulation: Simulation) -> datetime | None:
-    """The time of the newest row; everything up to it is there."""
+    """The time of the newest row of a table; everything up to it is there. None for an empty table."""
     times = lakehouse.read(simulation.spec.name, [simulation.time_column]).column(0)
     newest: datetime | None = pc.max(times).as_py()
     return newest

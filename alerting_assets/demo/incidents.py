@@ -76,11 +76,10 @@ _RECIPE: tuple[tuple[Kind, str, str, float, float, float, str], ...] = (
 
 
 def incidents_for(now: datetime, *, since: Mapping[str, datetime], known: Sequence[Incident] = ()) -> list[Incident]:
-    """Those of the recipe for the tables in `since`, cut to start after that moment, so that rows which are there never change.
-    On whole hours, as the simulator works.
+    """The incidents of the recipe for the tables in `since`, cut to start after that moment, so that rows which are there never
+    change. They lie on whole hours, as the simulator works.
 
-    Where one of the same kind in `known` still covers the start, it starts when that one is over, if that is before now.
-    """
+    Where one of the same kind in `known` still covers the start, the new one starts when that one is over, if that is before now."""
     now = _hour(now)
     found = []
     for kind, domain, table, before, hours, magnitude, description in _RECIPE:
@@ -102,7 +101,7 @@ def _hour(moment: datetime) -> datetime:
 
 
 def under_way(incidents: Sequence[Incident], kind: Kind, at: datetime) -> Incident | None:
-    """The latest of this kind that covers the moment."""
+    """The latest incident of this kind that covers the moment, or None."""
     return next(
         (
             incident

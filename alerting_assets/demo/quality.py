@@ -99,12 +99,12 @@ def _freshness(seed: int, start: datetime, incidents: Sequence[Incident]) -> pa.
 
 
 def _row_counts(seed: int, start: datetime) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Of WATCHED, the same in both tables."""
+    """The numbers of rows of the watched tables in one hour; they are the same in both demo tables that tell of them."""
     return (SIZES * (1 + 0.02 * generator(seed, 4, start).random(len(WATCHED)))).astype(np.int64)
 
 
 def _last_load(at: datetime, hours: int) -> datetime:
-    """Loads start at multiples of their interval and take ten minutes."""
+    """The start of the last load that has ended by a moment. Loads start at multiples of their interval, in hours, and take ten minutes."""
     interval = hours * HOUR
     ready = at - timedelta(minutes=10)
     return ready - (ready - EPOCH) % interval

@@ -33,8 +33,8 @@ SERVICE_ACCOUNTS = ("svc-airflow@example.com", "svc-dashboards@example.com", "sv
 
 @dataclass(frozen=True)
 class Simulation:
-    """One table: `hour(seed, start, incidents)` gives its rows whose `time_column` lies in that hour; called where the hour of the
-    day is a multiple of `every_hours`."""
+    """One table of the demo. `hour(seed, start, incidents)` gives its rows whose `time_column` lies in that hour; it is called
+    where the hour of the day is a multiple of `every_hours`."""
 
     spec: TableSpec
     time_column: str
@@ -42,7 +42,7 @@ class Simulation:
     every_hours: int = 1
 
     def rows(self, seed: int, after: datetime, until: datetime, incidents: Sequence[Incident]) -> Iterator[pa.Table]:
-        """One table for each call of `hour`, of the rows in (after, until]."""
+        """The rows in (after, until], as one Arrow table for each call of `hour`."""
         start = after.replace(hour=after.hour - after.hour % self.every_hours, minute=0, second=0, microsecond=0)
         while start <= until:
             rows = self.hour(seed, start, incidents)
@@ -54,7 +54,8 @@ class Simulation:
 
 
 def season(start: datetime) -> float:
-    """Factor of an hour: weekends are half as busy, the afternoon (UTC) is busiest, and there is a slow trend."""
+    """The factor by which an hour is busier than the average: weekends are half as busy, the afternoon (UTC) is busiest, and there
+    is a slow trend."""
     week = (1.0, 1.03, 1.05, 1.02, 0.95, 0.52, 0.48)[start.weekday()]
     day = 1 + 0.6 * float(np.sin((start.hour - 8) / 24 * 2 * np.pi))
     return week * day * max(0.5, 1 + TREND_A_DAY * (start - TREND_START).days)

@@ -90,7 +90,7 @@ def _usage(seed: int, start: datetime, incidents: Sequence[Incident]) -> pa.Tabl
 
 
 def _tags(tagged: Any, team: Any) -> pa.Array:
-    """{team, cost_center} where tagged, NULL elsewhere."""
+    """The tags of each row: {team, cost_center} where it is tagged, NULL elsewhere."""
     teams = take(TEAMS, team[tagged])
     centers = take(tuple(f"cc-{100 + number}" for number in range(len(TEAMS))), team[tagged])
     entries = len(teams)
@@ -101,7 +101,7 @@ def _tags(tagged: Any, team: Any) -> pa.Array:
 
 
 def _nodes(seed: int, start: datetime, _: Sequence[Incident]) -> pa.Table:
-    """The hour that ends at `start`."""
+    """The rows of the hour that ends at `start`."""
     random = generator(seed, 6, start)
     count = len(NODE_CLUSTER)
     measured = start - HOUR

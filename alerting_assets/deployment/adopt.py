@@ -42,8 +42,10 @@ from alerting_assets.workspace.port import RemoteAlert, Workspace
 
 @dataclass(frozen=True)
 class Candidate:
-    """A remote alert without a marker. reasons: why it cannot be adopted; none: it can. is_unfinished: an adoption of it was killed
-    when its definition was written already."""
+    """A remote alert without a marker.
+
+    reasons: why it cannot be adopted; empty where it can.
+    is_unfinished: an adoption of it was killed when its definition was already written."""
 
     remote: RemoteAlert
     configuration: AlertConfiguration | None = None
@@ -67,7 +69,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Adopter:
-    """terms: `file` is one of settings.definitions."""
+    """Finds alerts that can be adopted, and adopts them. terms: its `file` lies in `settings.definitions`."""
 
     lakehouse: Lakehouse
     workspace: Workspace
@@ -77,7 +79,9 @@ class Adopter:
     on_progress: Callable[[int, int], None] = lambda _done, _all: None
 
     def look(self, remote_ids: Sequence[str] | None = None) -> list[Candidate]:
-        """Writes nothing. remote_ids: these, in this order; None: all without a marker, in the order of the workspace's list.
+        """What can be adopted, and what cannot and why; writes nothing.
+
+        remote_ids: look at these, in this order; None looks at all alerts without a marker, in the order of the workspace's list.
 
         Raises SettingsError for an id that is unknown, in the trash or ours, and for a file that nothing can be added to;
         DefinitionError for other files."""
@@ -98,7 +102,8 @@ class Adopter:
         return self._judged(found)
 
     def adopt(self, remote_ids: Sequence[str] | None = None) -> list[Candidate]:
-        """What `look` says can be adopted is; the others are left alone, with their reasons. Raises as `look`, and AnotherSync."""
+        """Adopt what `look` says can be adopted; the others are left alone, with their reasons. Raises as `look` does, and
+        AnotherSync."""
         environment, wait = self.settings.environment, self.settings.lease_wait_seconds
         with held_lease(self.lakehouse, environment, self.now, wait_seconds=wait) as lease:
             found = self.look(remote_ids)
@@ -141,7 +146,7 @@ class Adopter:
         return chosen
 
     def _get(self, remote_id: str) -> RemoteAlert | None:
-        """A list may be stale."""
+        """The alert, by a request of its own: a list may be stale."""
         try:
             return self.workspace.get_alert(remote_id)
         except WorkspaceNotFound:
@@ -152,7 +157,7 @@ class Adopter:
         return {marker.alert_id for marker in markers if marker and marker.environment == self.settings.environment}
 
     def _holders(self, rows: Sequence[Row], definitions: Collection[str]) -> dict[str, tuple[SyncState, bool]]:
-        """By remote id: the row that stores it, and whether that row is there to stay, or gone with the next load."""
+        """For each remote id the row that stores it, and whether that row is there to stay, or gone with the next load."""
         found: dict[str, tuple[SyncState, bool]] = {}
         states = read_state(rows)
         for row in rows:
@@ -182,7 +187,7 @@ class Adopter:
             return Candidate(remote, reasons=error.reasons)
 
     def _judged(self, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """What would be quarantined is not adopted: in the workspace it may work."""
+        """The candidates with verdicts. What would be quarantined is not adopted: in the workspace it may work."""
         new = [candidate.configuration.row() for candidate in candidates if candidate.configuration and candidate.entry]
         alerts = to_alerts(new, target_of(self.settings))
         report = validate_all_alert_queries(
@@ -228,8 +233,10 @@ class Adopter:
             self._store(candidates, nonces, moment)
 
     def _store(self, candidates: Sequence[Candidate], nonces: Mapping[str, str], moment: datetime) -> int:
-        """Rows and the sync's columns in one MERGE; returns how many rows were written. nonces: by remote id; without one the remote
-        alert is reserved. A row of the same alert_id is overwritten only where it is of this adoption, or of one that was killed."""
+        """Store rows and the sync's columns in one MERGE, and return how many rows were written. A row of the same alert_id is
+        overwritten only where it belongs to this adoption, or to one that was killed.
+
+        nonces: by remote id. An alert without one is reserved only."""
         table = as_table([candidate.configuration for candidate in candidates if candidate.configuration], moment)
         whole = arrow_schema(ALERT_CONFIGURATIONS)
         values: dict[str, list[str | None]] = {

@@ -38,8 +38,11 @@ MAX_ID = 64
 
 @dataclass(frozen=True)
 class Terms:
-    """What people say about the alerts to adopt, and where they will be deployed. file: the definitions are written into it.
-    severity: where the name does not begin with one. owner: in place of the remote alert's."""
+    """What people say about the alerts to adopt, and where these will be deployed.
+
+    file: the file that the definitions are written into.
+    severity: taken where the name does not begin with one.
+    owner: taken in place of the remote alert's."""
 
     target: Target
     file: str
@@ -51,8 +54,11 @@ class Terms:
 
 @dataclass(frozen=True)
 class Definition:
-    """entry: of the file, as YAML has it. configuration: what the file's loader makes of it. notes: what will not be as it was,
-    beside what the plan shows."""
+    """The definition of a remote alert.
+
+    entry: the entry of the file, as YAML has it.
+    configuration: what the loader of the file makes of it.
+    notes: what will not be as it was, beside what the plan shows."""
 
     entry: dict[str, Any]
     configuration: AlertConfiguration
@@ -60,7 +66,7 @@ class Definition:
 
 
 class NotExpressible(ValueError):
-    """reasons: a sentence each; all that were found."""
+    """The remote alert cannot be expressed as a definition. reasons: all that were found, a sentence each."""
 
     def __init__(self, *reasons: str) -> None:
         self.reasons = reasons
@@ -68,14 +74,14 @@ class NotExpressible(ValueError):
 
 
 def name_of(body: Mapping[str, Any]) -> str:
-    """Without the severity."""
+    """The name of a remote alert without the severity in front."""
     title = str(body.get("display_name") or "")
     found = _TITLE.fullmatch(title)
     return found[2] if found else title
 
 
 def free_id(name: str, taken: Collection[str]) -> str:
-    """`Daily cost (EU)` is DAILY-COST-EU, or DAILY-COST-EU-2 if that is taken."""
+    """An alert_id made from a name: `Daily cost (EU)` becomes DAILY-COST-EU, or DAILY-COST-EU-2 if that is taken."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().upper()
     base = re.sub(r"[^A-Z0-9_]+", "-", plain)[:MAX_ID].strip("-") or "ALERT"
     alert_id, number = base, 1
@@ -86,7 +92,9 @@ def free_id(name: str, taken: Collection[str]) -> str:
 
 
 def definition_of(body: Mapping[str, Any], alert_id: str, terms: Terms) -> Definition:
-    """body: of the Alerts v2 API. The compiled form of what this returns decides as that alert does, with any result of its query.
+    """The definition of a remote alert. Its compiled form decides as that alert does, with any result of its query.
+
+    body: of the Alerts v2 API.
 
     Raises NotExpressible."""
     reader = _Reader(body, terms)
@@ -113,7 +121,8 @@ def definition_of(body: Mapping[str, Any], alert_id: str, terms: Terms) -> Defin
 
 
 def _compile(entry: Mapping[str, Any], terms: Terms) -> tuple[AlertConfiguration, CompiledAlert]:
-    """By way of the file's text, so that the row says what the file says."""
+    """The configuration and the compiled alert of an entry. It is read back from the text of the file, so that the row says what
+    the file says."""
     try:
         (configuration,) = parse_definitions({terms.file: appended(terms.file, "", [entry])})
         compiled = compile_alert(configuration, terms.target)
@@ -128,7 +137,7 @@ def _compile(entry: Mapping[str, Any], terms: Terms) -> tuple[AlertConfiguration
 
 
 class _Reader:
-    """Reads one body field by field; `reasons` and `notes` gather what it meets."""
+    """Reads one body field by field. `reasons` and `notes` gather what it meets."""
 
     def __init__(self, body: Mapping[str, Any], terms: Terms) -> None:
         self._body, self._terms = body, terms
@@ -140,7 +149,7 @@ class _Reader:
         self.notes: list[str] = []
 
     def fields(self) -> dict[str, Any]:
-        """Without what is not there. Of no use once there are reasons."""
+        """The fields of the entry, without those that the body lacks. They are of no use once there are reasons."""
         self._refuse_the_unknown()
         found = {
             **self._identity(),
@@ -222,7 +231,8 @@ class _Reader:
         return given if value is None else {**given, "threshold_value_double": float(value)}
 
     def _empty(self) -> dict[str, Any]:
-        """With an aggregation the service never sees an empty result: what it makes of nothing is worked out later."""
+        """The state for an empty result. With an aggregation the service never sees an empty result, so what it makes of nothing is
+        worked out later."""
         if self._source.get("aggregation"):
             return {"empty_result_state": EmptyResultState.OK.value}
         if self.empty_result_state not in list(EmptyResultState):

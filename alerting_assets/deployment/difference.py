@@ -24,7 +24,7 @@ PATHS = (
     "schedule.timezone_id",
     "schedule.pause_status",
 )
-"""Everything we send but parent_path, which only a creation takes. An update_mask is a subset of these."""
+"""Everything that we send, but `parent_path`, which only a creation takes. An update_mask is a subset of these."""
 
 UPDATABLE = tuple(dict.fromkeys(path.split(".")[0] for path in PATHS))
 """Members of a body that an update sends."""
@@ -40,8 +40,11 @@ class FieldDifference:
 def differences(
     wanted: Mapping[str, Any], remote: Mapping[str, Any], alert_id: str, *, given_name: str | None = None
 ) -> list[FieldDifference]:
-    """wanted: a body as it is created; remote: a body as the workspace answers it. given_name: the display name that the workspace
-    answered when exactly this was applied; asking again would get the same."""
+    """The fields in which a deployed alert differs from what is wanted.
+
+    wanted: a body as it would be created.
+    remote: a body as the workspace answers it.
+    given_name: the display name that the workspace answered when exactly this was applied; asking again would get the same."""
     found = []
     for path in PATHS:
         new, old = _at(wanted, path), _at(remote, path)
@@ -53,7 +56,7 @@ def differences(
 
 
 def is_renamed(wanted: str, remote: str, alert_id: str) -> bool:
-    """The name was taken: the service appended ` (1)`, or we appended the alert_id."""
+    """Whether the names differ only because the plain one was taken: the service appended ` (1)`, or we appended the alert_id."""
     return (
         remote == distinct_name(wanted, alert_id) or re.fullmatch(re.escape(wanted) + r" \(\d+\)", remote) is not None
     )

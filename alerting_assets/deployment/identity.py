@@ -1,4 +1,4 @@
-"""Which remote alert belongs to which configuration (DESIGN decision 1).
+"""Which remote alert belongs to which configuration (docs/architecture.md, "Identity").
 
 How a remote alert is recognised, in this order; only alerts whose marker names this environment are ever considered:
 
@@ -36,11 +36,12 @@ class SyncState:
 
     @property
     def is_reserved(self) -> bool:
-        """`alerting adopt` means to hand that alert over and has not come to it yet: whoever syncs meanwhile leaves it alone."""
+        """Whether `alerting adopt` is about to hand that remote alert over and has not come to it yet. A sync that runs meanwhile
+        leaves it alone."""
         return self.databricks_alert_id is not None and self.deployment_nonce is None and self.applied_hash is None
 
     def on(self, host: str) -> SyncState:
-        """What this says about that workspace: nothing, if it was another one."""
+        """The part of this that is about the workspace `host`: nothing, if it was stored for another one."""
         return self if self.databricks_host == host else SyncState(self.alert_id)
 
 
@@ -62,7 +63,7 @@ def marker_of(alert: RemoteAlert) -> Marker | None:
 
 
 def ours_in(active: Iterable[RemoteAlert], environment: str) -> dict[str, list[Ours]]:
-    """By alert_id, in the order of the list: the oldest first."""
+    """The remote alerts of this environment by alert_id, in the order of the list: the oldest first."""
     found: dict[str, list[Ours]] = {}
     for alert in active:
         marker = marker_of(alert)

@@ -21,21 +21,21 @@ from alerting_assets.lakehouse.tables import SYNC_LEASES
 
 DURATION = timedelta(minutes=1)
 ASK_AGAIN_SECONDS = 0.5
-"""How often a sync that waits for another one looks whether that has ended."""
+"""Every how many seconds a sync that waits for another one looks whether that has ended."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Position:
-    """Up to here the workspace `host` is as alert_configurations says, or a row tells why not."""
+    """A version of alert_configurations up to which the workspace `host` is as the table says, or a row tells why not."""
 
     host: str
     version: TableVersion
 
 
 def read_position(lakehouse: Lakehouse, environment: str) -> Position | None:
-    """None before the first complete sync."""
+    """The position of an environment, or None before its first complete sync."""
     for row in lakehouse.read(SYNC_LEASES.name).to_pylist():
         if row["environment"] == environment and row["synced_table_id"] is not None:
             return Position(row["synced_host"], TableVersion(row["synced_table_id"], row["synced_version"]))
@@ -43,7 +43,7 @@ def read_position(lakehouse: Lakehouse, environment: str) -> Position | None:
 
 
 class Lease:
-    """`check` before every write: it raises once the lease is no longer surely ours."""
+    """The right to sync an environment. `check` is called before every write, and raises once the lease is no longer surely ours."""
 
     def __init__(
         self, lakehouse: Lakehouse, environment: str, now: Callable[[], datetime], duration: timedelta = DURATION
@@ -57,7 +57,7 @@ class Lease:
         self._position: Position | None = None
 
     def acquire(self) -> None:
-        """Raises AnotherSync when one runs."""
+        """Take the lease. Raises AnotherSync when another sync holds it."""
         if self._take("target.expires_at <= source.now"):
             return
         rows = self._lakehouse.read(SYNC_LEASES.name).to_pylist()
@@ -79,11 +79,11 @@ class Lease:
         )
 
     def remember(self, position: Position) -> None:
-        """Stored when the lease is released."""
+        """Note the position that is stored when the lease is released."""
         self._position = position
 
     def renew(self) -> None:
-        """Raises SyncStopped when somebody else has it by now."""
+        """Extend the lease. Raises SyncStopped when somebody else has it by now."""
         if not self._take("target.holder = source.holder"):
             self._expires_at = None
             raise SyncStopped(f"the sync lease of environment {self._environment!r} was taken over; this sync stops")
@@ -143,7 +143,7 @@ def _columns(position: Position) -> dict[str, str | int]:
 
 
 def _died_here(holder: str) -> bool:
-    """Whether it was a process of this machine that is no longer there. Of other machines only the expiry tells."""
+    """Whether the holder was a process of this machine that no longer runs. Of processes elsewhere only the expiry tells."""
     machine, _, process = holder.rpartition(":")[0].rpartition(":")
     if machine != socket.gethostname() or not process.isdigit():
         return False
@@ -165,7 +165,9 @@ def held_lease(
     *,
     wait_seconds: float = 0.0,
 ) -> Iterator[Lease]:
-    """Renewed in the background until the block ends. wait_seconds: how long another sync is waited for; AnotherSync is raised then."""
+    """Hold the lease until the block ends; it is renewed in the background.
+
+    wait_seconds: how long another sync is waited for before AnotherSync is raised."""
     lease = Lease(lakehouse, environment, now, duration)
     _acquire(lease, wait_seconds)
     ended = threading.Event()

@@ -20,12 +20,13 @@ from alerting_assets.lakehouse.tables import ALERT_SYNC_METRICS
 from alerting_assets.workspace.port import Request
 
 OTHER_COMMITS = 5
-"""Commits among the newest that may hold no sync: a new column, an OPTIMIZE."""
+"""How many of the newest commits may hold no sync: a new column, an OPTIMIZE."""
 
 
 @dataclass(frozen=True)
 class SyncMetrics:
-    """Fields are the columns, whose comments say what they mean. Latencies are None when no request was sent."""
+    """A row of alert_sync_metrics. The comments of the columns say what the fields mean; latencies are None when no request was
+    sent."""
 
     sync_run_id: str
     sync_started_at: datetime
@@ -52,17 +53,17 @@ class SyncMetrics:
 
     @property
     def success_rate(self) -> float | None:
-        """0 to 1; None for no alerts."""
+        """The share of alerts that succeeded, 0 to 1; None where there were no alerts."""
         return self.success_count / self.total_alerts if self.total_alerts else None
 
     @property
     def avoided_write_share(self) -> float | None:
-        """The alerts that needed no write: 0 to 1; None for no alerts."""
+        """The share of alerts that needed no write, 0 to 1; None where there were no alerts."""
         return self.unchanged_count / self.total_alerts if self.total_alerts else None
 
     @property
     def avoided_sync_share(self) -> float:
-        """Of the looks at the change feed that led up to this sync, itself included, those that started none: 0 to below 1."""
+        """The share of looks at the change feed, this sync's own included, that started no sync: 0 to below 1."""
         return self.syncs_avoided / (self.syncs_avoided + 1)
 
 
@@ -81,7 +82,10 @@ def measure(
     syncs_avoided: int = 0,
     error: str | None = None,
 ) -> SyncMetrics:
-    """settled: alerts that are known to be true without a look, which have no outcome. requests: those of this sync.
+    """The row of one sync; a pure function.
+
+    settled: how many alerts are known to be true without a look; they have no outcome.
+    requests: the requests of this sync.
     error: why it failed as a whole; what was done until then still counts."""
     counts = Counter(outcome.status for outcome in outcomes)
     unchanged = counts[Status.UNCHANGED] + settled
@@ -113,20 +117,21 @@ def measure(
 
 
 def store_metrics(lakehouse: Lakehouse, metrics: SyncMetrics) -> None:
-    """One commit."""
+    """Append the row, in one commit."""
     rows = pa.Table.from_pylist([asdict(metrics)], schema=arrow_schema(ALERT_SYNC_METRICS))
     lakehouse.append(ALERT_SYNC_METRICS.name, rows)
 
 
 def recent_metrics(lakehouse: Lakehouse, limit: int) -> list[SyncMetrics]:
-    """The newest syncs, newest first. No query: the embedded engine starts no SQL engine for it."""
+    """The newest syncs, the newest first. It sends no query, so that the embedded engine does not start its SQL engine for it."""
     rows = _newest_rows(lakehouse, limit)
     newest = rows.sort_by([("sync_started_at", "descending"), ("sync_run_id", "descending")]).slice(0, limit)
     return [SyncMetrics(**row) for row in newest.to_pylist()]
 
 
 def _newest_rows(lakehouse: Lakehouse, limit: int) -> pa.Table:
-    """A sync is a commit, so the newest syncs are in the newest commits; the whole table, a file a sync, takes seconds to read."""
+    """The rows of the newest commits. A sync is a commit, so they hold the newest syncs; reading the whole table, which has a file
+    for each sync, takes seconds."""
     names = ALERT_SYNC_METRICS.column_names
     since = lakehouse.version(ALERT_SYNC_METRICS.name).version - limit - OTHER_COMMITS
     if since > 0:
@@ -139,5 +144,5 @@ def _newest_rows(lakehouse: Lakehouse, limit: int) -> pa.Table:
 
 
 def _percentile(ascending: Sequence[float], percent: int) -> float | None:
-    """By nearest rank: the smallest value that at least so many percent of all do not exceed."""
+    """A percentile by nearest rank: the smallest value that at least so many percent of all do not exceed; None of nothing."""
     return ascending[math.ceil(len(ascending) * percent / 100) - 1] if ascending else None

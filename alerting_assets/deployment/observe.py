@@ -19,12 +19,15 @@ def observe(
     max_concurrency: int,
     accept_empty: bool = False,
 ) -> list[RemoteAlert]:
-    """One list, and a GET for each stored id that the list lacks: it may be stale.
+    """The alerts of the workspace: one list, and a GET for each stored id that the list lacks, because a list may be stale.
 
-    Raises SyncStopped when ids are stored and the list is empty, or shows nothing of this environment and no stored id answers either:
-    it would otherwise mean "create everything again", and this is what a workspace looks like to a principal that may not see our
-    alerts. running: alert_ids that are to run and are fit to. For no other one anything is created, so the id of a disabled or a
-    quarantined alert is no reason to stop if it names nothing: somebody purged it, or a sync was killed once it had trashed the last.
+    Raises SyncStopped when ids are stored and the list is empty, or shows nothing of this environment and no stored id answers
+    either: it would otherwise mean "create everything again", and this is what a workspace looks like to a principal that may not
+    see our alerts.
+
+    running: the alert_ids that are to run and are fit to. For no other alert anything is created, so the id of a disabled or a
+        quarantined one is no reason to stop if it names nothing: somebody purged it, or a sync was killed once it had trashed the
+        last.
     accept_empty: a person said that they are really gone."""
     listed = {alert.id: alert for alert in workspace.list_alerts()}
     known = [one for one in state if one.databricks_alert_id and one.databricks_host == workspace.host]

@@ -1,4 +1,6 @@
-"""What a sync has to do: a pure function of (desired, remote, state). See DESIGN decisions 1 to 4; who is who: `identity`."""
+"""What a sync has to do: a pure function of (desired, remote, state). See docs/architecture.md, "Plan, then apply".
+
+Which remote alert belongs to which configuration is decided in `identity`."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _EXPECTED = {
 
 @dataclass
 class Record:
-    """What a sync tells while it works. settled: alerts that are known to be true without a look."""
+    """What a sync tells while it works. settled: how many alerts are known to be true without a look."""
 
     outcomes: Collection[Outcome] = ()
     settled: int = 0
@@ -49,7 +49,7 @@ def recorded(
     syncs_avoided: int = 0,
     dry_run: bool = False,
 ) -> Iterator[Record]:
-    """Stores one row when the block ends. An exception is noted in it and goes on."""
+    """Store one row when the block ends. An exception is noted in the row and goes on."""
     record, run_id, started_at = Record(), str(uuid4()), now()
     sent, retries = workspace.reads + workspace.writes, workspace.retries
 

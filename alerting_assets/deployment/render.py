@@ -27,7 +27,7 @@ MAX_LINES = 40
 
 
 def plan_text(plan: Plan) -> RenderableType:
-    """What would be done, one line an action; unchanged alerts are counted only."""
+    """What a plan would do, one line for each action. Unchanged alerts are only counted."""
     lines = [line for action in plan.actions if action.action is not Action.UNCHANGED for line in _lines(action)]
     lines += [Text(f"  i {note}", style="dim") for note in plan.notes]
     return Group(*lines, plan_summary(plan))
@@ -89,7 +89,8 @@ def result_summary(result: SyncResult) -> Text:
 
 
 def result_json(result: SyncResult) -> dict[str, Any]:
-    """summary counts by status; `adopted` counts alerts that were found by their marker, whatever else was done to them."""
+    """A result for machines. `summary` counts by status; `adopted` there counts the alerts that were found by their marker,
+    whatever else was done to them."""
     return {
         "environment": result.plan.environment,
         "host": result.plan.host,
@@ -136,7 +137,7 @@ def _lines(action: PlannedAction) -> Iterator[Text]:
 
 
 def _changed_lines(old: str, new: str) -> Iterator[Text]:
-    """Of texts of several lines, those that differ, with a line around them."""
+    """The lines in which two texts differ, with one line around them."""
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), n=1, lineterm=""))[2:]
     for line in lines[:MAX_LINES]:
         yield Text(
@@ -151,6 +152,6 @@ def _error_lines(outcome: Outcome) -> Iterator[Text]:
 
 
 def short(value: Any) -> str:
-    """As JSON, cut where people stop reading."""
+    """A value as JSON, cut where people stop reading."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 1]}…"

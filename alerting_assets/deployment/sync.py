@@ -28,14 +28,18 @@ NOT_VALIDATED = (
 )
 
 SHOWN = 5
-"""Alerts that a message names."""
+"""How many alerts a message names."""
 
 
 @dataclass(frozen=True)
 class Syncer:
-    """only: the alerts that this sync is about; None: all, and whatever is no longer configured. accept_empty: the workspace shows
-    none of ours, and a person said that they are gone. max_delete_percent: of what is deployed; None: any number.
-    lease_wait_seconds: how long another sync is waited for. started_by, syncs_avoided: for the metrics."""
+    """One sync of an environment with a workspace.
+
+    only: the alerts that this sync is about; None: all of them, and whatever is no longer configured.
+    accept_empty: the workspace shows none of ours, and a person said that they are really gone.
+    max_delete_percent: how many percent of the deployed alerts one sync may remove; None: any number.
+    lease_wait_seconds: how long another sync is waited for.
+    started_by, syncs_avoided: for the metrics."""
 
     workspace: Workspace
     environment: str
@@ -71,9 +75,9 @@ class Syncer:
         )
 
     def plan(self, rows: Iterable[Row], desired: Sequence[DesiredAlert]) -> Plan:
-        """Reads the workspace (but for a sync that is about nobody) and writes nothing.
+        """What is to be done. Reads the workspace, unless the sync is about no alert, and writes nothing.
 
-        Raises WorkspaceError; SyncStopped when its list cannot be believed."""
+        Raises WorkspaceError, and SyncStopped when the workspace's list cannot be believed."""
         if self.only is not None and not self.only:
             return Plan(self.environment, self.workspace.host, ())
         state = read_state(rows)
@@ -104,8 +108,11 @@ class Syncer:
         *,
         up_to: TableVersion | None = None,
     ) -> SyncResult:
-        """read: rows of alert_configurations and what they ask for; called under the lease, so that no other sync's work is missed.
-        up_to: of the Work that `only` is."""
+        """Plan and apply under the lease.
+
+        read: returns the rows of alert_configurations and what they ask for. It is called under the lease, so that no other sync's
+            work is missed.
+        up_to: the version of the `Work` that `only` comes from, which the sync then remembers as deployed."""
         with (
             self._recorded(lakehouse, now) as record,
             held_lease(lakehouse, self.environment, now, wait_seconds=self.lease_wait_seconds) as lease,
@@ -138,7 +145,7 @@ class Syncer:
         read: Callable[[], tuple[Sequence[Row], Sequence[DesiredAlert]]],
         now: Callable[[], datetime],
     ) -> Plan:
-        """The plan, and a row of metrics that counts what it would do; nothing else is written, no lease is taken."""
+        """Make the plan, and store a row of metrics that counts what it would do. Nothing else is written, and no lease is taken."""
         with self._recorded(lakehouse, now, dry_run=True) as record:
             plan = self.plan(*read())
             record.keep(expected_outcomes(plan))
@@ -158,12 +165,12 @@ class Syncer:
         )
 
     def _is_complete(self, result: SyncResult, up_to: TableVersion | None) -> bool:
-        """Whether all that is not true yet stands in a row: a removal that failed has none."""
+        """Whether everything that is not true yet stands in a row. A removal that failed does not: its row is gone."""
         lost = any(not outcome.planned.is_configured for outcome in result.errors)
         return (self.only is None or up_to is not None) and not lost
 
     def _is_news(self, lakehouse: Lakehouse, position: TableVersion) -> bool:
-        """Not an older version than the one that is known to be true: a run may be late."""
+        """Whether the position is newer than the one that is known to be deployed: a run may be late."""
         known = read_position(lakehouse, self.environment)
         same_table = known is not None and known.version.table_id == position.table_id
         if known is None or known.host != self.workspace.host or not same_table:
@@ -187,7 +194,9 @@ def gate_of(settings: Settings) -> Gate:
 def desired_alerts(
     alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None], gate: Gate = Gate()
 ) -> list[DesiredAlert]:
-    """Deployed is what has a verdict, and a good one (DESIGN decision 4). Raises SyncStopped where the gate is strict."""
+    """Only an alert with a good verdict is deployed (docs/architecture.md, "Quarantine, not stoppage").
+
+    Raises SyncStopped where the gate is strict and an enabled alert is not fit."""
     desired = []
     unfit = []
     for alert in alerts:

@@ -1,4 +1,4 @@
-"""What a sync has to do next, told by the tables alone: no request to the workspace (DESIGN decision 3).
+"""What a sync has to do next, told by the tables alone: no request to the workspace (docs/architecture.md, "Level-triggered").
 
 The change feed since the last complete sync says which alerts people changed, removed or brought back; the rows say which alerts
 failed and are due again. Where the feed cannot say it (no sync yet, another workspace, a table that was made anew, a feed that was

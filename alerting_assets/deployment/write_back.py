@@ -18,7 +18,8 @@ from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, SYNC_COLUMNS
 
 
 def store_nonces(lakehouse: Lakehouse, nonces: Mapping[str, str], host: str) -> None:
-    """For creations that are about to be sent; whatever was stored of an earlier deployment no longer holds."""
+    """Store the nonces of creations that are about to be sent. Whatever the rows say about an earlier deployment no longer holds,
+    and is cleared."""
     rows = [
         {
             "alert_id": alert_id,
@@ -35,7 +36,8 @@ def store_nonces(lakehouse: Lakehouse, nonces: Mapping[str, str], host: str) -> 
 def write_back(
     lakehouse: Lakehouse, outcomes: Iterable[Outcome], state: Mapping[str, SyncState], host: str, now: datetime
 ) -> None:
-    """One MERGE of the rows that say something new; none, no commit. Rows that are gone by now stay gone."""
+    """Store what became of each alert, in one MERGE of the rows that say something new; where there are none, no commit is made.
+    Rows that are gone by now stay gone."""
     rows = []
     for outcome in outcomes:
         if outcome.planned.is_leftover or not outcome.planned.is_configured:

@@ -19,9 +19,13 @@ from alerting_assets.alerts.thresholds import Condition
 
 @dataclass(frozen=True)
 class Decision:
-    """value: the measured value of the first row; None when it is NULL or there is no row (row_count tells them apart).
-    threshold_met: whether the condition holds, before what may hold the alert back; None when there was nothing to compare.
-    error: for State.ERROR, one sentence. note: what a condition on time did not find in the history."""
+    """What an evaluation ends in.
+
+    value: the measured value of the first row; None when it is NULL or there is no row, which `row_count` tells apart.
+    threshold_met: whether the condition holds by itself, before what may hold the alert back; None when there was nothing to
+        compare.
+    error: one sentence, for State.ERROR.
+    note: what a condition on time did not find in the history."""
 
     state: State
     value: Any
@@ -32,12 +36,12 @@ class Decision:
 
     @property
     def number(self) -> float | None:
-        """The value for `query_result_value`: numbers, and true and false as 1 and 0."""
+        """The value for the column `query_result_value`: numbers as they are, true and false as 1 and 0, None for all else."""
         return float(self.value) if isinstance(self.value, bool | int | float | Decimal) else None
 
     @property
     def text(self) -> str | None:
-        """The value for `query_result_string`: what is no number; true and false in words."""
+        """The value for the column `query_result_string`: what is no number as text, true and false in words, None for numbers."""
         if isinstance(self.value, bool):
             return str(self.value).lower()
         return None if self.value is None or self.number is not None else str(self.value)
@@ -54,7 +58,7 @@ _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {
 
 
 def decide(alert: CompiledAlert, result: pa.Table) -> Decision:
-    """result: the rows of the compiled SQL, at most one."""
+    """The decision on a result. result: the rows of the compiled SQL, at most one."""
     if alert.value_column not in result.column_names:
         names = ", ".join(result.column_names)
         return Decision(
@@ -78,12 +82,12 @@ def decide(alert: CompiledAlert, result: pa.Table) -> Decision:
 
 
 def failed(error: str) -> Decision:
-    """Of a query that could not be run."""
+    """The decision where the query could not be run. error: why, in one sentence."""
     return Decision(State.ERROR, None, 0, None, error)
 
 
 def _gated(alert: CompiledAlert, result: pa.Table) -> Decision:
-    """The query has decided; the columns beside the compared one tell how."""
+    """The decision of the gated form. The query has decided already; the columns beside the compared one tell how."""
     row = {name: result.column(name)[0].as_py() for name in result.column_names}
     value = row[gated.MEASURED]
     if isinstance(value, Decimal):
@@ -113,7 +117,7 @@ def _empty(state: EmptyResultState) -> Decision:
 
 
 def _comparable(value: Any, threshold: Threshold) -> bool:
-    """bool is no number here, though Python takes it for one."""
+    """Whether the value can be compared with the threshold. A boolean is no number here, though Python takes it for one."""
     if isinstance(value, bool) or isinstance(threshold, bool):
         return isinstance(value, bool) and isinstance(threshold, bool)
     if isinstance(value, str) or isinstance(threshold, str):

@@ -16,13 +16,14 @@ from alerting_assets.lakehouse.tables import ALERT_HISTORY
 
 
 class GivenError(ValueError):
-    """Says which table, row and column of the test is wrong."""
+    """The given rows cannot be used; the text says which table, row and column of the test is wrong."""
 
 
 def given_table(
     test: AlertTest, table: str, rows: Sequence[Mapping[str, Any]], known: Sequence[Column] | None
 ) -> pa.Table:
-    """Columns that a row leaves out are NULL. known: of the real table; None where there is none."""
+    """The rows of one table. Columns that a row leaves out are NULL. known: the columns of the real table, or None where there is
+    none."""
     if table in test.columns:
         known = [Column(name, type) for name, type in test.columns[table].items()]
     used = list(dict.fromkeys(name for row in rows for name in row))
@@ -42,7 +43,7 @@ def given_table(
 
 
 def history_table(test: AlertTest, alert_id: str) -> pa.Table:
-    """Rows of alert_history. Where `met` is not given it is whether the state was TRIGGERED."""
+    """The earlier evaluations of a test as rows of alert_history. Where `met` is not given, it is whether the state was TRIGGERED."""
     rows = []
     for number, row in enumerate(test.history):
         value, state = row["value"], row["state"]
@@ -94,7 +95,7 @@ def _value(test: AlertTest, kind: pa.DataType, value: Any) -> Any:
 
 
 def _guess(table: str, name: str, values: Sequence[Any]) -> pa.DataType:
-    """Of a column that exists nowhere, from what is given."""
+    """The type of a column that exists nowhere, guessed from the values that are given."""
     kinds = {_kind(value) for value in values}
     if kinds == {"bigint", "double"}:
         return pa.float64()

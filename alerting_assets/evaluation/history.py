@@ -19,7 +19,8 @@ from alerting_assets.sql_literal import identifier, text_literal
 
 @dataclass(frozen=True)
 class Previous:
-    """opened_at: the first TRIGGERED evaluation since the last OK; None when the alert is not firing. An ERROR neither opens nor ends."""
+    """The newest evaluation of an alert. opened_at: the first TRIGGERED evaluation since the last OK, or None when the alert is not
+    firing; an ERROR neither opens nor ends that."""
 
     status: str
     evaluated_at: datetime
@@ -27,7 +28,7 @@ class Previous:
 
 
 def previous_evaluations(lakehouse: Lakehouse) -> dict[str, Previous]:
-    """Of every alert that was ever evaluated, by alert_id; one query for all."""
+    """The newest evaluation of every alert that was ever evaluated, by alert_id; one query for all of them."""
     rows = lakehouse.query(previous_evaluations_sql(*lakehouse.namespace)).to_pylist()
     return {row["alert_id"]: Previous(row["status"], row["evaluated_at"], row["opened_at"]) for row in rows}
 
@@ -64,6 +65,6 @@ def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:
 
 
 def append_rows(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> None:
-    """One commit; columns left out are NULL."""
+    """Append rows to alert_history in one commit; columns that they leave out are NULL. No rows make no commit."""
     if rows:
         lakehouse.append(ALERT_HISTORY.name, pa.Table.from_pylist(list(rows), schema=arrow_schema(ALERT_HISTORY)))

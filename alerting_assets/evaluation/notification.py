@@ -9,7 +9,10 @@ from alerting_assets.evaluation.decide import Decision
 
 
 def rendered(text: str, alert: CompiledAlert, decision: Decision, url: str = "") -> str:
-    """text: of a compiled alert. url: of the deployed alert. Numbers are plain, as the query gives them."""
+    """A text of a notification as a person reads it. Numbers are shown as the query gives them.
+
+    text: of a compiled alert.
+    url: the address of the deployed alert."""
     value = decision.text if decision.text is not None or decision.number is None else f"{decision.number:.12g}"
     row = f"{alert.value_column}: {value}" if decision.row_count else ""
     return render(

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """resolution_time_seconds: from the first TRIGGERED to this OK; None on every other evaluation."""
+    """One evaluation of one alert. resolution_time_seconds: from the first TRIGGERED to this OK; None on every other evaluation."""
 
     alert: CompiledAlert
     decision: Decision
@@ -37,13 +37,13 @@ class Evaluation:
 
     @property
     def value_text(self) -> str | None:
-        """The measured value as people read it; None for NULL, and where there is none."""
+        """The measured value as people read it; None for NULL, and where there is no value."""
         decision = self.decision
         return decision.text if decision.text is not None or decision.number is None else number_text(decision.number)
 
     @property
     def condition_text(self) -> str:
-        """`cost is greater than 100`."""
+        """The condition in words, as in `cost is greater than 100`."""
         return f"{self.alert.value_column} {self.alert.condition.words}"
 
     def row(self) -> dict[str, Any]:
@@ -74,7 +74,9 @@ def evaluate_alerts(
     *,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Evaluation]:
-    """Returned and recorded in the order of `alerts`. on_progress: (alerts done, alerts in all).
+    """Evaluate alerts and record all of it in one commit; evaluations are returned and recorded in the order of `alerts`.
+
+    on_progress: called with (alerts done, alerts in all).
 
     Raises LakehouseUnavailable, with nothing recorded, when the engine is away for all of them."""
     if not alerts:

@@ -17,11 +17,12 @@ from alerting_assets.lakehouse.scratch import ScratchEngine
 from alerting_assets.settings import Settings
 
 FOLDER = "tests"
-"""Below the folder of the definitions."""
+"""The folder of unit tests, below the folder of the definitions."""
 
 
 def collect_tests(definitions: Path, templates: TemplateCatalog, *, shipped: bool = False) -> list[AlertTest]:
-    """Those of `tests/*.yml`, then those of the user's own templates, then, if wanted, those of the package's.
+    """All unit tests: those of `tests/*.yml`, then those of the user's own templates, then, if `shipped`, those of the package's
+    templates.
 
     Raises DefinitionError with every problem of every file."""
     tests: list[AlertTest] = []
@@ -50,7 +51,10 @@ def test_files(definitions: Path) -> list[Path]:
 
 @contextmanager
 def open_runner(settings: Settings, lakehouse: Lakehouse | None) -> Iterator[UnitTestRunner]:
-    """lakehouse: for rows that are no definitions, and for the columns of real tables; None: definitions and the demo's tables."""
+    """A runner for unit tests, until the block ends.
+
+    lakehouse: where alerts that no file defines, and the columns of real tables, are looked up. None: only definitions and the
+        demo's tables are known."""
     rows = read_rows(lakehouse) if lakehouse else []
     templates = templates_of(settings.definitions)
     target = replace(target_of(settings), history_is_readable=True)  # a test brings its own

@@ -36,7 +36,8 @@ ColumnsOf = Callable[[TableName], Sequence[Column] | None]
 
 @dataclass(frozen=True)
 class UnitTestOutcome:
-    """failures: what was not as expected, one sentence each; or why the test could not run. decision: None if it could not."""
+    """What became of one test. failures: what was not as expected, one sentence each, or why the test could not run. decision: None
+    if it could not run."""
 
     test: AlertTest
     failures: tuple[str, ...]
@@ -53,7 +54,8 @@ class _CannotRun(Exception):
 
 
 class UnitTestRunner:
-    """alerts, templates: what tests are about, by id. columns_of: of the real tables; None for one that there is not."""
+    """Runs unit tests. alerts, templates: what tests are about, by id. columns_of: the columns of a real table, or None where there
+    is no such table."""
 
     def __init__(
         self,
@@ -69,7 +71,8 @@ class UnitTestRunner:
     def run(
         self, tests: Sequence[AlertTest], on_progress: Callable[[int, int], None] = lambda _done, _all: None
     ) -> list[UnitTestOutcome]:
-        """In the order of `tests`. on_progress: (tests done, tests in all). Raises LakehouseUnavailable when the engine is away."""
+        """Run tests and return their outcomes in the same order. on_progress: called with (tests done, tests in all). Raises
+        LakehouseUnavailable when the engine is away."""
         done = 0
 
         def one(test: AlertTest) -> UnitTestOutcome:
@@ -142,7 +145,8 @@ class UnitTestRunner:
 
 
 def compile_template(template: AlertTemplate, params: Mapping[str, Any], target: Target) -> CompiledAlert:
-    """The alert that it makes, as a test or a preview needs it. Raises TemplateError, DefinitionError or CompileError."""
+    """The compiled alert that a template makes with these parameters, as a test or a preview needs it. Raises TemplateError,
+    DefinitionError or CompileError."""
     fields = instantiate(template, {}, params)
     own = {
         "alert_id": "TEST-001",

@@ -28,7 +28,7 @@ UNSET = object()
 
 @dataclass(frozen=True)
 class Expectation:
-    """value, subject, body: UNSET where the test does not look at them."""
+    """What a test expects. value, subject, body: UNSET where the test does not look at them."""
 
     state: State
     value: Any = UNSET
@@ -38,8 +38,12 @@ class Expectation:
 
 @dataclass(frozen=True)
 class AlertTest:
-    """subject: the alert_id, or the template_id when `of_template`. given: rows by table name as written. columns: types of tables
-    that exist nowhere else, by table and column. history: earlier evaluations, each {at, state, value, met}."""
+    """One unit test.
+
+    subject: the alert_id, or the template_id when `of_template`.
+    given: rows by the name of their table, as the query writes it.
+    columns: types of tables that exist nowhere else, by table and column.
+    history: earlier evaluations of the alert, each with `at`, `state`, `value` and `met`."""
 
     subject: str
     name: str
@@ -63,17 +67,18 @@ class AlertTest:
 
 
 def parse_tests(file: str, text: str) -> list[AlertTest]:
-    """Raises DefinitionError with every problem of the file."""
+    """The tests of one file. Raises DefinitionError with every problem of the file."""
     return _parse_all(list(read_entries(file, text, key="tests", what="test")), file, None)
 
 
 def template_tests(template: AlertTemplate) -> list[AlertTest]:
-    """Raises DefinitionError."""
+    """The tests at the end of a template. Raises DefinitionError."""
     return _parse_all(template.tests, template.file, template.template_id)
 
 
 def moment(value: Any, as_of: datetime) -> datetime:
-    """A time as tests write it: `-90m` from as_of, ISO text, or YAML's own. Without a zone it is UTC. Raises ValueError."""
+    """A point in time as tests write it: `-90m` counts from `as_of`, otherwise ISO text or YAML's own. Without a time zone it is
+    UTC. Raises ValueError."""
     if isinstance(value, str):
         if found := _RELATIVE.fullmatch(value):
             return as_of + timedelta(**{_UNITS[found[2]]: float(found[1])})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def open_lakehouse(settings: Settings) -> Lakehouse:
-    """The lakehouse that the settings name. The caller closes it."""
+    """Open the lakehouse that the settings name. The caller closes it."""
     names = (settings.catalog, settings.schema)
     if settings.lakehouse == "warehouse":
         from alerting_assets.lakehouse.warehouse import warehouse_lakehouse

@@ -48,7 +48,7 @@ def column_of(field: pa.Field) -> Column:
 
 
 def arrow_type(simple: str) -> pa.DataType:
-    """`array<string>` → list<string>. Raises LakehouseError on a type that Delta does not have."""
+    """The Arrow type of a Spark type: list<string> for `array<string>`. Raises LakehouseError for a type that Delta does not have."""
     tokens = _tokens(simple)
     parsed = _parse(tokens, simple)
     if next(tokens, None) is not None:
@@ -57,7 +57,8 @@ def arrow_type(simple: str) -> pa.DataType:
 
 
 def spark_type(arrow: pa.DataType) -> str:
-    """list<string> → `array<string>`. Timestamps of any zone are instants: `timestamp`."""
+    """The Spark type of an Arrow type: `array<string>` for list<string>. A timestamp with any time zone is an instant, and so
+    `timestamp`."""
     types = pa.types
     if arrow in _TO_SPARK:
         return _TO_SPARK[arrow]

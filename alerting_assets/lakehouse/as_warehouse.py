@@ -23,11 +23,12 @@ _CREATE_VIEW = re.compile(r"CREATE OR REPLACE VIEW `(\w+)`\.`(\w+)`\.`(\w+)` AS\
 
 
 LARGE = 65_536
-"""Characters of a parameter from which on it is no literal: Spark takes minutes to parse megabytes of text."""
+"""Number of characters from which on a parameter's value is not written as a literal: Spark takes minutes to parse megabytes of
+text."""
 
 
 def statement_runner(lakehouse: LocalSparkLakehouse) -> StatementRunner:
-    """Runs any one statement. Errors have Spark's own text, as those of a warehouse have."""
+    """A function that runs any one statement. Its errors have Spark's own text, as those of a warehouse have."""
 
     def run(sql: str, parameters: Sequence[Parameter]) -> pa.Table:
         if found := _REQUIRED_COLUMNS.fullmatch(sql):

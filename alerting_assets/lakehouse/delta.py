@@ -50,7 +50,7 @@ class DeltaStore:
         self.root = root
 
     def path(self, name: TableName) -> Path:
-        """Raises TableNotFound for names that no folder can have, so none leads out of the root."""
+        """The folder of a table. Raises TableNotFound for a name that no folder can have, so that no name leads out of the root."""
         for part in (name.catalog, name.schema, name.table):
             if not FOLDER_NAME.fullmatch(part):
                 raise TableNotFound(f"table {name}: {part!r} cannot be part of a name; use letters, digits, _ and -")
@@ -61,7 +61,7 @@ class DeltaStore:
         return self.root / name.catalog / name.schema / name.table
 
     def tables(self) -> list[TableName]:
-        """Every folder that holds a Delta log with something in it; sorted. A missing root holds none."""
+        """All tables, sorted: every folder that holds a Delta log with something in it. A root that does not exist holds none."""
         found = []
         for schema in self.schemas():
             for table in _folders(schema):
@@ -75,7 +75,7 @@ class DeltaStore:
         return sorted(found)
 
     def schemas(self) -> Iterator[Path]:
-        """The folders <root>/<catalog>/<schema>."""
+        """The folders <root>/<catalog>/<schema>, one after the other."""
         for catalog in _folders(self.root):
             yield from _folders(catalog)
 
@@ -132,8 +132,11 @@ class DeltaStore:
         self.write(name, add_columns)
 
     def write(self, name: TableName, attempt: Callable[[DeltaTable], Result]) -> Result:
-        """Run `attempt` on the newest version, again with jitter while other writers win. Threads of one process take turns: of fifty
-        that only tried again, some would find others in their way for minutes."""
+        """Run `attempt` on the newest version of the table, and again, after a random pause, each time that another writer was
+        faster.
+
+        Threads of one process take turns: when fifty threads only tried again, some found others in their way for minutes. Raises
+        ConcurrentWriteError after RETRY_SECONDS."""
         retrying = Retrying(
             retry=retry_if_exception_type(CommitFailedError),
             wait=wait_random_exponential(multiplier=0.02, max=1.0),
@@ -198,8 +201,8 @@ def _turn_of_this_process(path: Path) -> threading.Lock:
 def scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
     """Rows in no order.
 
-    Not by `to_pyarrow_table`: pyarrow's threads are then sometimes still there when the process ends, which aborts it (one in
-    seven of short commands on a busy machine, pyarrow 25)."""
+    `to_pyarrow_table` is not used: the threads that pyarrow starts for it are sometimes still there when the process ends, which
+    aborts it (one in seven short commands on a busy machine, pyarrow 25)."""
     names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
     batches = QueryBuilder().register("scanned", table).execute(f"SELECT {names} FROM scanned").read_all()
     schema = table_schema(table)
@@ -214,7 +217,7 @@ _CHANGE_FIELDS = (
 
 
 def table_schema(table: DeltaTable) -> pa.Schema:
-    """The table's own schema in Arrow, comments as field metadata."""
+    """The table's schema in Arrow, with the columns' comments as field metadata."""
     return pa.schema(table.schema().to_arrow())
 
 
@@ -245,7 +248,7 @@ def failure(name: TableName, path: Path, what: str, error: Exception) -> Lakehou
 
 
 def reason(error: Exception) -> str:
-    """One line of a message, without the colours, stack traces and previews of data that delta-rs adds."""
+    """The message of an error as one line, without the colours, stack traces and previews of data that delta-rs adds."""
     text = re.split(r"\n\s*0: |\nPreview of|\nstack backtrace|\nDebug source", str(error), maxsplit=1)[0]
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m|[↳╰├─▶]", "", text).split())
     return text[:300] or type(error).__name__

@@ -29,10 +29,10 @@ Result = TypeVar("Result")
 class EmbeddedLakehouse(Lakehouse):
     """Tables lie at `<root>/<catalog>/<schema>/<table>/`; every Delta table found there can be queried.
 
-    max_calls: queries after which the SQL engine's process, which grows by about 0.1 MB a call, is replaced; that takes about half a
-    second.
-    query_seconds: how long one query may run; describe_seconds: how long its analysis may take.
-    """
+    max_calls: queries after which the SQL engine's process is replaced. It grows by about 0.1 MB a call, and a new one takes about
+        half a second.
+    query_seconds: how long one query may run.
+    describe_seconds: how long the analysis of one query may take."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class EmbeddedLakehouse(Lakehouse):
 
     @property
     def engine_process_id(self) -> int | None:
-        """The Sail child's process id; None before the first query."""
+        """The process id of the running Sail child, or None before the first query."""
         return self._sail.process_id
 
     def create_table(self, spec: TableSpec) -> None:
@@ -216,9 +216,10 @@ def _unusable(name: TableName) -> str | None:
 
 
 def _describe(session: SparkSession, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
-    """The schema finds most errors, with positions in the text; the plan finds the rest (folded constants, casts).
+    """The output columns of a query that is analysed and not run. Asking for its schema finds most errors, with their positions in
+    the text; its plan finds the rest (folded constants, casts).
 
-    `session.sql` would send the text to be executed if it is a command; a relation of its own can only be analysed."""
+    `session.sql` would execute a text that is a command. A relation of its own, as it is built here, can only be analysed."""
     from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.plan import SQL
 
@@ -232,7 +233,8 @@ def _describe(session: SparkSession, sql: str, *, planned: bool = True) -> tuple
 
 
 def _output_names(session: SparkSession, sql: str) -> tuple[str, ...]:
-    """As the plan shows them, which saves asking for the schema: a third of the time that an aggregated alert takes."""
+    """The names of the output columns as the plan shows them. Not asking for the schema saves a third of the time that the
+    validation of an aggregated alert takes."""
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.dataframe import DataFrame
     from pyspark.sql.connect.plan import SQL

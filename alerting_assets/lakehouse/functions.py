@@ -9,5 +9,5 @@ from pathlib import Path
 
 @cache
 def documented() -> frozenset[str]:
-    """Lower case."""
+    """The names of these functions in lower case."""
     return frozenset(Path(__file__).with_name("functions.txt").read_text(encoding="ascii").split())

@@ -1,4 +1,5 @@
-"""Rows as text: JSON in a parameter of a statement, which `from_json` turns back into rows. Spark's types survive it exactly."""
+"""Rows as text: JSON in a parameter of a statement, which `from_json` turns back into rows. Every value of a Spark type survives
+that exactly."""
 
 from __future__ import annotations
 
@@ -18,16 +19,18 @@ from alerting_assets.sql_literal import identifier
 
 
 def relation(schema: pa.Schema, parameter: str) -> str:
-    """A subquery over the parameter. FAILFAST: what cannot be read is an error, never a NULL."""
+    """SQL of a subquery that yields the rows held by the named parameter. In FAILFAST mode, what cannot be read is an error and
+    never a NULL."""
     fields = ", ".join(f"{identifier(item.name)}: {sql_type(item.type)}" for item in schema)
     rows = f"from_json(:{parameter}, 'ARRAY<STRUCT<{fields}>>', map('mode', 'FAILFAST'))"
     return f"(SELECT inline({rows}))"
 
 
 def chunks(rows: pa.Table, limit: int) -> Iterator[str]:
-    """JSON arrays of at most `limit` characters (all ASCII) each; at least one, empty when there are no rows.
+    """The rows as JSON arrays of at most `limit` characters each (ASCII only, so as many bytes). There is at least one, which is
+    empty when there are no rows.
 
-    Raises LakehouseError for a single row that is longer."""
+    Raises LakehouseError for a single row that is longer than `limit`."""
     encoders = [_encoder(item) for item in rows.schema]
     names = rows.column_names
     parts: list[str] = []
@@ -54,7 +57,7 @@ def chunks(rows: pa.Table, limit: int) -> Iterator[str]:
 
 
 def sql_type(arrow: pa.DataType) -> str:
-    """`STRUCT<`a`: MAP<STRING, STRING>>`"""
+    """The SQL of an Arrow type, as in `STRUCT<`a`: MAP<STRING, STRING>>`."""
     text = spark_type(arrow).upper()
     if pa.types.is_struct(arrow):  # names of fields keep their case
         fields = ", ".join(f"{identifier(item.name)}: {sql_type(item.type)}" for item in arrow)

@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One of our own tables. `key` is unique; merges and deletes match on it."""
+    """One of our own tables. `key` names the columns that identify a row; merges and deletes match rows by them."""
 
     name: str
     comment: str
@@ -81,7 +81,10 @@ class MergeResult:
 
 
 class Lakehouse(ABC):
-    """A catalog of Delta tables. `namespace` is where our own tables live; table arguments are names in it or full names."""
+    """A catalog of Delta tables, and SQL over them.
+
+    `namespace` is the catalog and the schema in which our own tables live. Wherever a method takes a table, it takes a short name
+    (a table of that namespace), a name with its schema, or a full name."""
 
     @property
     @abstractmethod
@@ -95,12 +98,15 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def create_table(self, spec: TableSpec) -> None:
-        """Idempotent, change feed on. Columns that the table lacks are added (nullable); nothing is ever dropped or retyped:
-        a column whose type differs raises LakehouseError."""
+        """Create the table with its change feed on, unless it is there; calling this again changes nothing.
+
+        Columns that an existing table lacks are added, as nullable. Nothing is ever dropped or retyped: a column whose type differs
+        raises LakehouseError."""
 
     @abstractmethod
     def append(self, table: str | TableName, rows: pa.Table) -> int:
-        """One commit; returns the table's version after it. Columns left out are NULL. No rows: no commit."""
+        """Append the rows in one commit and return the table's version after it. Columns that `rows` lacks become NULL; no rows
+        make no commit."""
 
     @abstractmethod
     def merge(
@@ -125,49 +131,54 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def delete(self, table: str | TableName, keys: pa.Table) -> int:
-        """Delete the rows whose key columns are in `keys`; returns how many. No match: no commit."""
+        """Delete the rows whose key columns have one of the combinations of values in `keys`, and return how many were deleted.
+        When none matches, no commit is made."""
 
     @abstractmethod
     def version(self, table: str | TableName) -> TableVersion: ...
 
     @abstractmethod
     def changes(self, table: str | TableName, since: int) -> Changes:
-        """Raises ChangesUnavailable when the feed was cleaned up past `since` or `since` is beyond the head."""
+        """The changes after version `since`. Raises ChangesUnavailable when the feed was cleaned up past `since`, or `since` is
+        beyond the head."""
 
     @abstractmethod
     def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
-        """A whole (small) table."""
+        """All rows of a table that fits into memory. columns: the columns to read; None reads all."""
 
     @abstractmethod
     def query(self, sql: str) -> pa.Table:
-        """Raises QueryError."""
+        """Run exactly one query and return all its rows. Raises QueryError when the engine refuses it or it fails."""
 
     @abstractmethod
     def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
-        """The output columns of a query, without running it. Raises QueryError.
+        """The output columns of a query, which is analysed and not run. Raises QueryError.
 
-        planned: whether it is planned, too, which finds what analysis does not: a constant that cannot be cast."""
+        planned: whether the engine also plans the query. That finds what analysis alone does not, such as a constant that cannot be
+            cast."""
 
     def output_names(self, sql: str) -> tuple[str, ...]:
-        """Of the columns of a query, which is planned and not run. Raises QueryError as `describe` does."""
+        """The names of the output columns of a query, which is analysed, planned and not run. Raises QueryError as `describe` does."""
         return tuple(column.name for column in self.describe(sql))
 
     @abstractmethod
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
-        """Columns of any registered table or view. Raises TableNotFound."""
+        """The columns of any table or view that the engine knows. Raises TableNotFound."""
 
     @abstractmethod
     def tables(self) -> tuple[TableName, ...]:
-        """Tables and views, freshly listed: every one in the folders, or those of our own schema in a metastore."""
+        """All tables and views, listed anew at every call: every one in the folders, or those of our own schema where a metastore
+        keeps them."""
 
     @abstractmethod
     def create_view(self, name: str, sql: str) -> None:
-        """Create or replace. Where views are files, one that is there in this form costs nothing."""
+        """Create or replace a view. Where views are files, creating one again that is there in this very form costs nothing."""
 
     def create_metric_view(self, name: str, definition: str, plain_sql: str) -> None:  # noqa: ARG002
-        """Create or replace a metric view where the engine has those; elsewhere a plain view of the same name.
+        """Create or replace a metric view where the engine has those, and elsewhere a plain view of the same name.
 
-        definition: YAML, as Databricks reads it. plain_sql: the query that gives every measure by all dimensions."""
+        definition: the YAML of the metric view, as Databricks reads it.
+        plain_sql: the query of the plain view: every measure by all dimensions."""
         self.create_view(name, plain_sql)
 
     @abstractmethod

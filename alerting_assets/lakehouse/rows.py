@@ -15,8 +15,11 @@ from alerting_assets.lakehouse.port import TableName
 
 @dataclass(frozen=True)
 class MergeSource:
-    """rows: in the table's types, columns that only `matched_if` uses behind them. stored: their columns that the table has.
-    updated: columns to set on matched rows."""
+    """The source of a merge, made ready.
+
+    rows: in the table's types; the columns that only `matched_if` uses come last.
+    stored: the columns of `rows` that the table has.
+    updated: the columns to set on matched rows."""
 
     rows: pa.Table
     stored: tuple[str, ...]
@@ -33,7 +36,8 @@ def merge_source(
     insert: bool,
     extra: bool,
 ) -> MergeSource:
-    """`on`, `update` and `insert` are those of `Lakehouse.merge`. extra: whether columns that the table lacks are allowed."""
+    """Check the rows of a merge and give them the table's types. `on`, `update` and `insert` are those of `Lakehouse.merge`. extra:
+    whether `rows` may have columns that the table lacks."""
     stored = [column for column in rows.column_names if column in schema.names]
     unknown = [column for column in rows.column_names if column not in schema.names]
     missing = [column for column in on if column not in stored]
@@ -68,14 +72,15 @@ def refuse_duplicates(name: TableName, rows: pa.Table, on: Sequence[str]) -> Non
 
 
 def distinct_keys(name: TableName, keys: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`keys` in the table's types, each once. NULLs are allowed even where the table has none."""
+    """`keys` in the table's types, each combination of values once. NULLs are allowed even in columns that are NOT NULL: such a key
+    matches no row."""
     nullable = pa.schema([field.with_nullable(True) for field in subset(name, schema, keys.column_names)])
     source = conform(name, keys, nullable)
     return source.group_by(source.column_names).aggregate([])
 
 
 def subset(name: TableName, schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:
-    """Raises LakehouseError on a column that the table does not have."""
+    """The fields of these columns, in their order. Raises LakehouseError for a column that the table does not have."""
     unknown = [column for column in columns if column not in schema.names]
     if unknown:
         raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
@@ -83,10 +88,10 @@ def subset(name: TableName, schema: pa.Schema, columns: Sequence[str]) -> pa.Sch
 
 
 def conform(name: TableName, rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """`rows` with the types of `schema` (in which NULLs are checked too); columns that are left out are NULL.
+    """`rows` with the types of `schema`; columns that are left out become NULL.
 
-    Raises LakehouseError that names the table and the column.
-    """
+    Raises LakehouseError, which names the table and the column, for values of another type and for NULLs where the schema allows
+    none."""
     subset(name, schema, rows.column_names)
     return pa.Table.from_arrays([_conform_column(name, rows, field) for field in schema], schema=schema)
 

@@ -38,16 +38,17 @@ if TYPE_CHECKING:
 
 START_SECONDS = 60.0
 MEMORY_SHARE, LEAST_MEMORY = 0.25, 2 * 1024**3
-"""Below one GB of address space it does not start."""
+"""The share of the machine's memory that the child may take, and the least number of bytes. Below one GB of address space it does
+not start."""
 SESSION_SECONDS = 365 * 24 * 3600
 RESERVED_CATALOG = "system"
-"""Sail's own; it refuses other tables in it."""
+"""The name of Sail's own catalog, which takes no other tables."""
 
 Result = TypeVar("Result")
 
 
 class SailServer:
-    """One child process and the session on it. `lock` guards what is registered in the session."""
+    """One child process and the session on it. `lock` guards what is registered in that session."""
 
     def __init__(self, root: Path, catalog: str, schema: str) -> None:
         self.pid = os.getpid()
@@ -81,8 +82,10 @@ class SailServer:
 
 
 class Watchdog:
-    """Calls `act` when what it limits takes longer than its seconds. One thread, alive while there is something to limit: a
-    `threading.Timer` each would start a thread a call, which takes about as long as the call."""
+    """Calls `act` when the block that it limits takes longer than its seconds.
+
+    It is one thread, alive while there is something to limit. A `threading.Timer` for each call would start a thread for each,
+    which takes about as long as the call."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -122,7 +125,7 @@ class Watchdog:
 
 
 class Sail:
-    """Runs work on a living session, which `prepare` has filled with tables. Thread-safe; several threads share a session."""
+    """Runs work on a living session, in which `prepare` has registered the tables. Thread-safe; several threads share one session."""
 
     def __init__(
         self,
@@ -141,11 +144,10 @@ class Sail:
         self._watchdog = Watchdog()
 
     def run(self, work: Callable[[SailServer], Result], seconds: float | None = None) -> Result:
-        """`work` must be safe to repeat: it is run again, once, when the server is lost under it.
+        """Run `work` on a server. It must be safe to repeat: it is run again, once, when the server is lost under it.
 
-        Work that takes longer than `seconds` (or else `query_seconds`) ends in a QueryError. Sail cannot be told to stop a query, so the
-        server is stopped; the work of other threads on it is run again.
-        """
+        Work that takes longer than `seconds` (None: `query_seconds`) ends in a QueryError. Sail cannot be told to stop a query, so
+        the server is stopped; the work of other threads on it is run again."""
         from pyspark.errors import PySparkException
 
         seconds = self._query_seconds if seconds is None else seconds
@@ -200,7 +202,8 @@ class Sail:
                 self._retire(server)
 
     def _retire(self, server: SailServer) -> None:
-        """Close it when its last user is done. A server inherited by a fork belongs to the parent."""
+        """Close the server once its last user is done. A server that was inherited by a fork belongs to the parent process and is
+        left alone."""
         server.retired = True
         if self._server is server:
             self._server = None
@@ -290,7 +293,7 @@ def _serve(parent: int, root: str) -> None:
 
 
 def _limit_memory() -> None:
-    """Linux heeds it; macOS takes it and does nothing."""
+    """Limit the memory of this process. Linux heeds the limit; macOS takes it and does nothing."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = max(int(memory * MEMORY_SHARE), LEAST_MEMORY)

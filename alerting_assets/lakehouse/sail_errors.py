@@ -76,7 +76,7 @@ _BEYOND = re.compile(
     r"percentile_cont' requires|'(?:dense_|percent_)?rank' expected zero argument|no partition of relation|"
     r"failed to match any signature.*?but received Binary|There is only support Literal types"
 )
-"""What Spark takes and Sail does not, in words of its own."""
+"""Messages in which Sail, in words of its own, refuses what Spark takes."""
 _COERCED = re.compile(r"Function '(\w+)' user-defined coercion failed")
 _COERCED_LIKE_SPARK = frozenset(
     f"{prefix}{name}"
@@ -97,7 +97,7 @@ _COERCED_LIKE_SPARK = frozenset(
 )
 _ARGUMENTS = re.compile(r"(?:zero|one|two|three|four) values? expected")
 _OPTIONAL_ARGUMENTS = re.compile(r"\b(?:current_time|st_\w+|regexp_replace|log|uuid)\s*\(", re.I)
-"""Functions to which Spark gives arguments that Sail does not know."""
+"""Functions that take arguments on Spark which Sail does not know."""
 _LIKE_SPARK = re.compile(
     r"(?:LIMIT|OFFSET) must be|Expected LIMIT|Unsupported LIMIT|Invalid window frame|"
     r"range window frame requires|unknown window function|undefined window|used more than once|Sampling fraction|takes \d+ arguments|"
@@ -110,7 +110,8 @@ _LIKE_SPARK = re.compile(
     r"[Cc]annot automatically convert|does not match Arrow type|`count` function requires|literal values|argument: interval: |"
     r"argument: (?:tiny|small|big)?int: |aggregate function|grouping|expected one statement|[Dd]uplicate|at least one|window duration"
 )
-"""Errors in which Sail is as strict as Spark. Whatever it says in other words is its own shortcoming until shown otherwise."""
+"""Messages of errors in which Sail is as strict as Spark. What it refuses in other words counts as its own shortcoming until shown
+otherwise."""
 
 WINDOW_FUNCTIONS = frozenset(
     {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"}
@@ -183,19 +184,20 @@ def is_missing_table(error: Exception) -> bool:
 
 
 def plan_error(plan: str, sql: str) -> QueryError | None:
-    """EXPLAIN succeeds on some errors and writes them into the plan."""
+    """The error that a plan tells of, or None. EXPLAIN succeeds on some errors and writes them into the plan."""
     found = _PLAN.search(plan)
     return _from_text(found.group(1), sql, ()) if found else None
 
 
 def planned_names(plan: str) -> tuple[str, ...]:
-    """Of the output columns, which the last step of every plan names; none where they are not plain words or the plan has an error."""
+    """The names of the output columns, from the last step of a plan. Empty where they are not plain words, or where the plan tells
+    of an error."""
     found = _PLANNED.match(plan)
     return tuple(item.rpartition(" ")[2] for item in found[1].split(", ")) if found else ()
 
 
 def rows_of(session: SparkSession, sql: str) -> pa.Table:
-    """The rows of a query; what pyspark says in words of its own about what Sail returned is a QueryError."""
+    """The rows of a query. Raises QueryError also where pyspark itself cannot read what Sail returned."""
     from pyspark.errors import PySparkException
 
     try:
@@ -266,7 +268,7 @@ def _kind(text: str) -> QueryErrorKind:
 
 
 def _beyond(text: str, sql: str) -> str | None:
-    """The text again, if what it complains about is nothing that Spark minds."""
+    """The message to show if what it complains about is nothing that Spark minds; None otherwise."""
     coerced = _COERCED.search(text)
     has_lateral_query = re.search(r"\bLATERAL\s*\(\s*SELECT", sql, re.I) and "Valid fields" in text
     like_any = "bool_or" in text and re.search(r"\bI?LIKE\s+(?:ANY|SOME|ALL)\b", sql, re.I)
@@ -357,7 +359,7 @@ def _at(sql: str, parts: list[str], kind: QueryErrorKind, message: str) -> Query
 
 
 def _find(sql: str, parts: list[str]) -> tuple[int | None, int | None, str | None]:
-    """Line and column of the dotted name that ends in `parts`, and that name as it is written, or Nones."""
+    """Line, column and text of the dotted name in the query that ends in `parts`; three times None where there is none."""
     tokens = [token for token in _tokens(sql) if token[2]]
     texts = [text.lower() for _, text, _ in tokens]
     wanted = [piece for part in parts for piece in (part.lower(), ".")][:-1]
@@ -394,7 +396,7 @@ def _parts(identifiers: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """One line without the words that only say which library spoke, in SQL's names of types."""
+    """The message as one line, with SQL's names of types and without the words that only say which library spoke."""
     text = re.sub(r"^\[[A-Z_.]+\]\s*", "", text)
     while match := _INTERNAL.match(text):
         text = text[match.end() :]

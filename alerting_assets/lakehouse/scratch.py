@@ -23,7 +23,8 @@ QUERY_SECONDS = 60.0
 
 
 class ScratchEngine:
-    """Thread-safe; nothing is written anywhere. The engine's process starts at the first query."""
+    """A SQL engine over rows that are handed to it. Thread-safe; nothing is written anywhere. The engine's process starts at the
+    first query."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="alerting-scratch-")
@@ -31,7 +32,8 @@ class ScratchEngine:
         self._numbers = itertools.count()
 
     def query(self, tables: Sequence[pa.Table], sql_of: Callable[[Sequence[str]], str]) -> pa.Table:
-        """sql_of: the query, given the names under which the tables are known, in their order. Raises QueryError."""
+        """Run one query over the given tables. sql_of: makes the query's text from the names under which the tables are known, in
+        their order. Raises QueryError."""
         from pyspark.errors import PySparkException
 
         names = [f"given_{next(self._numbers)}" for _ in tables]

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class SessionCatalog:
-    """The tables and views registered in one session. Not thread-safe: callers hold the server's lock."""
+    """The tables and views that are registered in one session. Not thread-safe: whoever calls it holds the server's lock."""
 
     def __init__(
         self,
@@ -35,7 +35,8 @@ class SessionCatalog:
         *,
         unusable: Callable[[TableName], str | None],
     ) -> None:
-        """root: the path of the store as the session sees it. unusable: why a table cannot be registered, if so."""
+        """root: the path of the store as the session sees it.
+        unusable: says why a table of this name cannot be registered, or None if it can."""
         self._session, self._root, self._store, self._views = session, root, store, views
         self._unusable = unusable
         self._schemas: set[tuple[str, str]] = set()
@@ -76,7 +77,7 @@ class SessionCatalog:
                 return
 
     def define_view(self, name: TableName, sql: str) -> None:
-        """Raises what Spark raises; then the old definition stays."""
+        """Define the view in the session. Raises what Spark raises; the old definition then stays."""
         self._ensure_schema(name)
         self._session.sql(f"CREATE OR REPLACE VIEW {quoted(name)} AS {sql}")
 

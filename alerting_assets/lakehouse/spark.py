@@ -48,7 +48,11 @@ _LOST_REMOTE = (
 
 @dataclass(frozen=True)
 class Connection:
-    """is_lost: whether the session is gone, given the text of an error, or "" at any other moment. way_out: what to do then."""
+    """A SparkSession and what it takes to use it safely.
+
+    is_lost: whether the session is gone. It is given the text of an error, or "" where there is no error.
+    way_out: what a person can do once the session is lost, for messages.
+    close: ends the session."""
 
     session: SparkSession
     is_lost: Callable[[str], bool]
@@ -57,7 +61,7 @@ class Connection:
 
 
 class SparkStatements(Statements):
-    """query_seconds: how long one statement may run."""
+    """The statements of `sql_engine` through a SparkSession. query_seconds: how long one statement may run."""
 
     def __init__(self, connection: Connection, query_seconds: float = QUERY_SECONDS) -> None:
         self._connection, self._query_seconds = connection, query_seconds
@@ -129,7 +133,7 @@ class SparkStatements(Statements):
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """What the session raises in this block, as SparkFailure or LakehouseUnavailable."""
+        """Raise what the session raises in this block as SparkFailure, or as LakehouseUnavailable where the session is lost."""
         from grpc import RpcError
         from py4j.protocol import Py4JError
         from pyspark.errors import PySparkException
@@ -152,7 +156,8 @@ class SparkStatements(Statements):
 class LocalSparkStatements(SparkStatements):
     @contextmanager
     def _frame(self, rows: pa.Table) -> Iterator[DataFrame]:
-        """By way of a file: a JVM takes a million rows from Parquet in seconds, from Arrow through its Python gateway in a minute."""
+        """Rows as a data frame, by way of a Parquet file: a JVM reads a million rows from it in seconds, and takes a minute for
+        them from Arrow through its Python gateway."""
         with tempfile.TemporaryDirectory(prefix="alerting-rows-") as folder:
             file = f"{folder}/rows.parquet"
             pq.write_table(rows, file)
@@ -202,7 +207,7 @@ class LocalSparkLakehouse(SqlLakehouse):
         return tuple(sorted(name for name in found if name.catalog == catalog))
 
     def run(self, sql: str) -> pa.Table:
-        """Any one statement, as it is. Raises SparkFailure."""
+        """Run any one statement, as it is, and return its rows. Raises SparkFailure."""
         return self._run(sql)
 
     def create_view(self, name: str, sql: str) -> None:
@@ -264,7 +269,8 @@ class LocalSparkLakehouse(SqlLakehouse):
 
 
 def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = QUERY_SECONDS) -> SqlLakehouse:
-    """A Spark Connect server. url: `sc://host:port/;token=…`; the catalog must be there, the schema is made."""
+    """A lakehouse at a Spark Connect server. url: `sc://host:port/;token=…`. The catalog must exist there; the schema is created if
+    it does not."""
     from grpc import RpcError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession

@@ -32,7 +32,7 @@ _CONDITIONS: dict[QueryErrorKind, tuple[str, ...]] = {
     Kind.UNSUPPORTED: ("UNSUPPORTED_", "NOT_SUPPORTED", "FEATURE_NOT_"),
     Kind.TIMEOUT: ("QUERY_EXECUTION_TIMEOUT_EXCEEDED",),  # a warehouse's own STATEMENT_TIMEOUT
 }
-"""How the conditions of each kind begin."""
+"""For each kind of error, how Spark's error conditions of that kind begin."""
 _KINDS_BY_STATE = {"42601": Kind.SYNTAX, "42703": Kind.MISSING_COLUMN, "42P01": Kind.MISSING_TABLE}
 _RUNTIME_STATES = ("22", "21", "P0", "54")
 """Classes of SQLSTATE: data exceptions, cardinality, raise_error, limits."""
@@ -67,7 +67,10 @@ _FEED_GONE = re.compile(
 
 
 class SparkFailure(Exception):
-    """How a statement ended. text: Spark's own, whole. shift: lines that were put before the text that a person knows."""
+    """How a statement failed.
+
+    text: Spark's own text, whole.
+    shift: how many lines of ours were put before the text that a person knows."""
 
     def __init__(self, text: str, shift: int = 0) -> None:
         self.text, self.shift = text, shift
@@ -103,7 +106,8 @@ class SparkFailure(Exception):
         return found[1] if found else ""
 
     def query_error(self, *, on_databricks: bool) -> QueryError:
-        """on_databricks: otherwise what only Databricks has is UNSUPPORTED, never an error of the query."""
+        """This failure as a QueryError. on_databricks: whether the engine is Databricks itself; on any other, what only Databricks
+        has is UNSUPPORTED and never an error of the query."""
         kind = self._kind()
         line, column = self._position()
         name = self._name(kind)

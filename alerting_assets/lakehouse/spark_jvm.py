@@ -30,7 +30,7 @@ JAVA_VERSION = "17"
 DELTA_CATALOG = "org.apache.spark.sql.delta.catalog.DeltaCatalog"
 SESSION_CATALOG = "spark_catalog"
 LONGEST_LOG = 5_000_000
-"""Bytes after which the log is begun anew."""
+"""Size in bytes above which the log is begun anew at the next start."""
 
 _lock = threading.Lock()
 _context: SparkContext | None = None
@@ -38,10 +38,9 @@ _log_file: Path | None = None
 
 
 def open_session(log_file: Path, catalog: str) -> SparkSession:
-    """A session with a catalog in memory of its own, which answers to the name `catalog`.
+    """A session with a catalog in memory of its own, which answers to the name `catalog`. The JVM is started if it does not run.
 
-    log_file: where the JVM writes, if this call starts it.
-    """
+    log_file: where the JVM writes what it says, if this call starts it."""
     from pyspark.sql import SparkSession
 
     context = _running_context(log_file)
@@ -64,7 +63,7 @@ def is_alive() -> bool:
 
 
 def log_path() -> Path | None:
-    """Where the running JVM writes."""
+    """The file that the running JVM writes to, or None before the first session."""
     return _log_file
 
 
@@ -169,7 +168,8 @@ _REASONS = (
 
 
 def _why_not(log_file: Path, said_before: int) -> str:
-    """said_before: bytes of other processes' starts, perhaps of a JVM that runs."""
+    """Why the JVM did not start, from its log. said_before: how many bytes of the log are older, from other starts or from a JVM
+    that still runs."""
     text = log_file.read_bytes()[said_before:].decode(errors="replace")
     for pattern, message in _REASONS:
         if pattern.search(text):

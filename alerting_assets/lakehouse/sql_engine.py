@@ -43,14 +43,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """Rows as a relation that can stand in FROM and USING, with the parameters that its text names."""
+    """Rows as a relation that can stand behind FROM and USING, and the parameters that its SQL names."""
 
     sql: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 class Statements(ABC):
-    """Thread-safe. Raises SparkFailure for what the engine answers, the LakehouseError tree for all else."""
+    """How a statement reaches an engine. Thread-safe. Raises SparkFailure for what the engine answers, and LakehouseErrors for
+    everything else."""
 
     @abstractmethod
     def run(
@@ -61,15 +62,15 @@ class Statements(ABC):
         reads: bool = False,
         in_schema: bool = True,
     ) -> pa.Table:
-        """One statement; its rows, none for DDL.
+        """Run one statement and return its rows; DDL returns none.
 
-        parameters: named, of type STRING. reads: it changes nothing, so it may be sent again when an answer is lost.
-        in_schema: short names are those of our own schema, which therefore must exist.
-        """
+        parameters: values of type STRING by name.
+        reads: the statement changes nothing, so it may be sent again when an answer is lost.
+        in_schema: short names are those of our own schema, which therefore must exist."""
 
     @abstractmethod
     def source(self, rows: pa.Table) -> AbstractContextManager[Source]:
-        """`rows` for the statements of this block."""
+        """Make `rows` available as a relation to the statements of this block."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -242,7 +243,7 @@ class SqlLakehouse(Lakehouse):
         return tuple(replace(column, nullable=column.name not in required) for column in columns)
 
     def tables(self) -> tuple[TableName, ...]:
-        """Those of our own schema: a metastore may hold a hundred thousand others."""
+        """The tables and views of our own schema. All others are left out, because a metastore may hold a hundred thousand of them."""
         catalog, schema = self._namespace
         try:
             listed = self._run(f"SHOW TABLES IN {identifier(catalog)}.{identifier(schema)}", reads=True)
@@ -281,18 +282,18 @@ class SqlLakehouse(Lakehouse):
     # -- what a session with a catalog of its own in memory does otherwise
 
     def _location(self, name: TableName) -> str | None:  # noqa: ARG002
-        """The folder that a new table is created in; None leaves that to the metastore."""
+        """The folder that a new table is created in; None leaves the choice to the metastore."""
         return None
 
     def _define_view(self, view: TableName, sql: str) -> None:
         self._run(sql_text.create_view(view, sql))
 
     def _writing(self, name: TableName) -> AbstractContextManager[object]:  # noqa: ARG002
-        """Held around every write: a metastore's tables need nothing."""
+        """A context that is held around every write. The tables of a metastore need none."""
         return nullcontext()
 
     def _refresh(self) -> bool:
-        """Whether a missing table may be there now."""
+        """Look again for what other processes created, and say whether a table that was missing may be there now."""
         return False
 
     # -- statements
@@ -306,7 +307,7 @@ class SqlLakehouse(Lakehouse):
         return self._statements.run(sql, parameters, **how)
 
     def _analysed(self, sql: str, shift: int = 0) -> pa.Table:
-        """A text that holds a query of somebody's, after `shift` lines of ours."""
+        """Send a text that holds a user's query after `shift` lines of ours; positions in errors count from the user's first line."""
         try:
             return self._run(sql, reads=True)
         except SparkFailure as failure:
@@ -322,7 +323,8 @@ class SqlLakehouse(Lakehouse):
             raise self._table_error(name, failure) from failure
 
     def _write(self, name: TableName, attempt: Callable[[], Result]) -> Result:
-        """Again with jitter while other writers win."""
+        """Run a write, and run it again after a random pause each time that another writer was faster. Raises ConcurrentWriteError
+        after RETRY_SECONDS."""
         retrying = Retrying(
             retry=_may_win,
             wait=wait_random_exponential(multiplier=0.1, max=5.0),
@@ -393,7 +395,8 @@ class SqlLakehouse(Lakehouse):
 
 
 def _may_win(state: RetryCallState) -> bool:
-    """A conflict passes; something that is there already is found by the next look, unless it is not what we meant."""
+    """Whether another attempt may succeed. A conflict passes. What is there already is found by the next look, unless it is not
+    what we meant, so that is tried a few times only."""
     error = state.outcome.exception() if state.outcome else None
     if not isinstance(error, SparkFailure):
         return False
@@ -401,7 +404,7 @@ def _may_win(state: RetryCallState) -> bool:
 
 
 def _plain_schema(rows: pa.Table) -> pa.Table:
-    """In our own types, without the metadata and the NOT NULL that an engine adds: a result promises neither."""
+    """The rows in our own types, without the metadata and the NOT NULL that an engine adds: a result promises neither."""
     return _cast(rows, pa.schema([pa.field(item.name, _plain_type(item.type)) for item in rows.schema]))
 
 

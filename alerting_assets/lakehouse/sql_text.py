@@ -45,7 +45,7 @@ def create_schema(name: TableName, location: str | None = None) -> str:
 
 
 def create_table(name: TableName, spec: TableSpec, features: Features, location: str | None = None) -> str:
-    """location: the folder of a table that no metastore keeps."""
+    """CREATE TABLE of one of our own tables. location: its folder, where no metastore chooses one."""
     columns = [_column(column) for column in spec.columns]
     if features.primary_keys and _may_be_primary_key(spec):
         keys = ", ".join(identifier(column) for column in spec.key)
@@ -62,7 +62,7 @@ def create_table(name: TableName, spec: TableSpec, features: Features, location:
 
 
 def add_columns(name: TableName, columns: Sequence[Column]) -> str:
-    """As nullable: rows that are there already have no value for them."""
+    """ALTER TABLE that adds these columns. They are added as nullable, because the rows that are there have no value for them."""
     added = ",\n  ".join(_column(Column(column.name, column.type, comment=column.comment)) for column in columns)
     return f"ALTER TABLE {quoted(name)} ADD COLUMNS (\n  {added}\n)"
 
@@ -158,7 +158,8 @@ def create_view(name: TableName, sql: str) -> str:
 
 
 def create_metric_view(name: TableName, definition: str) -> str:
-    """definition: YAML. Nothing in it is escaped, so it cannot hold what ends it."""
+    """CREATE VIEW of a metric view. definition: its YAML, which is not escaped, so LakehouseError is raised where it holds the `$$`
+    that would end it."""
     if "$$" in definition:
         raise LakehouseError(f"metric view {name}: its definition holds $$, which would end it")
     return f"CREATE OR REPLACE VIEW {quoted(name)}\nWITH METRICS\nLANGUAGE YAML\nAS $$\n{definition.strip()}\n$$"

@@ -1,4 +1,5 @@
-"""The schemas of our own tables, in one place (DESIGN section 5). Adding a column here is the whole migration."""
+"""The schemas of our own tables, in one place. Adding a column here is the whole migration; docs/architecture.md, "Tables", says
+what each column means."""
 
 from __future__ import annotations
 
@@ -204,6 +205,6 @@ TABLES = (ALERT_CONFIGURATIONS, ALERT_HISTORY, ALERT_QUERY_VALIDATIONS, ALERT_SY
 
 
 def create_tables(lakehouse: Lakehouse) -> None:
-    """Create what is missing and add columns that came later; idempotent."""
+    """Create the tables that are missing and add the columns that came later. Calling this again changes nothing."""
     for spec in TABLES:
         lakehouse.create_table(spec)

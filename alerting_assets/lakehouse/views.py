@@ -11,7 +11,7 @@ from alerting_assets.lakehouse.delta import FOLDER_NAME, DeltaStore, make_folder
 from alerting_assets.lakehouse.port import TableName
 
 ViewFiles = dict[TableName, tuple[int, int]]
-"""Of each view: modification time in nanoseconds, and size."""
+"""For each view the modification time of its file in nanoseconds, and the file's size in bytes."""
 
 
 class ViewStore:

@@ -48,22 +48,25 @@ STATEMENT = "/api/2.0/sql/statements/{id}"
 CHUNK = "/api/2.0/sql/statements/{id}/result/chunks/{index}"
 WAREHOUSE = "/api/2.0/sql/warehouses/{id}"
 STATEMENT_BYTES = 16 * 1024 * 1024
-"""What a query text may have at most, as documented. Nothing is said of parameters: we count them in."""
+"""The most bytes that the text of a query may have, as documented. Nothing is said about parameters, so they are counted in."""
 PARAMETER_BYTES = 8 * 1024 * 1024
-"""Of rows in one statement. JSON in JSON grows by a third on its way, so this stays below the limit of a text, too."""
+"""The most bytes of rows in one statement. JSON inside JSON grows by a third on its way, so this stays below the limit of a text,
+too."""
 WAIT = "0s"
-"""How long the service may hold back its first answer: not at all, for a statement without an id cannot be canceled."""
+"""How long the service may hold back its first answer. Not at all: a statement has no id before that answer, and cannot be canceled
+without one."""
 POLL_SECONDS = (0.05, 5.0)
 QUERY_SECONDS = 600.0
 START_SECONDS = 900.0
-"""How long a warehouse may take to start."""
+"""How many seconds a warehouse may take to start."""
 LINK_ATTEMPTS = 4
 
 log = logging.getLogger(__name__)
 
 
 class WarehouseStatements(Statements):
-    """query_seconds: how long one statement may run, apart from the time in which the warehouse starts."""
+    """Statements by the statement execution API. query_seconds: how long one statement may run, not counting the time in which the
+    warehouse starts."""
 
     def __init__(
         self,

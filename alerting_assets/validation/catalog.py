@@ -10,7 +10,7 @@ from alerting_assets.lakehouse.port import Column, Lakehouse, TableName
 
 
 class Catalog:
-    """Thread-safe in that a table may be looked up twice."""
+    """The tables that queries name. Thread-safe; a table may then be looked up twice."""
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         self.lakehouse = lakehouse
@@ -21,12 +21,13 @@ class Catalog:
         return tuple(str(name) for name in self.lakehouse.tables())
 
     def full_name(self, parts: Sequence[str]) -> TableName | None:
-        """None for what is no table name."""
+        """The full name of a table; None where the parts are no table name."""
         missing = self.lakehouse.namespace[: max(0, 3 - len(parts))]
         return TableName(*missing, *parts) if len(parts) <= 3 else None
 
     def columns(self, name: TableName) -> tuple[Column, ...] | None:
-        """None where there is no such table. Names are the same in upper and lower case, as everywhere but on the embedded engine."""
+        """The columns of a table, or None where there is no such table. Upper and lower case of a name are the same, as everywhere
+        but on the embedded engine."""
         if name not in self._columns:
             try:
                 self._columns[name] = self.lakehouse.table_columns(name)

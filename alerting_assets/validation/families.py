@@ -60,12 +60,14 @@ _NUMBERS = (exp.Count, exp.Length, exp.ApproxDistinct, exp.CountIf, exp.DateDiff
 
 
 MAX_DEPTH = 200
-"""Steps from a column to the one that it comes from."""
+"""The most steps from a column to the one that it comes from."""
 
 
 class TypedTree:
-    """A copy of a query's tree with every column bound to its source. columns_of: of a table by its parts, None if unknown.
-    strict: a column that no source has is an error.
+    """A copy of a query's tree with every column bound to its source.
+
+    columns_of: the columns of a table by its parts; None if they are unknown.
+    strict: whether a column that no source has is an error.
 
     Raises SqlglotError where the names cannot be bound."""
 
@@ -101,8 +103,8 @@ class TypedTree:
         self._families: dict[int, tuple[exp.Expr, Known]] = {}
 
     def family(self, node: exp.Expr | None, depth: int = 0) -> Known:
-        """Worked out once a node: `a + a` over thirty levels of `a + a` has a billion paths. The node is kept, or its id might be that
-        of another one later."""
+        """The kind of a node's value, worked out once for each node: `a + a` over thirty levels of `a + a` has a billion paths. The
+        node is kept, because its id might be that of another node later."""
         if node is None or depth > MAX_DEPTH:
             return None
         if id(node) not in self._families:
@@ -111,7 +113,7 @@ class TypedTree:
         return self._families[id(node)][1]
 
     def type(self, node: exp.Expr | None) -> exp.DataType | None:
-        """Of a column of a table, or of a cast."""
+        """The type of a column of a table, or of a cast; None for other nodes."""
         if isinstance(node, exp.Paren):
             return self.type(node.this)
         if isinstance(node, exp.Cast):
@@ -175,7 +177,7 @@ class TypedTree:
         return Family.NUMBER if isinstance(node, _NUMBERS) else None
 
     def _first(self, items: list[exp.Expr | None], depth: int) -> Known:
-        """Of values that share a type: that of those which are known and no text, which may become any other."""
+        """The kind of values that share a type: that of those which are known and no text, because a text may become any other."""
         known = [found for item in items if (found := self.family(item, depth)) is not None]
         return next((found for found in known if found is not Family.STRING), known[0] if known else None)
 
@@ -197,7 +199,7 @@ class TypedTree:
 
 @lru_cache(maxsize=64)
 def _schema(tables: tuple[tuple[tuple[str, str, str], tuple[Column, ...]], ...]) -> MappingSchema:
-    """Shared by the queries that read the same tables; sqlglot only looks things up in it."""
+    """The schema of these tables for sqlglot, which only looks things up in it; queries that read the same tables share it."""
     schema = MappingSchema(dialect=DIALECT)
     for (catalog, db, name), columns in tables:
         schema.add_table(exp.table_(name, db=db, catalog=catalog), {column.name: column.type for column in columns})

@@ -15,13 +15,13 @@ class Verdict(StrEnum):
 
 
 class Severity(StrEnum):
-    """Ordered: the first is the worst."""
+    """How bad a finding is; the first is the worst."""
 
     ERROR = "ERROR"
     UNSUPPORTED = "UNSUPPORTED"
     WARNING = "WARNING"
     OFF = "OFF"
-    """Of a rule that a project does not want; no finding has it."""
+    """A rule that a project does not want has it; no finding does."""
 
 
 class Group(StrEnum):
@@ -37,8 +37,10 @@ class Group(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """line, column: from 1, in the text that the user wrote, before placeholders were resolved. transient: another look may end
-    otherwise although neither query nor tables changed."""
+    """What one rule says about one query.
+
+    line, column: counted from 1, in the text that the user wrote, before placeholders were resolved.
+    transient: another look may end otherwise although neither query nor tables changed."""
 
     rule: str
     group: Group
@@ -51,7 +53,7 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """One sentence for people."""
+        """The finding as one sentence for people."""
         place = f" (line {self.line}, column {self.column})" if self.line else ""
         return f"{self.rule}: {self.message}{place}{f'; {self.suggestion}' if self.suggestion else ''}"
 
@@ -75,6 +77,6 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
 
 
 def deciding(findings: Iterable[Finding]) -> Finding | None:
-    """The one that the verdict is due to; None for VALID."""
+    """The finding that the verdict is due to; None for VALID."""
     worst = (Severity.ERROR, Severity.UNSUPPORTED)
     return next((finding for severity in worst for finding in findings if finding.severity is severity), None)

@@ -19,8 +19,8 @@ OUTSIDE = frozenset(
         "pg_read_file", "load_file", "xp_cmdshell", "dblink",
     }
 )  # fmt: skip
-"""Databricks' own that call services or code, read files, streams or secrets, and a few of other databases that injections try. Here
-only for the message: none of them is allowed anyway."""
+"""Functions of Databricks that call services or code, or read files, streams or secrets, and a few of other databases that
+injections try. They are listed only for the message: none of them is allowed anyway."""
 
 FILE_FORMATS = frozenset(
     {
@@ -28,7 +28,7 @@ FILE_FORMATS = frozenset(
         "excel", "jdbc", "kafka"
     }
 )  # fmt: skip
-"""What Spark reads as `format.path` where a schema of this name has no such table."""
+"""Formats that Spark reads as `format.path` where a schema of this name has no such table."""
 
 _BUILTIN = (("system", "builtin"), ("builtin",))
 
@@ -39,7 +39,8 @@ def reaches_outside(name: str) -> bool:
 
 
 def is_allowed(parts: tuple[str, ...], allowed: tuple[str, ...]) -> bool:
-    """parts: of the name as it is called, `("main", "gold", "f")`. allowed: a project's patterns, `main.gold.*`."""
+    """Whether a query may call a function. parts: of its name as it is called, `("main", "gold", "f")`. allowed: a project's
+    patterns, such as `main.gold.*`."""
     lowered = tuple(part.lower() for part in parts)
     if lowered[:-1] in ((), *_BUILTIN) and lowered[-1] in documented():
         return True

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 BLOCKING = (Severity.ERROR, Severity.UNSUPPORTED)
 QUERY_SECONDS = 60.0
-"""Reading and analysing have limits of their own below this one."""
+"""How many seconds one query may take in all. Reading and analysing have limits of their own below this one."""
 NOBODY: Mapping[str, str] = MappingProxyType({})
 ALL_GROUPS = frozenset(Group)
 
@@ -61,7 +61,7 @@ def findings_on(
 
 
 def _ask(rule: Rule, query: AlertQuery) -> list[Finding]:
-    """A rule that fails on a text costs that text its verdict, and no other one."""
+    """The findings of one rule. A rule that fails on a text costs that text its verdict, and no other text."""
     try:
         return list(rule.check(query))
     except AlertingError:
@@ -73,5 +73,5 @@ def _ask(rule: Rule, query: AlertQuery) -> list[Finding]:
 
 
 def findings_without_engine(sql: str, policy: Policy) -> tuple[Finding, ...]:
-    """Of the groups syntax and safety."""
+    """The findings of the groups syntax and safety, for which no engine is asked."""
     return findings_on(AlertQuery(sql, Origin(sql), None, policy), groups=frozenset({Group.SYNTAX, Group.SAFETY}))

@@ -27,8 +27,13 @@ _KEYS = ("rules", "silences", "fact_tables")
 
 @dataclass(frozen=True)
 class Policy:
-    """allowed_schemas: patterns `catalog` or `catalog.schema`; none: all. severities: by rule. silences: (alert_id, rule) → reason.
-    fact_tables: patterns of table names that are large."""
+    """What a project decides about validation.
+
+    allowed_schemas: patterns of `catalog` or `catalog.schema`; empty: all.
+    allowed_functions: patterns of functions that queries may call beside the documented ones.
+    severities: by the name of a rule, where the project sets another one.
+    silences: (alert_id, rule) → reason.
+    fact_tables: patterns of the names of large tables."""
 
     allowed_schemas: tuple[str, ...] = ()
     allowed_functions: tuple[str, ...] = ()
@@ -46,7 +51,7 @@ class Policy:
         return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in self.fact_tables)
 
     def idle_silences(self, alert_ids: Iterable[str]) -> list[str]:
-        """Sentences about silences of alerts that are not among these, which are all there are."""
+        """Sentences about the silences of alerts that are not among these. alert_ids: all that there are."""
         known = sorted(alert_ids)
         return [
             f"{VALIDATION_FILE} silences {rule} of {alert_id}, and no such alert is configured{did_you_mean(alert_id, known)}"

@@ -25,8 +25,11 @@ from alerting_assets.validation.policy import Policy
 
 @dataclass(frozen=True)
 class Contract:
-    """What the alert expects of its query's result. column: the one that is compared. sql: the text that is deployed, where there
-    is one. condition: None where only the column is known."""
+    """What the alert expects of its query's result.
+
+    column: the column that is compared.
+    condition: None where only the column is known.
+    sql: the text that is deployed, where there is one."""
 
     column: str
     condition: Condition | None = None
@@ -36,17 +39,20 @@ class Contract:
 
 MAX_NODES = 20_000
 _CLAUSES = ("where", "group", "having", "qualify", "order")
-"""In which an alias of the same SELECT may stand."""
+"""The clauses in which an alias of the same SELECT may stand."""
 
 
 class AlertQuery:
-    """sql: placeholders resolved. Properties that need a tree are for rules behind the group `syntax`, `tree` for those behind
-    the rule one_query, what asks the engine for those behind the group `safety`."""
+    """One query, and what rules ask about it.
+
+    Properties that need a tree are for rules behind the group `syntax`, `tree` is for those behind the rule one_query, and what
+    asks the engine is for those behind the group `safety`."""
 
     def __init__(
         self, sql: str, origin: Origin, catalog: Catalog | None, policy: Policy, contract: Contract | None = None
     ) -> None:
-        """catalog: None where only the groups syntax and safety are asked, and no engine."""
+        """sql: the query with its placeholders resolved. catalog: None where only the groups syntax and safety are asked, and no
+        engine."""
         self.sql = sql
         self.origin = origin
         self._catalog = catalog
@@ -64,7 +70,7 @@ class AlertQuery:
 
     @cached_property
     def tokens(self) -> list[Token]:
-        """Empty where the text cannot be cut into tokens; the rule readable_text says so."""
+        """The tokens of the text; empty where it cannot be cut into tokens, which the rule readable_text says."""
         try:
             return tokens_of(self.sql)
         except QueryTextError:
@@ -88,7 +94,8 @@ class AlertQuery:
 
     @cached_property
     def is_large(self) -> bool:
-        """Too large for second opinions, whose time grows with the square of a tree's depth: the engine's word is taken."""
+        """Whether the query is too large for second opinions, whose time grows with the square of a tree's depth; the engine's word
+        is then taken."""
         return len(self.nodes) > MAX_NODES or sum(_expanded_size(node) for node in self.selects) > MAX_NODES
 
     @property
@@ -97,7 +104,7 @@ class AlertQuery:
 
     @cached_property
     def scopes(self) -> list[Scope]:
-        """Every SELECT with the tables it reads; empty where sqlglot cannot tell."""
+        """Every SELECT with the tables that it reads; empty where sqlglot cannot tell."""
         try:
             return traverse_scope(self.tree)
         except (SqlglotError, RecursionError):
@@ -110,7 +117,7 @@ class AlertQuery:
 
     @cached_property
     def typed(self) -> TypedTree | None:
-        """None where sqlglot cannot bind the names, or would take minutes to."""
+        """The tree with kinds of values; None where sqlglot cannot bind the names, or would take minutes for it."""
         if self.is_large:
             return None
         try:
@@ -119,7 +126,7 @@ class AlertQuery:
             return None
 
     def bound(self, *, strict: bool = False) -> TypedTree:
-        """strict: a column that no source has is an error. Raises SqlglotError."""
+        """The tree with kinds of values. strict: whether a column that no source has is an error. Raises SqlglotError."""
         return TypedTree(self.tree, self.catalog.lakehouse.namespace, self._columns_of, strict=strict)
 
     def _columns_of(self, table: exp.Table) -> tuple[Column, ...] | None:
@@ -128,7 +135,7 @@ class AlertQuery:
 
     @cached_property
     def source_columns(self) -> tuple[Column, ...]:
-        """Output columns of the user's own query. Raises QueryError."""
+        """The output columns of the user's own query. Raises QueryError."""
         if self._is_deployed_as_written:
             return self._deployed_columns
         is_part = self.contract is not None and self.contract.sql is not None
@@ -136,13 +143,13 @@ class AlertQuery:
 
     @cached_property
     def source_column(self) -> Column | None:
-        """The one that the contract names; None without a contract or where there is not exactly one."""
+        """The column that the contract names; None without a contract, or where there is not exactly one such column."""
         found = [column for column in self.source_columns if self.contract and column.name == self.contract.column]
         return found[0] if len(found) == 1 else None
 
     @property
     def output_names(self) -> tuple[str, ...]:
-        """Of the columns of the deployed query. Raises QueryError."""
+        """The names of the output columns of the deployed query. Raises QueryError."""
         assert self.contract is not None
         assert self.contract.sql is not None
         if self._is_deployed_as_written:
@@ -151,7 +158,7 @@ class AlertQuery:
 
     @property
     def _is_deployed_as_written(self) -> bool:
-        """With LIMIT 1 behind: one look tells both."""
+        """Whether the deployed query is the user's with LIMIT 1 behind it: one look at the engine then tells about both."""
         return bool(self.contract and self.contract.sql and self.contract.sql.startswith(self.sql))
 
     @cached_property
@@ -161,16 +168,16 @@ class AlertQuery:
         return self.catalog.lakehouse.describe(self.contract.sql)
 
     def place(self, at: int | exp.Expr | None) -> tuple[int | None, int | None]:
-        """at: an offset in `sql`, or a node of the tree. In the text that the user wrote."""
+        """Line and column in the text that the user wrote. at: an offset in `sql`, or a node of the tree."""
         offset = start_of(at) if isinstance(at, exp.Expr) else at
         return (None, None) if offset is None else self.origin.place(offset)
 
     def offset(self, line: int | None, column: int | None) -> int | None:
-        """Of a place in `sql`, as engines name it."""
+        """The offset of a place in `sql`, as engines name places."""
         return None if line is None else offset_of(self.sql, line, column or 1)
 
     def called(self, name: str) -> int | None:
-        """Where a function of this name is called first."""
+        """The offset at which a function of this name is first called; None where it is not."""
         return next((token.start for token in self.calls if token.text.lower() == name.lower()), None)
 
     @cached_property
@@ -185,8 +192,8 @@ class AlertQuery:
 
 
 def _expanded_size(select: exp.Select) -> int:
-    """Nodes of its columns and clauses once each alias that they name is written out, as binding does: `a + a AS b, b + b AS c, …`
-    doubles with every column. Counted up to a little over MAX_NODES."""
+    """How many nodes the columns and clauses of a SELECT have once each alias that they name is written out, as binding does: in `a
+    + a AS b, b + b AS c, …` each column doubles them. It counts up to a little over MAX_NODES."""
     sizes: dict[str, int] = {}
     total = 0
     for part in (*select.selects, *(clause for name in _CLAUSES if (clause := select.args.get(name)))):
@@ -202,7 +209,8 @@ def _expanded_size(select: exp.Select) -> int:
 
 
 def gaps_of(text: str) -> Iterator[tuple[int, str]]:
-    """(offset, text) of what lies between tokens: white space and comments. Nothing for what cannot be cut into tokens."""
+    """What lies between tokens, white space and comments, as (offset, text). There is nothing for a text that cannot be cut into
+    tokens."""
     try:
         tokens = tokens_of(text)
     except QueryTextError:
@@ -217,6 +225,6 @@ def gaps_of(text: str) -> Iterator[tuple[int, str]]:
 
 
 def start_of(node: exp.Expr) -> int | None:
-    """Offset of the first part of a node whose place is known."""
+    """The offset of the first part of a node whose place is known."""
     starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
     return min(starts, default=None)

@@ -50,7 +50,8 @@ class Argument:
 
 @dataclass(frozen=True)
 class Signature:
-    """arguments: None for any number of any; one of them is None where it is not known."""
+    """What a function takes with one number of arguments. arguments: None for any number of any arguments; one of them is None
+    where it is not known."""
 
     name: str
     arguments: tuple[Argument | None, ...] | None
@@ -58,7 +59,7 @@ class Signature:
 
 @cache
 def signatures() -> dict[str, dict[int | None, Signature]]:
-    """By name, in lower case, and number of arguments."""
+    """The signatures of functions by name, in lower case, and by number of arguments."""
     found: dict[str, dict[int | None, Signature]] = {}
     for line in PATH.read_text(encoding="ascii").splitlines():
         if not line.startswith("#"):

@@ -24,14 +24,14 @@ from alerting_assets.validation.query import AlertQuery, Contract
 from alerting_assets.validation.validate import ANALYSES_AT_A_TIME
 
 INPUT = "input"
-"""The rule that a line breaks which is not what it should be."""
+"""The name of the rule that a line breaks which is not what it should be."""
 AT_A_TIME = 200
 _CONTRACT_KEYS = ("aggregation_column", "operator", "threshold_value_double")
 
 
 @dataclass(frozen=True)
 class QueryVerdict:
-    """id: as it was given."""
+    """The verdict on one text. id: as it was given."""
 
     id: Any
     findings: tuple[Finding, ...]
@@ -49,7 +49,7 @@ class QueryVerdict:
 
 
 def validate_query_syntax(lakehouse: Lakehouse, query_text: str, policy: Policy = NO_POLICY) -> tuple[Finding, ...]:
-    """Can it be read? The engine is asked only about what our own parser cannot read."""
+    """Can the text be read? The engine is asked only about what our own parser cannot read."""
     return _of(lakehouse, query_text, policy, Group.SYNTAX)
 
 
@@ -59,7 +59,7 @@ def validate_query_security(lakehouse: Lakehouse, query_text: str, policy: Polic
 
 
 def validate_query_references(lakehouse: Lakehouse, query_text: str, policy: Policy = NO_POLICY) -> tuple[Finding, ...]:
-    """Does every table exist that it names? Also findings of the groups before."""
+    """Does every table exist that the text names? Findings of the groups before are among these, too."""
     return _of(lakehouse, query_text, policy, Group.SYNTAX, Group.SAFETY, Group.REFERENCES)
 
 
@@ -72,7 +72,8 @@ def validate_alert_query(
     operator: str | None = None,
     threshold_value_double: float | None = None,
 ) -> tuple[Finding, ...]:
-    """All rules. Those of the group contract need an aggregation column. Placeholders `${catalog}` and `${gold_schema}` are resolved."""
+    """The findings of all rules; those of the group contract need an aggregation column. The placeholders `${catalog}` and
+    `${gold_schema}` are resolved."""
     given = {
         "aggregation_column": aggregation_column,
         "operator": operator,
@@ -84,8 +85,9 @@ def validate_alert_query(
 def validate_lines(
     lakehouse: Lakehouse, items: Iterable[Mapping[str, Any] | Finding], policy: Policy
 ) -> Iterator[QueryVerdict]:
-    """items: objects as the lines of `--jsonl` hold (keys that are not ours are left alone), or what is wrong with a line. One verdict
-    each, in their order; memory does not grow with their number."""
+    """One verdict for each item, in their order; memory does not grow with their number.
+
+    items: objects as the lines of `--jsonl` hold them (other keys are ignored), or what is wrong with a line."""
     catalog = Catalog(lakehouse)
 
     def one(item: Mapping[str, Any] | Finding) -> QueryVerdict:

@@ -20,12 +20,12 @@ from alerting_assets.validation.verdicts import AlertVerdict, Schemas, store_ver
 
 ANALYSES_AT_A_TIME = 4
 CONFIGURATION = "configuration"
-"""The rule that a row breaks when it cannot even be compiled."""
+"""The name of the rule that a row breaks when it cannot even be compiled."""
 
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """One verdict an alert, ordered by alert_id."""
+    """The verdicts of a batch: one for each alert, ordered by alert_id."""
 
     verdicts: tuple[AlertVerdict, ...]
 
@@ -43,7 +43,7 @@ class ValidationReport:
 
     @property
     def warnings(self) -> tuple[tuple[str, Finding], ...]:
-        """(alert_id, finding) of alerts that are fit all the same."""
+        """The warnings on alerts that are fit all the same, as (alert_id, finding)."""
         return tuple((verdict.alert_id, finding) for verdict in self.valid for finding in verdict.warnings)
 
 
@@ -57,8 +57,11 @@ def validate_all_alert_queries(
     fresh: bool = False,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> ValidationReport:
-    """store: False for a look that leaves no trace. fresh: no stored verdict is taken, everything is analysed.
-    on_progress: (alerts done, alerts in all).
+    """A verdict on each alert.
+
+    store: False for a look that leaves no trace.
+    fresh: no stored verdict is taken, and everything is analysed.
+    on_progress: called with (alerts done, alerts in all).
 
     Raises LakehouseUnavailable when the engine is away: that is nobody's verdict."""
     policy_hash = policy.fingerprint(lakehouse.engine)
@@ -87,7 +90,8 @@ def validate_all_alert_queries(
 def alert_verdicts(
     lakehouse: Lakehouse, alerts: Sequence[ConfiguredAlert], policy: Policy = NO_POLICY
 ) -> dict[str, AlertVerdict | None]:
-    """What is stored about these alerts as they are now; None: never validated in this form. Analyses nothing."""
+    """The stored verdicts on these alerts as they are now, by alert_id; None for one that was never validated in this form.
+    Analyses nothing."""
     stored = stored_verdicts(lakehouse, policy.fingerprint(lakehouse.engine))
     schemas = Schemas(Catalog(lakehouse))
     return {

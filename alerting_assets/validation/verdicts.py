@@ -27,7 +27,7 @@ SAFE_TO_READ = frozenset({Group.REFERENCES, Group.ANALYSIS, Group.CONTRACT, Grou
 
 @dataclass(frozen=True)
 class AlertVerdict:
-    """reused: the stored verdict still holds, nothing was analysed."""
+    """The verdict on one alert. reused: whether a stored verdict still holds, so that nothing was analysed."""
 
     alert_id: str
     compiled_hash: str
@@ -45,7 +45,7 @@ class AlertVerdict:
 
     @property
     def finding(self) -> Finding | None:
-        """The one that decides; None for VALID."""
+        """The finding that decides; None for VALID."""
         return deciding(self.findings)
 
     @property
@@ -54,7 +54,7 @@ class AlertVerdict:
 
     @property
     def reason(self) -> str:
-        """One sentence for people; empty for VALID."""
+        """Why the alert is not fit, as one sentence for people; empty for VALID."""
         return self.finding.text if self.finding else ""
 
     def ran(self, group: Group) -> bool:
@@ -63,22 +63,23 @@ class AlertVerdict:
         return self.finding is None or groups.index(group) <= groups.index(self.finding.group)
 
     def may_be_deployed(self, *, unsupported: bool) -> bool:
-        """unsupported: whether what this engine cannot judge is deployed. What is not proven to only read never is."""
+        """Whether the alert may be deployed. unsupported: whether what this engine cannot judge is deployed; what is not proven to
+        only read never is."""
         if self.verdict is Verdict.UNSUPPORTED:
             return unsupported and self.finding is not None and self.finding.group in SAFE_TO_READ
         return self.verdict is Verdict.VALID
 
 
 class Schemas:
-    """schema_hash of queries."""
+    """Works out the schema_hash of queries."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
     def hash_of(self, sql: str) -> str:
-        """Of names and types of all columns of all tables that the query reads; a missing table counts as such.
+        """A hash of the names and types of all columns of all tables that the query reads; a missing table counts as such.
 
-        A text that cannot be parsed has no known tables; its hash is that of none."""
+        A text that cannot be parsed has no known tables, and the hash of none."""
         tables = {str(name): self._columns(name) for name in sorted(self._tables_of(sql))}
         return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -98,7 +99,7 @@ class Schemas:
 
 
 def stored_verdicts(lakehouse: Lakehouse, policy_hash: str) -> dict[Key, AlertVerdict]:
-    """Those that were given under this policy."""
+    """The stored verdicts that were given under this policy."""
     verdicts = {}
     for row in lakehouse.read(ALERT_QUERY_VALIDATIONS.name).to_pylist():
         if row["policy_hash"] == policy_hash:
@@ -110,7 +111,7 @@ def stored_verdicts(lakehouse: Lakehouse, policy_hash: str) -> dict[Key, AlertVe
 
 
 def store_verdicts(lakehouse: Lakehouse, verdicts: Iterable[AlertVerdict], policy_hash: str, now: datetime) -> None:
-    """In one MERGE; none, no commit."""
+    """Store verdicts in one MERGE; where there are none, no commit is made."""
     rows = [
         {
             "alert_id": verdict.alert_id,

@@ -1,4 +1,4 @@
-"""The workspace port over the real databricks-sdk. Paths and shapes: FACTS section 1."""
+"""The workspace port over the real databricks-sdk. What the API does: docs/architecture.md, "The Alerts API"."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class DatabricksWorkspace:
         self._transport.stop()
 
     def _page_items(self, page: Mapping[str, Any]) -> list[Any]:
-        """The service says `alerts`; what databricks-sdk 0.60 knows is `results` (FACTS section 1, the list trap)."""
+        """The service says `alerts`; databricks-sdk 0.60 reads `results`, and so finds an empty list where there are alerts."""
         for key in ("alerts", "results"):
             if isinstance(page.get(key), list):
                 items: list[Any] = page[key]

@@ -16,14 +16,14 @@ def endpoint_file(workspace_root: Path) -> Path:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """address: http://127.0.0.1:<port>."""
+    """Where a local workspace server listens and the token that it asks for. address: http://127.0.0.1:<port>."""
 
     address: str
     token: str = field(repr=False)
     pid: int
 
     def write(self, workspace_root: Path) -> None:
-        """Atomic, and never readable by others, not even for a moment."""
+        """Write the file atomically, so that others cannot read it, not even for a moment."""
         target = endpoint_file(workspace_root)
         temporary = target.with_suffix(f".{self.pid}.tmp")
         temporary.unlink(missing_ok=True)
@@ -33,7 +33,7 @@ class Endpoint:
 
     @classmethod
     def read(cls, workspace_root: Path) -> Endpoint:
-        """Raises WorkspaceUnavailable when no server has left its address there."""
+        """The endpoint that a server left below this folder. Raises WorkspaceUnavailable when there is none."""
         file = endpoint_file(workspace_root)
         try:
             return cls(**json.loads(file.read_text(encoding="utf-8")))
@@ -48,7 +48,7 @@ class Endpoint:
             ) from error
 
     def remove(self, workspace_root: Path) -> None:
-        """Only our own: another server may have started meanwhile."""
+        """Remove the file if it is still ours: another server may have started meanwhile."""
         file = endpoint_file(workspace_root)
         try:
             if json.loads(file.read_text(encoding="utf-8")) == asdict(self):

@@ -46,7 +46,10 @@ class Repeat(Enum):
 
 @dataclass(frozen=True)
 class Hints:
-    """host: what messages call the workspace. away, denied: the ways out, as sentences."""
+    """Words for messages.
+
+    host: how the workspace is called.
+    away, denied: what a person can do when the workspace does not answer, and when it refuses the sign-in; whole sentences."""
 
     host: str
     away: str
@@ -55,7 +58,8 @@ class Hints:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the transport saw of one exchange. status: None without an answer; authenticated: the request had its credentials."""
+    """What the transport saw of one exchange. status: the HTTP status, or None where no answer came. authenticated: whether the
+    request had its credentials."""
 
     status: int | None
     retry_after: float | None
@@ -75,7 +79,11 @@ class Failed(Exception):
 def translate(
     error: Exception, answer: Answer, hints: Hints, request: str, *, creates: bool, token: str | None
 ) -> Failed:
-    """error: what the SDK raised. request: `METHOD path`, for the message. creates: a request that must not arrive twice."""
+    """The failed attempt as one of our errors, and whether it may be repeated.
+
+    error: what the SDK raised.
+    request: `METHOD path`, for the message.
+    creates: whether it is a request that must not arrive twice."""
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # the SDK hides the cause when its own retries run out
     place = f"{request} at {hints.host}"

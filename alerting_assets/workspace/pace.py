@@ -15,7 +15,7 @@ from pyrate_limiter import Duration, Rate, RateItem, StateBucket, TokenBucket
 
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 16.0
-"""Of the pauses that nobody asked for."""
+"""The longest pause, in seconds, where the workspace asks for none."""
 
 
 class NoTurn(Exception):
@@ -27,7 +27,7 @@ class Stopped(NoTurn):
 
 
 class Pace:
-    """Thread-safe. burst: how many requests may leave at once after a time without any."""
+    """Decides when the next request may leave. Thread-safe. burst: how many requests may leave at once after a time without any."""
 
     def __init__(self, *, requests_per_minute: int, burst: int) -> None:
         self._requests_per_minute = requests_per_minute
@@ -39,11 +39,12 @@ class Pace:
         self._state = threading.Lock()
         self._paused_until = 0.0
         self._waves = 0
-        """Throttled waves since a request went through."""
+        """How many throttled waves there were since a request last went through."""
         self._wave_began = 0.0
 
     def wait(self, until: float) -> None:
-        """For the end of the pause, and a token. Raises NoTurn when that would be later than `until`, Stopped at once after `stop`."""
+        """Wait for the end of the present pause and for a token. Raises NoTurn when that would be later than `until`, and Stopped,
+        at once, after `stop`."""
         if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):
             raise NoTurn(self._too_slow())
         try:
@@ -57,12 +58,13 @@ class Pace:
             self._turn.release()
 
     def sleep(self, seconds: float) -> None:
-        """Raises Stopped, at once, before and while it sleeps."""
+        """Sleep for so many seconds. Raises Stopped at once when `stop` was called before, or is called meanwhile."""
         if self._stop.wait(seconds) if seconds > 0 else self._stop.is_set():
             raise Stopped("stopped")
 
     def throttled(self, sent_at: float, asked: float | None) -> None:
-        """The request that left at `sent_at` was answered with 429, or with a wish for a pause. asked: seconds, None without a wish."""
+        """Note that the request that left at `sent_at` was answered with 429, or with a wish for a pause. asked: seconds to pause;
+        None where the answer asks for none."""
         with self._state:
             now = time.monotonic()
             pause = asked or 0.0
@@ -77,7 +79,7 @@ class Pace:
             self._paused_until = max(self._paused_until, now + pause + random.uniform(0.0, 0.1))
 
     def went_through(self, sent_at: float) -> None:
-        """The request that left at `sent_at` was not throttled."""
+        """Note that the request that left at `sent_at` was not throttled."""
         if self._waves:
             with self._state:
                 if sent_at >= self._wave_began:
@@ -85,11 +87,11 @@ class Pace:
 
     @property
     def pause_left(self) -> float:
-        """Seconds."""
+        """How many seconds the present pause still lasts; 0 where there is none."""
         return max(0.0, self._paused_until - time.monotonic())
 
     def stop(self) -> None:
-        """For good: whoever waits or will wait gets Stopped."""
+        """End the pace for good: whoever waits, or will wait, gets Stopped."""
         self._stop.set()
 
     def _until_token(self) -> float:

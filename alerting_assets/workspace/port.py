@@ -1,7 +1,7 @@
 """The port to a Databricks workspace: alerts in and out, as plain JSON bodies of the Alerts v2 API.
 
-Bodies are dicts, not SDK types, on purpose: databricks-sdk 0.60 lacks fields (run_as) and reads the alert list under
-the wrong key (FACTS section 1), and its `from_dict` drops what it does not know.
+Bodies are dicts and not the SDK's types on purpose: the types of databricks-sdk 0.60 lack fields (run_as), read the alert list
+under the wrong key, and drop what they do not know (docs/architecture.md, "The Alerts API").
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ class RemoteAlert:
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request that was sent. kind: the path with ids replaced; status: None without an answer."""
+    """One HTTP request that was sent.
+
+    kind: the path with ids replaced by a placeholder.
+    status: the HTTP status, or None where no answer came.
+    latency_ms: from sending to the answer, without waits of ours."""
 
     method: str
     kind: str
@@ -38,8 +42,10 @@ class Request:
 
 
 class Workspace(Protocol):
-    """Retries of what is safe to repeat (GET, PATCH, DELETE) and pauses on 429/503 (Retry-After honoured, shared by all threads)
-    are done inside; `create_alert` is never repeated after it may have arrived. Thread-safe. Errors: the WorkspaceError tree."""
+    """The port itself. Thread-safe; raises WorkspaceErrors only.
+
+    What is safe to repeat (GET, PATCH, DELETE) is retried inside, and so are the pauses made that 429 and 503 ask for:
+    `Retry-After` is honoured by all threads. `create_alert` is never repeated after it may have arrived."""
 
     @property
     def host(self) -> str:
@@ -48,47 +54,51 @@ class Workspace(Protocol):
 
     @property
     def requests(self) -> tuple[Request, ...]:
-        """Those sent so far, repetitions included, oldest first; of very many the newest."""
+        """The requests sent so far, repetitions included, oldest first. Of very many, only the newest are kept."""
         ...
 
     @property
     def retries(self) -> int:
-        """Repetitions among the requests sent so far."""
+        """How many of the requests sent so far were repetitions."""
         ...
 
     @property
     def reads(self) -> int:
-        """Requests sent so far that only read, repetitions included."""
+        """How many requests that only read were sent so far, repetitions included."""
         ...
 
     @property
     def writes(self) -> int:
-        """Requests sent so far that may change something, repetitions included."""
+        """How many requests that may change something were sent so far, repetitions included."""
         ...
 
     def list_alerts(self) -> list[RemoteAlert]:
-        """All pages. Raises WorkspaceError when any page fails or has neither `alerts` nor `results`: never a partial list."""
+        """The alerts of all pages, in the service's order. Raises WorkspaceError when any page fails or has neither `alerts` nor
+        `results`: a partial list is never returned."""
         ...
 
     def get_alert(self, alert_id: str) -> RemoteAlert:
-        """Raises WorkspaceNotFound."""
+        """The alert with this id, also one in the trash. Raises WorkspaceNotFound."""
         ...
 
     def create_alert(self, body: dict[str, Any]) -> RemoteAlert:
-        """Raises WorkspaceUnavailable when it is unknown whether the alert was created."""
+        """Create an alert from a body of the Alerts v2 API. Raises WorkspaceUnavailable when it is unknown whether the alert was
+        created."""
         ...
 
     def update_alert(self, alert_id: str, body: dict[str, Any], update_mask: Sequence[str]) -> RemoteAlert: ...
 
     def trash_alert(self, alert_id: str) -> None:
-        """An alert that is already gone is fine."""
+        """Move an alert to the trash. An alert that is already gone is no error."""
         ...
 
     def alert_url(self, alert_id: str) -> str:
-        """The page a person opens."""
+        """The address of the alert's page, for people to open."""
         ...
 
     def stop(self) -> None:
-        """For good, from any thread: no further request is sent, and calls that wait (for the rate limit, a pause, a retry) end at
-        once with WorkspaceUnavailable. Requests under way end as usual."""
+        """End this port for good; may be called from any thread.
+
+        No further request is sent, and calls that wait (for the rate limit, a pause, a retry) end at once with
+        WorkspaceUnavailable. Requests under way end as usual."""
         ...

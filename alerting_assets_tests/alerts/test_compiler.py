@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlglot import exp
 
 from alerting_assets.alerts.compiled import Target
+from alerting_assets.alerts.gated import COLUMNS
 from alerting_assets.alerts.marker import Marker, mark, read_marker, strip_marker
 from alerting_assets.alerts.operators import OPERATORS, Aggregation, Operator
 from alerting_assets.alerts.query_text import resolve_placeholders
@@ -129,7 +130,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     return {
         **draw(condition_fields(list(Operator))),
         "aggregation_type": draw(st.none() | st.sampled_from([item.value for item in Aggregation])),
-        "aggregation_column": draw(printable),
+        "aggregation_column": draw(printable.filter(lambda name: name.lower() not in COLUMNS)),
         "alert_name": draw(printable),
         "empty_result_state": draw(st.sampled_from(["OK", "TRIGGERED", "ERROR"])),
         "notify_on_ok": draw(st.booleans()),

@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting_assets.alerts.notification import (
@@ -17,6 +17,7 @@ from alerting_assets.alerts.notification import (
     validate_template_syntax,
 )
 from alerting_assets.alerts.notification_html import ATTRIBUTES, TAGS
+from alerting_assets_tests.profile import examples
 
 pytestmark = pytest.mark.unit
 
@@ -115,7 +116,7 @@ PIECES = st.lists(
     st.none() | st.text(),
     st.booleans(),
 )
-@settings(max_examples=500)
+@examples(150, 2_000)
 def test_a_text_without_problems_compiles_and_renders_completely(
     text: str, field: Any, values: dict[str, str], condition: str | None, html: bool
 ) -> None:
@@ -155,10 +156,10 @@ def test_every_placeholder_says_what_it_is() -> None:
         assert (placeholder.kind is Kind.STATIC) == (name in STATIC)
 
 
-# --- the specification's functions ---
+# --- the functions for callers in Python ---
 
 
-def test_specification() -> None:
+def test_the_functions_for_callers_in_python() -> None:
     valid = "[{{SEVERITY}}] {{ALERT_NAME}} triggered at {{TIMESTAMP}}"
     assert validate_template_syntax(valid) == (True, None)
     is_valid, error = validate_template_syntax("[{{UNKNOWN_FIELD}}] Alert")
@@ -515,7 +516,7 @@ NAMED = st.sampled_from(["script", "x onclick=alert(1)", "'\"><script>", "{{ALER
 
 
 @given(MARKUP, NAMED)
-@settings(max_examples=2000)
+@examples(300, 5_000)
 def test_an_accepted_body_holds_only_what_is_allowed_whatever_the_alert_is_called(text: str, name: str) -> None:
     if body_problems(text):
         return

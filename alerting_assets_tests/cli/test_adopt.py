@@ -28,7 +28,7 @@ from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, create_tables
 from alerting_assets.validation import policy_of, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
-from alerting_assets_tests.cli.test_command import Home
+from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.examples import configuration
 from alerting_assets_tests.workspace.bodies import alert_body
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,58 +15,12 @@ import pyarrow as pa
 import pytest
 import requests
 
-from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
-from alerting_assets.settings import Settings
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.cli.home import COMMAND, Home
 from alerting_assets_tests.examples import values
 
 pytestmark = pytest.mark.integration
-
-COMMAND = [sys.executable, "-c", "from alerting_assets.cli import main; main()"]
-
-
-class Home:
-    """A folder with definitions and a lakehouse, and the command run in it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.settings = Settings(home=path / "home")
-        (path / "alerts").mkdir()
-        self.environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith(("ALERTING_", "DATABRICKS_", "DAGSTER_"))
-            },
-            "ALERTING_HOME": str(self.settings.home),
-            "COLUMNS": "200",
-        }
-
-    def define(self, *alerts: dict[str, Any], file: str = "alerts.yml") -> None:
-        entries = [
-            values(**{"aggregation_type": None, "alert_query_template": "SELECT 150.0 AS cost", **alert})
-            for alert in alerts
-        ]
-        (self.path / "alerts" / file).write_text(json.dumps({"alerts": entries}))
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            cwd=self.path,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    def json(self, *arguments: str, expect: int = 0, **environment: str) -> Any:
-        done = self.run(*arguments, "--json", **environment)
-        assert done.returncode == expect, done.stderr
-        return json.loads(done.stdout)
-
-    def tables(self) -> EmbeddedLakehouse:
-        return EmbeddedLakehouse(self.settings.lakehouse_root, self.settings.catalog, self.settings.schema)
 
 
 @pytest.fixture
@@ -363,7 +315,7 @@ def test_the_workspace_serves_until_it_is_stopped_and_refuses_a_port_in_use(home
     assert not (home.settings.workspace_root / "endpoint.json").exists()
 
 
-@pytest.mark.parametrize("ask", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ask", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
 def test_dev_starts_everything_and_stops_it_when_it_is_asked_to(home: Home, ask: signal.Signals) -> None:
     home.define({"alert_id": "A"})
     with socket.socket() as probe, socket.socket() as other:

@@ -8,7 +8,7 @@ import pytest
 
 from alerting_assets.deployment.metrics import store_metrics
 from alerting_assets.lakehouse.tables import create_tables
-from alerting_assets_tests.cli.test_command import Home
+from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.deployment.syncs import START, measured
 
 pytestmark = pytest.mark.integration

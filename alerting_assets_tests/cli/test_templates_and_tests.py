@@ -12,7 +12,7 @@ import pytest
 from alerting_assets.configuration.templates import LIBRARY
 from alerting_assets.demo.tables import FACT_USAGE
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
-from alerting_assets_tests.cli.test_command import Home
+from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.templates import TEXT
 
 pytestmark = pytest.mark.integration

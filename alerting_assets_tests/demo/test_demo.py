@@ -34,10 +34,10 @@ BROKEN = {"BROKEN-001": "fact_invoices", "BROKEN-002": "duration_second"}
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lakehouse]:
-    """Generated up to the real now, as its queries read the clock."""
+    """Generated up to a moment that is set: what is in it must not depend on when the tests run."""
     with EmbeddedLakehouse(tmp_path_factory.mktemp("demo"), "health_monitor", "gold") as lakehouse:
         create_tables(lakehouse)
-        build_demo(lakehouse, now=datetime.now(UTC))
+        build_demo(lakehouse, now=NOW)
         yield lakehouse
 
 
@@ -135,7 +135,7 @@ def test_the_demo_has_a_million_usage_rows_and_ends_now(demo: Lakehouse) -> None
     assert demo.read("demo_incidents").num_rows == 15
 
 
-def test_every_column_that_the_specification_reads_is_there(demo: Lakehouse) -> None:
+def test_every_column_that_alerts_read_is_there(demo: Lakehouse) -> None:
     columns = {spec.name: {column.name for column in demo.table_columns(spec.name)} for spec in DEMO_TABLES}
     assert columns["fact_usage"] >= {"list_cost", "usage_date", "custom_tags", "job_id"}
     assert columns["fact_job_run_timeline"] >= {"result_state", "start_time", "duration_seconds"}
@@ -378,14 +378,12 @@ def demo_alerts() -> list[ConfiguredAlert]:
     return to_alerts(rows_after_load([], definitions_from(ALERTS, [])), Target("health_monitor", "gold", "test", "w"))
 
 
-def states(lakehouse: Lakehouse, clock: datetime | None = None) -> dict[str, str]:
+def states(lakehouse: Lakehouse, clock: datetime) -> dict[str, str]:
     """Of every alert but the broken ones, by its own SQL; `clock` stands in for the SQL functions that read the time."""
-    now = datetime.now(UTC)
     alerts = demo_alerts()
-    good = evaluable(alerts, validate_all_alert_queries(lakehouse, alerts, now).by_id)
-    if clock is not None:
-        good = [dataclasses.replace(alert, sql=at_moment(alert.sql, clock)) for alert in good]
-    return {item.alert.alert_id: item.decision.state.value for item in evaluate_alerts(lakehouse, good, now)}
+    good = evaluable(alerts, validate_all_alert_queries(lakehouse, alerts, clock).by_id)
+    good = [dataclasses.replace(alert, sql=at_moment(alert.sql, clock)) for alert in good]
+    return {item.alert.alert_id: item.decision.state.value for item in evaluate_alerts(lakehouse, good, clock)}
 
 
 def firing(found: dict[str, str]) -> set[str]:
@@ -395,7 +393,7 @@ def firing(found: dict[str, str]) -> set[str]:
 
 
 def test_the_broken_alerts_are_quarantined_for_the_reason_that_they_state(demo: Lakehouse) -> None:
-    report = validate_all_alert_queries(demo, demo_alerts(), datetime.now(UTC))
+    report = validate_all_alert_queries(demo, demo_alerts(), NOW)
     reasons = {verdict.alert_id: verdict.reason for verdict in report.quarantined}
     assert reasons.keys() == BROKEN.keys()
     for alert_id, missing in BROKEN.items():
@@ -403,7 +401,7 @@ def test_the_broken_alerts_are_quarantined_for_the_reason_that_they_state(demo: 
 
 
 def test_the_demo_alerts_fire_where_incidents_are(demo: Lakehouse) -> None:
-    assert firing(states(demo)) == FIRING
+    assert firing(states(demo, NOW)) == FIRING
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alerting_assets.alerts.compiler import compile_alert
@@ -24,6 +24,7 @@ from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.workspace.local.evaluate import evaluate
 from alerting_assets_tests.examples import TARGET
+from alerting_assets_tests.profile import examples
 from alerting_assets_tests.workspace.bodies import alert_body
 
 TERMS = Terms(replace(TARGET, warehouse_id="local"), "adopted.yml", owner="me@example.com")
@@ -224,7 +225,7 @@ texts = st.lists(st.sampled_from(PIECES)).map("".join)
 
 
 @pytest.mark.unit
-@settings(max_examples=500)
+@examples(200, 2_000)
 @given(text=texts.map("SELECT {} AS cost".format) | st.text().map("SELECT '{}' AS cost".format))
 @example(text="SELECT '${a${b}}', r'${catalog}', \"${x\n}\", '\\'${y}' AS cost")
 def test_a_query_stays_letter_for_letter_what_it_was(text: str) -> None:
@@ -237,7 +238,7 @@ def test_a_query_stays_letter_for_letter_what_it_was(text: str) -> None:
 
 
 @pytest.mark.unit
-@settings(max_examples=200)
+@examples(80, 500)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), min_size=1), name=st.text(min_size=1, max_size=50))
 def test_texts_survive_the_file_or_are_refused(text: str, name: str) -> None:
     try:
@@ -324,7 +325,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @pytest.mark.integration
-@settings(max_examples=600)
+@examples(60, 1_000)
 @given(body=bodies())
 def test_an_adopted_alert_decides_what_it_decided_before(ask: Callable[[str], pa.Table], body: dict[str, Any]) -> None:
     """In the local workspace, from nothing but the bodies before and after the update that an apply sends."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,7 +25,7 @@ from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
-from alerting_assets_tests.cli.test_command import COMMAND, Home
+from alerting_assets_tests.cli.home import COMMAND, Home
 from alerting_assets_tests.deployment.world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -33,6 +33,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 IDS = [f"A-{number:02}" for number in range(20)]
 REQUESTS = 1 + len(IDS)
 """Of a first apply: the list, and a creation an alert."""
+SOME_REQUESTS = (0, 1, REQUESTS - 1, REQUESTS)
+"""The list, the first creation, the last one, and the first request that there is not."""
 PROCESSES = 2
 """At a time."""
 HELD_MS = 30_000
@@ -151,9 +153,20 @@ def validated(tmp_path: Path) -> Home:
     return home
 
 
+@pytest.mark.parametrize(
+    "requests",
+    [
+        pytest.param(SOME_REQUESTS, id="at some"),
+        pytest.param(range(REQUESTS + 1), id="at every", marks=pytest.mark.thorough),
+    ],
+)
 @pytest.mark.parametrize("after_its_work", [False, True])
-def test_killed_at_any_request_the_next_apply_finishes_and_nothing_is_there_twice(
-    validated: Home, servers: SimpleQueue[LocalWorkspaceServer], tmp_path: Path, after_its_work: bool
+def test_killed_at_a_request_the_next_apply_finishes_and_nothing_is_there_twice(
+    validated: Home,
+    servers: SimpleQueue[LocalWorkspaceServer],
+    tmp_path: Path,
+    after_its_work: bool,
+    requests: Sequence[int],
 ) -> None:
     def one(request: int) -> None:
         server = servers.get()
@@ -182,7 +195,7 @@ def test_killed_at_any_request_the_next_apply_finishes_and_nothing_is_there_twic
             servers.put(server)
 
     with ThreadPoolExecutor(PROCESSES) as pool:
-        list(pool.map(one, range(REQUESTS + 1)))
+        list(pool.map(one, requests))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Whatever people do to configurations and to the workspace, whatever fails, and whenever a sync dies: it settles.
 
 A state machine of edits × hand edits in the workspace × syncs in bad weather × kills, over real Delta tables and the real local
-workspace over HTTP. `ALERTING_TEST_EXAMPLES=500` makes it a long run.
+workspace over HTTP. `make test-thorough` tries many histories, ALERTING_TEST_EXAMPLES=500 even more.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from alerting_assets.workspace.transport import NoRetries, Transport
 from alerting_assets_tests.deployment.mortal import Killed, Life, MortalLakehouse, MortalWorkspace
 from alerting_assets_tests.deployment.world import LOCAL, NOW, World, counts, writable
 from alerting_assets_tests.examples import configuration
+from alerting_assets_tests.profile import THOROUGH
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "6"))
-LONG_RUN = EXAMPLES >= 50
+EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "60" if THOROUGH else "4"))
 STEPS = 10
 
 IMPATIENCE_SECONDS = 0.25
@@ -598,11 +598,11 @@ AlertsUnderFaults.TestCase.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
-    derandomize=not LONG_RUN,
-    phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if LONG_RUN else [])],
+    derandomize=not THOROUGH,
+    phases=[Phase.reuse, Phase.generate, *([Phase.shrink] if THOROUGH else [])],
 )
 TestAlertsUnderFaults = AlertsUnderFaults.TestCase
-TestAlertsUnderFaults = pytest.mark.timeout(0 if LONG_RUN else 600)(TestAlertsUnderFaults)
+TestAlertsUnderFaults = pytest.mark.timeout(0 if THOROUGH else 600)(TestAlertsUnderFaults)
 
 
 # -- stories that chance seldom tells, told by hand

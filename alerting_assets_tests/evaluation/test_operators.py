@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.lakehouse.scratch import ScratchEngine
 from alerting_assets_tests.decisions import EDGES, HOUR, NOW, cases, decided, edge_case, expected
+from alerting_assets_tests.profile import examples
 
 pytestmark = pytest.mark.integration
 
@@ -24,7 +25,7 @@ def engine() -> Iterator[ScratchEngine]:
 
 
 @pytest.mark.parametrize("operator", Operator)
-@settings(max_examples=50)
+@examples(15, 100)
 @given(data=st.data())
 def test_the_deployed_query_decides_as_the_documentation_says(
     engine: ScratchEngine, operator: Operator, data: st.DataObject
@@ -62,7 +63,7 @@ ON_TIME = [
 ]
 
 
-@settings(max_examples=60)
+@examples(20, 200)
 @given(
     condition=st.sampled_from(ON_TIME),
     value=st.sampled_from([4.0, 7.0, 12.0, 20.0]),

@@ -1,5 +1,5 @@
-"""The specification's three tests of the sync; and one alert from its creation to its removal, started by the sensor, run by Dagster,
-looked at in the workspace over HTTP."""
+"""What every sync must do (create, update, remove), told in three tests; and one alert from its creation to its removal, started by
+the sensor, run by Dagster, looked at in the workspace over HTTP."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["platform"]
 pytestmark = pytest.mark.integration
 
 
-# -- the specification, section 1
+# -- the sync: an alert is created, updated and removed
 
 
 class Specified:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -148,7 +149,9 @@ def test_changes_of_a_table_whose_log_was_cleaned_up_or_that_has_no_feed_are_una
 
 def test_a_root_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(LakehouseUnavailable, match=r"tmp.*/file/lakehouse cannot be written .*ALERTING_HOME"):
+    with pytest.raises(
+        LakehouseUnavailable, match=rf"{re.escape(str(tmp_path))}/file/lakehouse cannot be written .*ALERTING_HOME"
+    ):
         open_lakehouse(Settings(home=tmp_path / "file"))
 
 

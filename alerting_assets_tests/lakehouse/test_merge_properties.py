@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, MergeResult, TableSpec
+from alerting_assets_tests.profile import examples
 
 pytestmark = pytest.mark.integration
 
@@ -29,6 +30,7 @@ values = st.tuples(
     st.none()
     | st.dictionaries(any_text, st.none() | any_text, max_size=3).map(lambda entries: tuple(sorted(entries.items()))),
 )
+
 contents = st.dictionaries(st.none() | st.sampled_from("abc") | any_text, values, max_size=6)
 Contents = dict[str | None, tuple[object, ...]]
 
@@ -48,7 +50,7 @@ def held(engine: EmbeddedLakehouse) -> Contents:
     return found
 
 
-@settings(max_examples=30, deadline=None)
+@examples(15, 100)
 @given(st.lists(contents, min_size=1, max_size=3))
 def test_merges_end_in_what_a_dictionary_ends_in_and_repeat_without_a_trace(steps: list[Contents]) -> None:
     with tempfile.TemporaryDirectory() as folder:

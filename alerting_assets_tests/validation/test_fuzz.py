@@ -12,6 +12,7 @@ from sqlglot import exp
 from alerting_assets.alerts.parse import DIALECT
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation import Policy, Severity, read_only_problem, validate_lines
+from alerting_assets_tests.profile import examples
 from alerting_assets_tests.validation.corpus import TABLES, corpus
 
 pytestmark = pytest.mark.integration
@@ -24,7 +25,7 @@ PIECES = [
     "X'", "::", "->", "=>", "\ud800", "\U0001f600",
 ]  # fmt: skip
 
-BATCHES = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+BATCHES = settings(examples(5, 40), suppress_health_check=list(HealthCheck))
 
 
 @st.composite
@@ -126,7 +127,7 @@ def test_any_characters_get_a_verdict(corpus_lakehouse: Lakehouse, text: str) ->
 @given(
     seed=st.integers(0, 2**32), where=st.sampled_from(["select", "where", "cte", "subquery", "order", "lambda", "case"])
 )
-@settings(max_examples=60, deadline=None)
+@examples(30, 300)
 def test_what_reaches_outside_is_found_wherever_it_stands(seed: int, where: str) -> None:
     chance = random.Random(seed)
     name = chance.choice(

@@ -210,7 +210,13 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("name", [*DEEP, *LONG])
+OFTEN = ("literal", "list", "table")
+"""The rest of the long ones takes up to a minute together."""
+
+
+@pytest.mark.parametrize(
+    "name", [*DEEP, *(name if name in OFTEN else pytest.param(name, marks=pytest.mark.thorough) for name in LONG)]
+)
 def test_no_text_is_too_much_for_the_validator(corpus_lakehouse: Lakehouse, name: str) -> None:
     """Deep or long: a verdict, and the next query gets its own as if nothing had been."""
     texts = [{"id": name, "sql": {**DEEP, **LONG}[name]}, {"id": "next", "sql": "SELECT id FROM costs"}]

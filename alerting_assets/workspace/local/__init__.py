@@ -1,4 +1,5 @@
-"""A Databricks workspace on this machine: the parts of its HTTP API that alerts need, with their unpleasant sides (FACTS 1-3).
+"""A Databricks workspace on this machine: the parts of its HTTP API that alerts need, with their unpleasant sides.
+What those are is in docs/architecture.md, "The Alerts API" and "Statement execution".
 
 server.py      socket, uvicorn, start and stop, endpoint.json
 app.py         routes put together, behind the gate

@@ -34,7 +34,7 @@ STATES = ("OK", "TRIGGERED", "ERROR", "UNKNOWN")
 
 @dataclass(frozen=True)
 class Scalar:
-    """check returns the value as it is stored, or raises ValueError with what is expected."""
+    """A field with one value. check: returns the value as it is stored, or raises ValueError with what is expected."""
 
     check: Callable[[Any], Any]
 
@@ -46,7 +46,10 @@ class Repeated:
 
 @dataclass(frozen=True)
 class Message:
-    """one_of: fields of which at most one can be set; setting another clears it. output_only: set by the server."""
+    """A field that holds fields.
+
+    one_of: fields of which at most one can be set; setting another one clears it.
+    output_only: fields that only the server sets."""
 
     fields: Mapping[str, Scalar | Repeated | Message]
     one_of: tuple[str, ...] = ()
@@ -156,12 +159,12 @@ REQUIRED = (
 
 
 def read_body(value: Any) -> Body:
-    """The fields that a caller may set, checked one by one. null is the same as absent. Raises ApiError."""
+    """The fields of a body that a caller may set, checked one by one; null is the same as absent. Raises ApiError."""
     return _read(value, ALERT, "")
 
 
 def check_complete(body: Body, *, warehouse_ids: Collection[str], destination_ids: Collection[str]) -> None:
-    """Whether the alert as a whole can exist. Raises ApiError."""
+    """Check that the alert as a whole can exist. Raises ApiError."""
     for path in REQUIRED:
         if not value_at(body, path):
             raise invalid(f"Missing required field: {path}")
@@ -181,7 +184,8 @@ def check_complete(body: Body, *, warehouse_ids: Collection[str], destination_id
 
 
 def apply_mask(stored: Body, changes: Body, update_mask: str) -> Body:
-    """stored with the fields that the mask names taken from changes; a field that changes lacks is cleared. Raises ApiError."""
+    """The stored body, in which the fields that the mask names are taken from `changes`; a field that `changes` lacks is cleared.
+    Raises ApiError."""
     updated = copy.deepcopy(stored)
     paths = update_mask.split(",")
     if paths == ["*"]:

@@ -131,7 +131,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 def _answer(body: Body) -> Body:
-    """As the service's JSON mapping writes it: empty lists are left out."""
+    """The body as the service's JSON mapping writes it, which leaves out empty lists."""
     return {name: _answer(value) if isinstance(value, dict) else value for name, value in body.items() if value != []}
 
 
@@ -140,7 +140,7 @@ def _name_taken(error: NameTaken) -> ApiError:
 
 
 def _parent_path(path: str) -> str:
-    """/Workspace is another name of the root."""
+    """The folder in one form: `/Workspace` is another name of the root."""
     if not path.startswith("/"):
         raise invalid(f"parent_path: expected an absolute workspace path, got {path!r}")
     return re.sub(r"^/Workspace(?=/)", "", path.rstrip("/")) or "/"

@@ -28,12 +28,12 @@ from alerting_assets.workspace.local.statement_request import StatementRequest
 from alerting_assets.workspace.local.warehouse import Warehouses
 
 WORKERS = 4
-"""How many statements run at a time; the others are PENDING."""
+"""How many statements run at a time. The others are PENDING meanwhile."""
 LONGEST_NAP = 0.05
 
 
 class SqlApi:
-    """namespace: the catalog and the schema that statement_runner is in; None accepts all names."""
+    """The statement execution API. namespace: the catalog and the schema that `statement_runner` is in; None accepts all names."""
 
     def __init__(
         self,
@@ -133,7 +133,7 @@ class SqlApi:
                 statement.succeed(result)
 
     def _result(self, asked: StatementRequest) -> Result:
-        """In a thread of its own."""
+        """Run the statement and make its result ready. Called in a thread of its own."""
         if self._run_any is None:
             text = prepare(asked.text, asked.parameters, catalog=asked.catalog, schema=asked.schema)
             rows = self._query(text)
@@ -161,7 +161,7 @@ class SqlApi:
         return JSONResponse(body)
 
     def _link(self, request: Request, statement_id: str, result: Result, index: int) -> dict[str, Any]:
-        """A new one each time it is asked for."""
+        """A presigned link to one chunk of a result; it is a new one each time that it is asked for."""
         chunk = result.chunks[index]
         link: dict[str, Any] = {**chunk.info, **self._links.add(request, chunk.stream)}
         if index + 1 < len(result.chunks):

@@ -36,8 +36,9 @@ def create_app(
     rules: Rules | None = None,
     clock: Clock = utc_now,
 ) -> ASGIApp:
-    """token: what /api asks for as bearer; the pages need none.
-    To be served by `server.py`: its HTTP protocol is what lets a response get lost."""
+    """The ASGI application. It must be served by `server.py`, whose HTTP protocol is what lets an answer get lost.
+
+    token: what `/api` asks for as bearer token; the pages need none."""
     rules = rules or Rules()
     faults, journal = Faults(), Journal(store)
     sql = SqlApi(sql_runner, rules, statement_runner, statement_namespace)

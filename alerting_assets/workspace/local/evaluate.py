@@ -31,11 +31,11 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class EvaluationError(Exception):
-    """The evaluation ends in state ERROR; the text says why."""
+    """Ends an evaluation in the state ERROR; its text says why."""
 
 
 def evaluate(body: Body, sql_runner: SqlRunner, now: datetime) -> Evaluation:
-    """Never raises for what the alert or its query does: that is state ERROR."""
+    """Evaluate the alert of this body. It never raises for what the alert or its query does: that is the state ERROR."""
     started = time.perf_counter()
     value: Any = None
     rows: int | None = None
@@ -96,7 +96,7 @@ def _threshold(threshold: Body, result: pa.Table) -> Any:
 
 
 def _cell(result: pa.Table, column: str) -> Any:
-    """Of the first row. Names are found as SQL finds them, without regard to case."""
+    """The value of a column in the first row. Names are found as SQL finds them, without regard to case."""
     for index, name in enumerate(result.column_names):
         if name.lower() == column.lower():
             return result.column(index)[0].as_py()

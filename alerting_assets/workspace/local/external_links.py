@@ -15,18 +15,18 @@ from alerting_assets.workspace.local.rules import timestamp, utc_now
 
 
 class ExternalLinks:
-    """For the event loop only. seconds: how long each works."""
+    """Links to streams that open by themselves. Used on the event loop only. seconds: how long each link works."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._streams: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
-        """Oldest first: (stream, end in seconds of the monotonic clock)."""
+        """For each link, the oldest first: (stream, end in seconds of the monotonic clock)."""
 
     def route(self) -> Route:
         return Route("/external-links/{key}", self.open, methods=["GET"])
 
     def add(self, request: Request, stream: bytes) -> dict[str, str]:
-        """A new link: the fields external_link and expiration."""
+        """A new link to this stream: the fields `external_link` and `expiration` of an answer."""
         self._forget_expired()
         key = secrets.token_urlsafe(24)
         self._streams[key] = (stream, time.monotonic() + self._seconds)

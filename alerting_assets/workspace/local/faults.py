@@ -44,7 +44,11 @@ AFTER_THE_WORK = frozenset({Fault.LOSE_RESPONSE, Fault.HANG})
 
 @dataclass
 class Rule:
-    """times: None for no limit. matched, hit, applied: how many requests so far; applied lags behind hit where the work comes first."""
+    """One rule, and what it did so far.
+
+    times: how many requests it may hit; None sets no limit.
+    matched, hit, applied: how many requests it matched, hit, and was applied to so far. `applied` lags behind `hit` where the work
+        comes first."""
 
     fault: Fault
     id: str = ""
@@ -61,7 +65,7 @@ class Rule:
     applied: int = 0
 
     def hits(self, method: str, path: str) -> bool:
-        """Counts the request."""
+        """Whether this request is hit. Counts the request."""
         wanted = self.match.get("method")
         if (wanted and wanted != method) or not fnmatchcase(path, self.match.get("path", "*")):
             return False
@@ -75,7 +79,7 @@ class Rule:
 
 
 class Faults:
-    """Thread-safe. Gone with the server."""
+    """The rules of one server. Thread-safe; they are gone with the server."""
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
@@ -94,7 +98,7 @@ class Faults:
             return [asdict(rule) for rule in self._rules]
 
     def clear(self, rule_id: str | None = None) -> int:
-        """One rule, or all; returns how many went."""
+        """Remove one rule, or all of them, and return how many were removed."""
         with self._lock:
             kept = [rule for rule in self._rules if rule_id is not None and rule.id != rule_id]
             removed = len(self._rules) - len(kept)
@@ -111,7 +115,7 @@ class Faults:
         return found
 
     def worked(self, hits: dict[Fault, Rule]) -> None:
-        """The work of a request is done; what `hitting` said about it."""
+        """Note that the work of a request is done. hits: what `hitting` returned for it."""
         with self._lock:
             for fault in AFTER_THE_WORK & hits.keys():
                 hits[fault].applied += 1

@@ -22,7 +22,7 @@ from alerting_assets.workspace.local.rules import Clock, timestamp
 
 API = "/api/"
 CONTROL = ("/api/local/faults", "/api/local/journal")
-"""Never hit by a fault, never in the journal: they are how both are looked at and ended."""
+"""Paths that no fault hits and that never stand in the journal: they are how both are looked at and ended."""
 
 connection: ContextVar[asyncio.Transport] = ContextVar("connection")
 """The TCP connection of the request at hand; set by the server's HTTP protocol."""
@@ -107,7 +107,7 @@ class Gate:
 
 
 class _Waiting:
-    """Holds a request up; what arrives of it meanwhile is kept for the application."""
+    """Holds up a request. What arrives of it meanwhile is kept for the application."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -130,7 +130,7 @@ class _Waiting:
 
 
 class _Answer:
-    """A whole response, held back; none of ours is large."""
+    """Holds back a whole response until it is complete; none of ours is large."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -143,7 +143,7 @@ class _Answer:
         return int(self.messages[0]["status"]) if self.messages else 500
 
     def alert_id(self, path: str) -> str | None:
-        """From the path, or from the answer to a creation."""
+        """The alert's id, from the path or from the answer to a creation."""
         parts = path.split("/")
         if len(parts) > 4 and parts[3] == "alerts":
             return parts[4]
@@ -165,7 +165,7 @@ async def _broken(rule: Rule, scope: Scope, receive: Receive, answer: _Answer) -
 
 
 def is_loopback_name(host: str) -> bool:
-    """host: as in a Host header, with or without a port."""
+    """Whether the name means this machine. host: as in a Host header, with or without a port."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

@@ -14,7 +14,8 @@ _NO_WRITES = ("/api/2.0/sql/statements%", "/api/local/%")  # POSTs that change n
 
 @dataclass(frozen=True)
 class Entry:
-    """no: counts up from 1. status: the HTTP status, or `lost`: the work was done and no answer given."""
+    """One request. no: its number, counted from 1. status: the HTTP status, or `lost` where the work was done and no answer was
+    given."""
 
     no: int
     time: str
@@ -44,7 +45,7 @@ class Journal:
         fault: str | None,
         alert_id: str | None,
     ) -> None:
-        """status: None for a response that was lost."""
+        """Add a request. status: None for one whose answer was lost."""
         with self._store.transaction() as db:
             values = (
                 time,
@@ -63,7 +64,7 @@ class Journal:
             db.execute("DELETE FROM journal WHERE no <= ?", ((no or 0) - ENTRIES_KEPT,))
 
     def entries(self, *, since: int = 0, writes_only: bool = False, newest: int = ENTRIES_KEPT) -> list[Entry]:
-        """Those after entry number `since`, oldest first; of more than `newest` the newest."""
+        """The entries after number `since`, oldest first. Of more than `newest` entries, the newest are returned."""
         condition = "no > ?" + (" AND method <> 'GET' AND path NOT LIKE ? AND path NOT LIKE ?" if writes_only else "")
         values = (since, *(_NO_WRITES if writes_only else ()), newest)
         with self._store.transaction() as db:

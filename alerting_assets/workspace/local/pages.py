@@ -88,7 +88,7 @@ class Pages:
 
 
 def condition(body: Body) -> str:
-    """`cost > 100`."""
+    """The condition of a body in words, as in `cost > 100`."""
     evaluation = body["evaluation"]
     source = evaluation["source"]
     left = f"{source['aggregation']}({source['name']})" if source.get("aggregation") else source["name"]
@@ -102,7 +102,7 @@ def condition(body: Body) -> str:
 
 
 def schedule(body: Body) -> str:
-    """The common schedules in words, the others as their cron expression."""
+    """The schedule of a body: in words where it is a common one, and as its cron expression otherwise."""
     cron, zone = body["schedule"]["quartz_cron_schedule"], body["schedule"]["timezone_id"]
     second, minute, hour, day, month, weekday = cron.split()[:6]
     daily = (
@@ -130,7 +130,7 @@ def number(value: Any) -> str:
 
 
 def moment(text: str | None) -> str:
-    """2025-01-31 08:00:00 from the API's timestamps."""
+    """A timestamp of the API for people, as in 2025-01-31 08:00:00."""
     return text[:19].replace("T", " ") if text else "never"
 
 
@@ -144,7 +144,10 @@ class Dot:
 
 @dataclass(frozen=True)
 class Chart:
-    """In a box of 700 by 140, y downwards. threshold: its y, None when there is none to draw. high, low: values at top and bottom."""
+    """A chart of values in a box 700 wide and 140 high, where y grows downwards.
+
+    threshold: its y, or None when there is none to draw.
+    high, low: the values at the top and at the bottom."""
 
     dots: tuple[Dot, ...]
     threshold: float | None
@@ -157,7 +160,7 @@ class Chart:
 
 
 def chart(body: Body, evaluations: list[Evaluation]) -> Chart | None:
-    """evaluations: newest first. None with fewer than two numbers to draw."""
+    """The chart of these evaluations, which come newest first. None where fewer than two have numbers to draw."""
     shown = [entry for entry in reversed(evaluations) if isinstance(entry.value, int | float)]
     if len(shown) < 2:
         return None

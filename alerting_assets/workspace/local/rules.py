@@ -13,12 +13,16 @@ Clock = Callable[[], datetime]
 
 @dataclass(frozen=True)
 class Rules:
-    """destination_ids: notification destinations that exist here. alert_limit: trashed alerts count.
-    refuse_taken_name: answer RESOURCE_ALREADY_EXISTS where the default is to rename to `… (1)`; Databricks does either.
+    """How the workspace behaves.
+
+    destination_ids: the notification destinations that exist here.
+    alert_limit: how many alerts there may be, trashed ones included.
+    refuse_taken_name: whether a name that is taken is answered with RESOURCE_ALREADY_EXISTS, where the default is to rename to `…
+        (1)`. Databricks does either.
     warehouse_start_seconds: how long a stopped warehouse takes to start; None: it cannot be started.
-    chunk_bytes, link_seconds: size of the parts of a result behind external links, and how long such a link works.
-    statement_bytes: the most that a statement may have, its parameters counted in.
-    statement_seconds: how long a statement that ended, and its result, can be asked for."""
+    chunk_bytes, link_seconds: the size of the parts of a result behind external links, and how long such a link works.
+    statement_bytes: the most bytes that a statement may have, its parameters counted in.
+    statement_seconds: how long a statement that ended, and its result, can still be asked for."""
 
     warehouse_ids: frozenset[str] = frozenset({LOCAL_WAREHOUSE_ID})
     destination_ids: frozenset[str] = frozenset()
@@ -37,5 +41,5 @@ def utc_now() -> datetime:
 
 
 def timestamp(moment: datetime) -> str:
-    """As the API writes it: 2025-01-31T08:00:00.000Z."""
+    """A moment as the API writes it: 2025-01-31T08:00:00.000Z."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -32,15 +32,15 @@ _STOP_SECONDS = 15.0
 
 
 class LocalWorkspaceServer:
-    """A context manager: serves in a background thread until it is left, or stopped.
+    """A context manager that serves in a background thread until it is left, or stopped.
 
-    port None takes any free one. token: generated when None.
-    statement_runner: lets statements be more than queries. statement_namespace: the catalog and the schema that it is in;
-    statements that ask for others fail.
+    port: None takes any free one.
+    token: what clients must send; generated when None.
+    statement_runner: lets statements be more than queries.
+    statement_namespace: the catalog and the schema that `statement_runner` is in; statements that ask for others fail.
 
-    Raises SettingsError for an address that is not loopback, a port in use, and state that cannot be kept or is in use by
-    another server.
-    """
+    Raises SettingsError for an address that is not loopback, for a port that is in use, and for state that cannot be kept or that
+    another server uses."""
 
     def __init__(
         self,
@@ -106,14 +106,15 @@ class LocalWorkspaceServer:
         self.stop()
 
     def stop(self) -> None:
-        """Requests under way get a few seconds to end. Stopping twice is fine."""
+        """Stop the server. Requests under way get a few seconds to end; stopping twice is no error."""
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
 
     def wait(self, on_ready: Callable[[], None] = lambda: None) -> None:
-        """Until SIGINT or SIGTERM, even where a parent process had them ignored, or until the server ends. For the main thread.
+        """Wait until the server ends, or SIGINT or SIGTERM comes, even where a parent process had these ignored. To be called from
+        the main thread.
 
-        on_ready: called once signals are heeded, so that who reads what it prints may send one at once."""
+        on_ready: called once signals are heeded, so that whoever reads what it prints may send one at once."""
         asked = threading.Event()
         before = {number: signal.signal(number, lambda *_: asked.set()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -137,7 +138,7 @@ class LocalWorkspaceServer:
 
 
 def running_address(workspace_root: Path) -> str | None:
-    """Of the server that endpoint.json names, if it runs and takes the token that stands there; None otherwise."""
+    """The address of the server that endpoint.json names, if it runs and takes the token that stands there; None otherwise."""
     try:
         endpoint = Endpoint.read(workspace_root)
         request = urllib.request.Request(
@@ -150,7 +151,7 @@ def running_address(workspace_root: Path) -> str | None:
 
 
 class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is untyped for mypy here
-    """uvicorn that says when it listens."""
+    """A uvicorn server that says when it listens."""
 
     def __init__(self, config: uvicorn.Config, *, on_listening: Callable[[], None]) -> None:
         super().__init__(config)
@@ -164,7 +165,7 @@ class _Server(uvicorn.Server):  # type: ignore[misc]  # uvicorn is untyped for m
 
 
 class _Protocol(H11Protocol):  # type: ignore[misc]
-    """Hands the connection to the application, which closes it when a response is to get lost."""
+    """An HTTP protocol that hands the connection to the application, which closes it when an answer is to get lost."""
 
     def data_received(self, data: bytes) -> None:
         connection.set(self.transport)

@@ -26,7 +26,7 @@ class ResultTooLarge(ValueError):
 
 @dataclass(frozen=True)
 class ArrowChunk:
-    """info: as in a manifest. stream: a whole Arrow stream, schema included."""
+    """One part of a result behind a link. info: its entry in the manifest. stream: a whole Arrow stream, schema included."""
 
     info: dict[str, int]
     stream: bytes
@@ -34,7 +34,7 @@ class ArrowChunk:
 
 @dataclass(frozen=True)
 class Result:
-    """inline: the field `result` of an answer that holds no links. chunks: what lies behind links."""
+    """The result of a statement. inline: the field `result` of an answer that holds no links. chunks: what lies behind links."""
 
     manifest: dict[str, Any]
     inline: dict[str, Any]
@@ -42,7 +42,7 @@ class Result:
 
 
 def inline_result(table: pa.Table, row_limit: int | None, byte_limit: int | None) -> Result:
-    """Raises ResultTooLarge."""
+    """The rows inside of the answer, as JSON_ARRAY. Raises ResultTooLarge."""
     kept = _limited(table, row_limit, byte_limit)
     columns = [[_text(value) for value in column.to_pylist()] for column in kept.columns]
     size = sum(len(value.encode()) for column in columns for value in column if value is not None)
@@ -57,7 +57,8 @@ def inline_result(table: pa.Table, row_limit: int | None, byte_limit: int | None
 
 
 def arrow_result(table: pa.Table, row_limit: int | None, byte_limit: int | None, chunk_bytes: int) -> Result:
-    """No chunk where there is no row. chunk_bytes: of data in one chunk, unless it is a single row."""
+    """The rows behind links, as Arrow; there is no chunk where there is no row. chunk_bytes: the most bytes of data in one chunk,
+    unless it is a single row."""
     kept = _limited(table, row_limit, byte_limit)
     chunks: list[ArrowChunk] = []
     offset = 0

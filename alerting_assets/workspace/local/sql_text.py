@@ -23,12 +23,12 @@ _WRITES = (exp.DML, exp.DDL, exp.Command, exp.Into, exp.Drop, exp.Alter)
 
 
 class StatementError(ValueError):
-    """Says what is wrong with the text."""
+    """What is wrong with the text of a statement."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """type: a SQL type; value: its text, None for NULL."""
+    """A named parameter. type: a SQL type. value: its text, or None for NULL."""
 
     name: str
     type: str
@@ -38,7 +38,7 @@ class Parameter:
 def prepare(
     text: str, parameters: Sequence[Parameter] = (), *, catalog: str | None = None, schema: str | None = None
 ) -> str:
-    """The text to run: as it is, or with parameters as literals and unqualified tables completed. Raises StatementError."""
+    """The text to run: as it is, or with its parameters as literals and its unqualified tables completed. Raises StatementError."""
     query = read_only_query(text)
     markers = list(query.find_all(exp.Placeholder))
     if not markers and not catalog and not schema:
@@ -51,11 +51,13 @@ def prepare(
 
 
 def bind(text: str, values: Mapping[str, str]) -> str:
-    """The text with each `:name` replaced by what stands for it, and nothing else changed; in time linear in their lengths.
+    """The text with each `:name` replaced by what stands for it, and nothing else changed; in a time linear in their lengths.
 
-    values: SQL by name. Not touched: strings, comments, quoted names, `::`, and the path of a JSON value, which touches what it
-    follows (`a:b`). A text that cannot be read stays as it is, for the engine to say what is wrong with it.
-    Raises StatementError for a marker that has no value."""
+    values: SQL by name.
+
+    Strings, comments, quoted names, `::` and the path of a JSON value, which touches what it follows (`a:b`), are left alone. A
+    text that cannot be read stays as it is, for the engine to say what is wrong with it. Raises StatementError for a marker that
+    has no value."""
     try:
         tokens = _Tokenizer(dialect=DIALECT).tokenize(text)
     except SqlglotError:
@@ -72,7 +74,7 @@ def bind(text: str, values: Mapping[str, str]) -> str:
 
 
 def spark_literal(parameter: Parameter) -> str:
-    """Raises StatementError for an unknown type."""
+    """The value as a literal of Spark SQL. Raises StatementError for an unknown type."""
     if parameter.value is None:
         return f"CAST(NULL AS {_type_name(parameter)})"
     text = text_literal(parameter.value)
@@ -80,7 +82,7 @@ def spark_literal(parameter: Parameter) -> str:
 
 
 def read_only_query(text: str) -> exp.Query:
-    """Raises StatementError for anything but exactly one query that neither writes nor commands."""
+    """The tree of a text. Raises StatementError for anything but exactly one query that neither writes nor commands."""
     try:
         statements = [statement for statement in sqlglot.parse(text, dialect=DIALECT) if statement is not None]
     except SqlglotError as error:
@@ -101,7 +103,8 @@ def aggregated(text: str, column: str, aggregation: str) -> str:
 
 
 class _Tokenizer(Databricks.Tokenizer):
-    """With the strings that metric views and SQL functions are written in, which sqlglot does not know here."""
+    """A tokenizer that also knows the strings in which metric views and SQL functions are written, which sqlglot does not know
+    here."""
 
     RAW_STRINGS = [*Databricks.Tokenizer.RAW_STRINGS, ("$$", "$$")]  # noqa: RUF012  sqlglot's own way
 

@@ -12,9 +12,11 @@ from alerting_assets.workspace.local.sql_result import Result
 
 @dataclass
 class Statement:
-    """For the event loop only. A statement that ended does not change any more.
+    """A statement. Used on the event loop only; one that ended does not change any more.
 
-    result: of one that succeeded. error: of one that failed. ended_at: seconds of the monotonic clock."""
+    result: of a statement that succeeded.
+    error: of a statement that failed.
+    ended_at: when it ended, in seconds of the monotonic clock."""
 
     id: str
     warehouse_id: str
@@ -38,7 +40,7 @@ class Statement:
             self._end("SUCCEEDED")
 
     def fail(self, code: str, message: str) -> None:
-        """code: of the SDK's ServiceErrorCode."""
+        """End the statement as failed. code: one of the SDK's ServiceErrorCode."""
         if not self.has_ended:
             self.error = {"error_code": code, "message": message}
             self._end("FAILED")
@@ -48,7 +50,7 @@ class Statement:
             self._end("CANCELED")
 
     def body(self) -> dict[str, Any]:
-        """Without the links of its result."""
+        """The answer to a client, without the links of the result."""
         status: dict[str, Any] = {"state": self.state, **({"error": self.error} if self.error else {})}
         answer = {"manifest": self.result.manifest, "result": self.result.inline} if self.result else {}
         return {"statement_id": self.id, "status": status, **answer}

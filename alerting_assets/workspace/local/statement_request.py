@@ -21,8 +21,11 @@ MOST_PARAMETERS = 255
 
 @dataclass(frozen=True)
 class StatementRequest:
-    """external: the result goes behind links, as Arrow; otherwise into the answer. wait: seconds.
-    cancels: what has not ended by then is canceled."""
+    """A checked request.
+
+    external: whether the result goes behind links, as Arrow, rather than into the answer.
+    wait: how many seconds the first answer may be held back.
+    cancels: whether a statement that has not ended by then is canceled."""
 
     text: str
     warehouse_id: str
@@ -37,7 +40,7 @@ class StatementRequest:
 
     @classmethod
     def read(cls, body: Any, rules: Rules) -> StatementRequest:
-        """Raises ApiError."""
+        """Read the body of a request. Raises ApiError."""
         if not isinstance(body, dict) or not isinstance(body.get("statement"), str) or not body["statement"].strip():
             raise invalid("Missing required field: statement")
         if unknown := set(body) - FIELDS:
@@ -66,7 +69,7 @@ class StatementRequest:
 
     @property
     def size(self) -> int:
-        """Bytes of the text and of all values. Raises ApiError for text that is no Unicode."""
+        """The bytes of the text and of all values together. Raises ApiError for text that is no Unicode."""
         try:
             return sum(len(text.encode()) for text in (self.text, *(item.value or "" for item in self.parameters)))
         except UnicodeEncodeError:

@@ -20,7 +20,7 @@ from alerting_assets.workspace.local.alert_body import Body
 
 WRITES_KEPT = 1_000
 EVALUATIONS_KEPT = 500
-"""A single alert keeps this many."""
+"""How many evaluations are kept of a single alert."""
 TRASH_KEPT = timedelta(days=30)
 
 _SCHEMA = """
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS journal (
 
 @dataclass(frozen=True)
 class Evaluation:
-    """value: JSON text of what was compared. state: OK, TRIGGERED, ERROR, UNKNOWN."""
+    """One evaluation. value: the JSON text of what was compared. state: OK, TRIGGERED, ERROR or UNKNOWN."""
 
     alert_id: str
     evaluated_at: str
@@ -61,7 +61,8 @@ class TooManyAlerts(Exception):
 
 
 class Store:
-    """folder is created; None keeps everything in memory. One process at a time: a second one gets SettingsError."""
+    """The store of one server. folder: created if it is not there; None keeps everything in memory. One process at a time may use
+    it: a second one gets SettingsError."""
 
     def __init__(self, folder: Path | None) -> None:
         self._lock = threading.RLock()
@@ -107,7 +108,8 @@ class Store:
     # -- alerts
 
     def create(self, body: Body, *, limit: int, refuse_taken_name: bool, now: datetime) -> Body:
-        """body is complete but for a free display_name. Raises NameTaken, TooManyAlerts (trashed ones count)."""
+        """Add an alert and return its body. body: complete but for a free display_name. Raises NameTaken, or TooManyAlerts, for
+        which trashed alerts count, too."""
         with self.transaction() as db:
             expired = (now - TRASH_KEPT).isoformat()
             if db.execute("DELETE FROM alerts WHERE trashed_at < ?", (expired,)).rowcount:
@@ -123,7 +125,8 @@ class Store:
         return body
 
     def update(self, alert_id: str, change: Callable[[Body], Body], *, refuse_taken_name: bool) -> Body | None:
-        """change: from the stored body to the new one; may raise. None: there is no such active alert."""
+        """Change an active alert and return its new body, or None where there is no such alert. change: makes the new body from the
+        stored one; it may raise."""
         with self.transaction() as db:
             row = db.execute("SELECT seq, body FROM alerts WHERE id = ? AND trashed_at IS NULL", (alert_id,)).fetchone()
             if row is None:
@@ -137,7 +140,7 @@ class Store:
         return body
 
     def trash(self, alert_id: str, *, purge: bool, now: datetime) -> bool:
-        """False: there is no such alert. Trashing twice changes nothing."""
+        """Trash an alert, and return whether there is one with this id. Trashing it twice changes nothing."""
         with self.transaction() as db:
             row = db.execute("SELECT seq, body, trashed_at FROM alerts WHERE id = ?", (alert_id,)).fetchone()
             if row is None:
@@ -157,14 +160,15 @@ class Store:
         return True
 
     def get(self, alert_id: str) -> Body | None:
-        """Trashed alerts too."""
+        """The body of an alert, also of a trashed one; None where there is none."""
         with self._lock:
             row = self._db.execute("SELECT body FROM alerts WHERE id = ?", (alert_id,)).fetchone()
         return json.loads(row[0]) if row else None
 
     def page(self, after: int, size: int, *, before_writes: int = 0) -> list[tuple[int, Body]]:
-        """Up to `size` active alerts with a sequence number above `after`, in order of creation; before_writes: as it was before that
-        many of the newest writes."""
+        """Up to `size` active alerts whose sequence number is above `after`, in order of creation.
+
+        before_writes: as the alerts were before that many of the newest writes."""
         if before_writes:
             return self._page_before_writes(after, size, before_writes)
         with self._lock:
@@ -183,12 +187,12 @@ class Store:
         return [(seq, body) for seq, body in bodies if body["lifecycle_state"] == "ACTIVE"][:size]
 
     def count(self) -> int:
-        """Active alerts."""
+        """How many active alerts there are."""
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM alerts WHERE trashed_at IS NULL").fetchone()[0])
 
     def states(self) -> dict[str, int]:
-        """Active alerts by state of their last evaluation; UNKNOWN before the first."""
+        """How many active alerts there are in each state of their last evaluation; before the first one that is UNKNOWN."""
         state = "coalesce(json_extract(body, '$.evaluation.state'), 'UNKNOWN')"
         with self._lock:
             return dict(
@@ -196,7 +200,7 @@ class Store:
             )
 
     def search(self, text: str, limit: int, offset: int) -> tuple[list[Body], int]:
-        """Active alerts with this text in their name, by name; and how many there are in all."""
+        """The active alerts with this text in their names, ordered by name, and how many there are in all."""
         condition = "trashed_at IS NULL AND instr(lower(name), lower(?))"
         with self._lock:
             total = self._db.execute(f"SELECT count(*) FROM alerts WHERE {condition}", (text,)).fetchone()[0]
@@ -219,7 +223,8 @@ class Store:
     # -- evaluations
 
     def record(self, evaluations: Sequence[Evaluation]) -> None:
-        """History and the alerts' own state together. An alert that vanished meanwhile keeps its row of history only."""
+        """Store evaluations and the states of their alerts together. Of an alert that vanished meanwhile only the history is
+        stored."""
         with self.transaction() as db:
             for entry in evaluations:
                 db.execute(
@@ -246,7 +251,7 @@ class Store:
                 )
 
     def evaluations(self, alert_id: str | None = None, limit: int = EVALUATIONS_KEPT) -> list[Evaluation]:
-        """The newest first; of every alert when none is named."""
+        """The evaluations of an alert, or of every alert when none is named; the newest come first."""
         with self._lock:
             rows = self._db.execute(
                 "SELECT alert_id, evaluated_at, state, value, row_count, duration_ms, error FROM evaluations"
@@ -259,7 +264,7 @@ class Store:
         ]
 
     def last_values(self, alert_ids: Sequence[str]) -> dict[str, Any]:
-        """Of the alerts that were evaluated at all."""
+        """The last value of each of these alerts that was evaluated at all, by id."""
         query = "SELECT value FROM evaluations WHERE alert_id = ? ORDER BY no DESC LIMIT 1"
         with self._lock:
             rows = {alert_id: self._db.execute(query, (alert_id,)).fetchone() for alert_id in alert_ids}

@@ -10,18 +10,18 @@ from alerting_assets.workspace.local.rules import Rules
 
 
 class Warehouses:
-    """For the event loop only. All run at first."""
+    """The warehouses and their states. Used on the event loop only. At first all run."""
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._ready_at: dict[str, float] = dict.fromkeys(rules.warehouse_ids, 0.0)
-        """In seconds of the monotonic clock; infinity while it is stopped."""
+        """When each runs, in seconds of the monotonic clock; infinity while it is stopped."""
 
     def __contains__(self, warehouse_id: str) -> bool:
         return warehouse_id in self._ready_at
 
     def start(self, warehouse_id: str) -> bool:
-        """Whether it runs, or will."""
+        """Start a warehouse, and return whether it runs, or will."""
         if math.isinf(self._ready_at[warehouse_id]):
             if self._rules.warehouse_start_seconds is None:
                 return False
@@ -32,7 +32,7 @@ class Warehouses:
         self._ready_at[warehouse_id] = math.inf
 
     def seconds_to_start(self, warehouse_id: str) -> float:
-        """0 of one that runs; infinity of one that is stopped."""
+        """The seconds until a warehouse runs: 0 for one that runs, infinity for one that is stopped."""
         return max(0.0, self._ready_at[warehouse_id] - time.monotonic())
 
     def all(self) -> list[dict[str, Any]]:

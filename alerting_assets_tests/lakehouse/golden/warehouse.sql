@@ -218,12 +218,10 @@ CREATE OR REPLACE VIEW `health_monitor`.`gold`.`alert_sync_performance_metrics`
 WITH METRICS
 LANGUAGE YAML
 AS $$
-# The specification's dimensions and measures, with these differences:
-# - Columns have no `source.` in front: Spark's own metric views resolve plain names only, Databricks both (by its documentation).
-# - success_rate and avg_api_latency weigh. The specification averages a ratio and an average over syncs, so that a sync of one alert
-#   counts as much as one of a thousand; then neither is what its comment says.
-# - Dry runs are left out: they sync nothing.
-# - avoided_write_share and avoided_sync_share are added.
+# Columns have no `source.` in front: Spark's own metric views resolve plain names only, Databricks both (by its documentation).
+# success_rate and avg_api_latency weigh every alert and every request alike. An average of the syncs' own averages would count a
+# sync of one alert as much as one of a thousand, and then neither measure would be what its comment says.
+# Dry runs are left out, because they sync nothing.
 # Hours and dates are those of the session's time zone; our own sessions run in UTC.
 version: "1.1"
 comment: >
