@@ -201,3 +201,9 @@ def _places(tokens: Sequence[Token]) -> dict[int, tuple[int, int]]:
         for call in calls_of(tokens)
         for position, (first, _) in enumerate(call.arguments)
     }
+
+
+def start_of(node: exp.Expr) -> int | None:
+    """The offset of the first part of a node whose place is known."""
+    starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
+    return min(starts, default=None)

@@ -127,7 +127,7 @@ def test_the_version_of_the_rules_is_that_of_all_files_that_judge(tmp_path: Path
         rules_version(),
         version_with(lambda copy: (copy / "validation" / "signatures.txt").write_text("abs text\n"), "signatures"),
         version_with(lambda copy: (copy / "lakehouse" / "functions.txt").open("a").write("reflect\n"), "functions"),
-        version_with(lambda copy: (copy / "validation" / "rules" / "types.py").unlink(), "a rule less"),
+        version_with(lambda copy: (copy / "validation" / "spark" / "types.py").unlink(), "a rule less"),
         version_with(lambda copy: (copy / "alerts" / "parse.py").open("a").write("# more\n"), "parser"),
     }
     assert len(versions) == 5

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.parse import ARGUMENT, DIALECT, Call, calls_of
 from alerting_assets.validation.families import Family, TypedTree, family_of
-from alerting_assets.validation.finding import Finding, Group
-from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.base import Rule
 from alerting_assets.validation.signatures import MAPS, NUMBERS, Kind, Signature, signatures
+
+if TYPE_CHECKING:
+    from alerting_assets.validation.query import AlertQuery
 
 Problem = tuple[int, str]
 
@@ -47,17 +48,6 @@ _LITERALS = {
 }
 _COLUMNS = (TokenType.VAR, TokenType.IDENTIFIER)
 _MAX_INT = 2**31 - 1
-
-
-class ArgumentsFit(Rule):
-    """A function of Spark gets as many arguments as it takes, of kinds that it takes, and constants where it needs them, as measured
-    from Spark itself. The embedded engine converts more; what it is not sure of passes."""
-
-    group = Group.ANALYSIS
-
-    def check(self, query: AlertQuery) -> Iterable[Finding]:
-        if query.catalog.lakehouse.engine == "embedded" and (problem := first_unfit_call(query)):
-            yield self.finding(query, problem[1], at=problem[0])
 
 
 def first_unfit_call(query: AlertQuery) -> Problem | None:

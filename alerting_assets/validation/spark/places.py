@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from alerting_assets.alerts.parse import DIALECT
-from alerting_assets.validation.finding import Finding, Group
-from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.base import Rule
+
+if TYPE_CHECKING:
+    from alerting_assets.validation.query import AlertQuery
 
 Problem = tuple[exp.Expr, str]
 
@@ -18,17 +19,6 @@ _NO_FRAME = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDi
 _GENERATORS = (exp.Explode, exp.ExplodeOuter, exp.Posexplode, exp.PosexplodeOuter, exp.Inline)
 _NO_STAR = (exp.Max, exp.Min, exp.Sum, exp.Avg, exp.Stddev, exp.Variance)
 _NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
-
-
-class FunctionsStandWhereTheyMay(Rule):
-    """Ranking functions have an ORDER BY, generators (`explode`) stand alone in SELECT or LATERAL VIEW, DISTINCT and `*` only where there
-    is something to aggregate, lambdas are arguments. The embedded engine is more generous than Databricks."""
-
-    group = Group.ANALYSIS
-
-    def check(self, query: AlertQuery) -> Iterable[Finding]:
-        if query.catalog.lakehouse.engine == "embedded" and (problem := first_misplaced(query)):
-            yield self.finding(query, problem[1], at=problem[0])
 
 
 def first_misplaced(query: AlertQuery) -> Problem | None:

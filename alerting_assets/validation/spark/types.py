@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -18,10 +19,10 @@ from alerting_assets.validation.families import (
     have_common_type,
     holds_map,
 )
-from alerting_assets.validation.finding import Finding, Group
-from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.arithmetic import JUDGES_OF_ARITHMETIC
-from alerting_assets.validation.rules.base import Rule
+from alerting_assets.validation.spark.arithmetic import JUDGES_OF_ARITHMETIC
+
+if TYPE_CHECKING:
+    from alerting_assets.validation.query import AlertQuery
 
 Problem = tuple[exp.Expr, str]
 MAX_PRECISION = 38
@@ -30,17 +31,6 @@ _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeE
 _BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot)
 _PERCENTILES = (exp.Quantile, exp.ApproxQuantile)
 _SAME_TYPE = (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Array)
-
-
-class TypesFit(Rule):
-    """Values are compared, combined and converted only where Spark and Databricks do it, too (ANSI mode). The embedded engine converts
-    more than they; the other engines have judged that themselves."""
-
-    group = Group.ANALYSIS
-
-    def check(self, query: AlertQuery) -> Iterable[Finding]:
-        if query.catalog.lakehouse.engine == "embedded" and (problem := first_type_problem(query)):
-            yield self.finding(query, problem[1], at=problem[0])
 
 
 def first_type_problem(query: AlertQuery) -> Problem | None:
