@@ -44,9 +44,7 @@ class Call:
     arguments: tuple[tuple[Token, Token], ...]
 
 
-_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET})
-_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET})
-_ENDS = frozenset({TokenType.COMMA, *_CLOSING})
+_ENDS = frozenset({TokenType.COMMA, TokenType.R_PAREN})
 _SEPARATORS = frozenset({TokenType.COMMA, TokenType.FROM, TokenType.FOR, TokenType.ORDER_BY})
 _QUERIES = frozenset({TokenType.SELECT, TokenType.WITH, TokenType.VALUES, TokenType.FROM, TokenType.TABLE})
 _BEFORE_VALUES = frozenset({TokenType.DISTINCT, TokenType.ALL, TokenType.FROM})
@@ -82,7 +80,7 @@ def calls_of(tokens: Sequence[Token]) -> list[Call]:
         inside, kind = lists[-1], token.token_type
         before = tokens[index - 1] if index else token
         word = token.text.upper() if kind is TokenType.VAR else ""
-        if kind in _CLOSING:
+        if kind is TokenType.R_PAREN:
             inside.end_argument(before)
             if len(lists) > 1:
                 lists.pop()
@@ -94,7 +92,7 @@ def calls_of(tokens: Sequence[Token]) -> list[Call]:
             inside.end_argument(before)
             inside.ordered = inside.ordered or kind is TokenType.ORDER_BY
         else:
-            is_query = kind in _QUERIES and before.token_type in _OPENING
+            is_query = kind in _QUERIES and before.token_type is TokenType.L_PAREN
             if is_query or kind is TokenType.FARROW or (kind is TokenType.STAR and inside.first is None):
                 inside.name = None
             if before.token_type in _NESTED and kind is TokenType.LT:
@@ -104,10 +102,9 @@ def calls_of(tokens: Sequence[Token]) -> list[Call]:
             is_trim = word in _TRIMS and index + 1 < len(tokens) and tokens[index + 1].token_type not in _ENDS
             if inside.first is None and kind not in _BEFORE_VALUES and not is_trim:
                 inside.first = token
-            if kind in _OPENING:
-                is_call = kind is TokenType.L_PAREN and (before.text[:1].isalpha() or before.text[:1] == "_")
+            if kind is TokenType.L_PAREN:
                 is_other = index > 1 and tokens[index - 2].token_type in _BEFORE_OTHER_NAMES
-                lists.append(_List(before if is_call and not is_other else None))
+                lists.append(_List(before if before.text.isidentifier() and not is_other else None))
     return found
 
 
@@ -182,7 +179,9 @@ def _parse(text: str, seconds: float) -> list[exp.Expr]:
     parser.deadline = time.monotonic() + seconds
     try:
         tokens = list(tokenize(text))
-        parser.places, parser.marked = _places(tokens), {}
+        parser.places, parser.marked = {}, {}
+        for call in calls_of(tokens):
+            parser.places |= {first.start: (call.name.start, at) for at, (first, _) in enumerate(call.arguments)}
         trees = parser.parse(tokens, text)
     except SqlglotError:
         raise
@@ -193,14 +192,6 @@ def _parse(text: str, seconds: float) -> list[exp.Expr]:
     ) as error:  # sqlglot's own on texts that it does not expect, as map('a'): no text may stop its reader
         raise SqlglotError(f"our parser cannot read it ({type(error).__name__})") from error
     return [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]
-
-
-def _places(tokens: Sequence[Token]) -> dict[int, tuple[int, int]]:
-    return {
-        first.start: (call.name.start, position)
-        for call in calls_of(tokens)
-        for position, (first, _) in enumerate(call.arguments)
-    }
 
 
 def start_of(node: exp.Expr) -> int | None:

@@ -263,3 +263,8 @@ def _of_interval(node: exp.Interval) -> Known:
     if words and words <= _MONTHS:
         return Family.MONTHS
     return Family.SECONDS if words and words <= _SECONDS else None
+
+
+def shown(node: exp.Expr, length: int = 60) -> str:
+    text = node.sql(dialect=DIALECT)
+    return text if len(text) <= length else text[: length - 1] + "…"

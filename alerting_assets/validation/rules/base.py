@@ -20,21 +20,18 @@ SHORTER = "make it shorter or simpler; the next validation tries again"
 
 class Rule(ABC):
     """The class's name is what people see, in snake case; its docstring is what they read. severity: of its findings, unless the
-    project sets another one. stops: with a finding of this rule the rest of its group cannot be asked."""
+    project sets another one. stops: with a finding of this rule the rest of its group cannot be asked. fixed: no project can soften it,
+    since what breaks it is dangerous, or fails whenever it runs."""
 
     name: ClassVar[str]
     group: ClassVar[Group]
     severity: ClassVar[Severity] = Severity.ERROR
     stops: ClassVar[bool] = False
+    fixed: ClassVar[bool] = True
 
     def __init_subclass__(cls) -> None:
         words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
         cls.name = words.lstrip("_")
-
-    @property
-    def fixed(self) -> bool:
-        """Whether no project can soften it: what breaks it is dangerous, or fails whenever it runs."""
-        return self.group not in (Group.CONTRACT, Group.QUALITY)
 
     @abstractmethod
     def check(self, query: AlertQuery) -> Iterable[Finding]: ...

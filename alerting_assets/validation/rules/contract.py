@@ -18,6 +18,7 @@ class AggregationColumnExists(Rule):
     """`aggregation_column` is exactly one of the query's output columns, spelled the same."""
 
     group = Group.CONTRACT
+    fixed = False
     stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
@@ -44,6 +45,7 @@ class AggregationFitsTheColumn(Rule):
     """SUM, AVG, MEDIAN and STDDEV need a number."""
 
     group = Group.CONTRACT
+    fixed = False
     stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
@@ -64,6 +66,7 @@ class ValueFitsTheThreshold(Rule):
     """The value's type can be compared with the threshold by the operator: a text is not greater than a number."""
 
     group = Group.CONTRACT
+    fixed = False
     stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
@@ -93,6 +96,7 @@ class FirstRowHasAnOrder(Rule):
     """An alert without aggregation_type compares the first row: a query that may return several says by ORDER BY which one that is."""
 
     group = Group.CONTRACT
+    fixed = False
     severity = Severity.WARNING
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
@@ -111,10 +115,6 @@ class DeployedFormIsAccepted(Rule):
     """The engine also accepts exactly the text that is deployed, and it yields the column that is compared. Cannot be softened."""
 
     group = Group.CONTRACT
-
-    @property
-    def fixed(self) -> bool:
-        return True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         contract = query.contract

@@ -25,6 +25,7 @@ _ORDERED_BY_CHANCE = frozenset({"first", "first_value", "last", "last_value", "a
 
 class QualityRule(Rule):
     group = Group.QUALITY
+    fixed = False
     severity = Severity.WARNING
 
 

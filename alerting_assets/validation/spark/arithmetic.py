@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
-from alerting_assets.alerts.parse import DIALECT
-from alerting_assets.validation.families import INTERVALS, NESTED, TIMES, Family, TypedTree
+from alerting_assets.validation.families import INTERVALS, NESTED, TIMES, Family, TypedTree, shown
 
 _NEVER = (Family.BOOLEAN, Family.BINARY, *NESTED)
 _FRACTIONS = (exp.DType.BIGINT, exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT)
@@ -18,28 +17,28 @@ def _sum(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     sides = {left, right}
     wrong = next((side for side in (left, right) if side in _NEVER), None)
     if wrong is not None:
-        yield node, f"{_shown(node)} needs a number, not a {wrong}"
+        yield node, f"{shown(node)} needs a number, not a {wrong}"
     elif sides == {Family.STRING}:
-        yield node, f"{_shown(node)} calculates with two texts; cast them to numbers"
+        yield node, f"{shown(node)} calculates with two texts; cast them to numbers"
     elif sides == {*INTERVALS}:
-        yield node, f"{_shown(node)} mixes months with days"
+        yield node, f"{shown(node)} mixes months with days"
     elif (Family.NUMBER in sides and sides & {Family.TIMESTAMP, *INTERVALS}) or (
         isinstance(node, exp.Add) and left in TIMES and right in TIMES
     ):
-        yield node, f"{_shown(node)} adds a {left} and a {right}, which have no sum"
+        yield node, f"{shown(node)} adds a {left} and a {right}, which have no sum"
     elif isinstance(node, exp.Sub) and right in TIMES and left in (Family.NUMBER, *INTERVALS):
-        yield node, f"{_shown(node)} takes a {right} from a {left}"
+        yield node, f"{shown(node)} takes a {right} from a {left}"
 
 
 def _product(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     left, right = typed.family(node.this), typed.family(node.expression)
     wrong = next((side for side in (left, right) if side in (*_NEVER, *TIMES)), None)
     if wrong is not None:
-        yield node, f"{_shown(node)} needs a number, not a {wrong}"
+        yield node, f"{shown(node)} needs a number, not a {wrong}"
     elif left is right is Family.STRING:
-        yield node, f"{_shown(node)} calculates with two texts; cast them to numbers"
+        yield node, f"{shown(node)} calculates with two texts; cast them to numbers"
     elif isinstance(node, exp.Div) and right in INTERVALS:
-        yield node, f"{_shown(node)} divides by an {right}"
+        yield node, f"{shown(node)} divides by an {right}"
 
 
 def _days(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
@@ -49,13 +48,13 @@ def _days(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     is_fraction = isinstance(days, exp.Literal) and not days.is_string and not days.name.isdigit()
     type_ = typed.type(days) if isinstance(node, exp.TsOrDsAdd) else None
     if is_fraction or (type_ is not None and type_.this in _FRACTIONS):
-        yield node, f"{_shown(node)}: days are whole numbers of type INT"
+        yield node, f"{shown(node)}: days are whole numbers of type INT"
 
 
 def _points_in_time(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     for side in (node.this, node.expression):
         if isinstance(side, exp.Expr) and typed.family(side) in (Family.NUMBER, *_NEVER):
-            yield node, f"{_shown(node)} needs two points in time"
+            yield node, f"{shown(node)} needs two points in time"
             return
 
 
@@ -63,7 +62,7 @@ def _interval(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]
     text = node.this.name.lower() if isinstance(node.this, exp.Literal) and node.this.is_string else ""
     words = {word.rstrip("s") for word in text.split()}
     if words & {"year", "month"} and words & {"week", "day", "hour", "minute", "second", "millisecond", "microsecond"}:
-        yield node, f"{_shown(node)} mixes months with days"
+        yield node, f"{shown(node)} mixes months with days"
 
 
 def _range(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
@@ -82,7 +81,7 @@ def _range(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     ):
         yield (
             node,
-            f"{_shown(node)}: a RANGE over distances needs one sort key, a number or a time, and distances of its kind",
+            f"{shown(node)}: a RANGE over distances needs one sort key, a number or a time, and distances of its kind",
         )
 
 
@@ -96,8 +95,3 @@ JUDGES_OF_ARITHMETIC: tuple[
     ((exp.Interval,), _interval),
     ((exp.Window,), _range),
 )
-
-
-def _shown(node: exp.Expr) -> str:
-    text = node.sql(dialect=DIALECT)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from alerting_assets.alerts.parse import DIALECT
+from alerting_assets.validation.families import shown
 
 if TYPE_CHECKING:
     from alerting_assets.validation.query import AlertQuery
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 Problem = tuple[exp.Expr, str]
 
 _RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
-_NO_FRAME = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
 _GENERATORS = (exp.Explode, exp.ExplodeOuter, exp.Posexplode, exp.PosexplodeOuter, exp.Inline)
 _NO_STAR = (exp.Max, exp.Min, exp.Sum, exp.Avg, exp.Stddev, exp.Variance)
 _NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
@@ -37,18 +36,18 @@ def _window(node: exp.Expr) -> Iterator[Problem]:
     function, spec, order = node.this, node.args.get("spec"), node.args.get("order")
     named = node.args.get("alias")
     if named is None and order is None and isinstance(function, _RANKS):
-        yield node, f"{_shown(node)}: {function.key} needs an ORDER BY inside OVER"
-    if isinstance(function, _NO_FRAME) and spec is not None:
-        yield node, f"{_shown(node)}: {function.key} takes no frame"
+        yield node, f"{shown(node)}: {function.key} needs an ORDER BY inside OVER"
+    if isinstance(function, _RANKS) and spec is not None:
+        yield node, f"{shown(node)}: {function.key} takes no frame"
     if isinstance(spec, exp.WindowSpec) and any(isinstance(spec.args.get(end), exp.Column) for end in ("start", "end")):
-        yield node, f"{_shown(node)}: a frame's distances are constants"
+        yield node, f"{shown(node)}: a frame's distances are constants"
     if isinstance(function, exp.Count) and isinstance(function.this, exp.Distinct):
-        yield node, f"{_shown(node)}: DISTINCT cannot stand in a window function"
+        yield node, f"{shown(node)}: DISTINCT cannot stand in a window function"
     if isinstance(node.find_ancestor(exp.AggFunc, exp.Select), exp.AggFunc) and node.parent is not None:
-        yield node, f"{_shown(node)}: a window function stands inside an aggregate function"
+        yield node, f"{shown(node)}: a window function stands inside an aggregate function"
     condition = node.find_ancestor(exp.Filter, exp.Select)
     if isinstance(condition, exp.Filter) and node.find_ancestor(exp.Where, exp.Select) is condition.expression:
-        yield node, f"{_shown(node)}: a window function stands inside FILTER"
+        yield node, f"{shown(node)}: a window function stands inside FILTER"
 
 
 def _generator(node: exp.Expr) -> Iterator[Problem]:
@@ -58,35 +57,35 @@ def _generator(node: exp.Expr) -> Iterator[Problem]:
     if not isinstance(parent, exp.Select | exp.Lateral | exp.Table | exp.Query | exp.From | exp.Join | exp.Dot) or (
         isinstance(parent, exp.Select) and node.arg_key not in ("expressions", "this")
     ):
-        yield node, f"{_shown(node)} makes rows: it stands alone in SELECT or in LATERAL VIEW"
+        yield node, f"{shown(node)} makes rows: it stands alone in SELECT or in LATERAL VIEW"
 
 
 def _lateral(node: exp.Expr) -> Iterator[Problem]:
     if node.args.get("view") and isinstance(
         node.this, exp.Upper | exp.Lower | exp.Length | exp.Trim | exp.Concat | exp.AggFunc
     ):
-        yield node, f"LATERAL VIEW needs a function that makes rows, which {_shown(node.this)} does not"
+        yield node, f"LATERAL VIEW needs a function that makes rows, which {shown(node.this)} does not"
 
 
 def _star(node: exp.Expr) -> Iterator[Problem]:
     if isinstance(node.this, exp.Star):
-        yield node, f"{_shown(node)}: only COUNT counts *"
+        yield node, f"{shown(node)}: only COUNT counts *"
 
 
 def _distinct(node: exp.Expr) -> Iterator[Problem]:
     parent = node.parent
     if isinstance(parent, exp.Func) and not isinstance(parent, exp.AggFunc | exp.Anonymous | exp.AnonymousAggFunc):
-        yield parent, f"{_shown(parent)}: DISTINCT stands in aggregate functions only"
+        yield parent, f"{shown(parent)}: DISTINCT stands in aggregate functions only"
 
 
 def _within(node: exp.Expr) -> Iterator[Problem]:
     if isinstance(node.this, _NOT_ORDERED_SETS):
-        yield node, f"{_shown(node)}: {node.this.key} takes no WITHIN GROUP"
+        yield node, f"{shown(node)}: {node.this.key} takes no WITHIN GROUP"
     share = node.this.this if isinstance(node.this, exp.PercentileCont | exp.PercentileDisc) else None
     if isinstance(share, exp.Literal) and not share.is_string and not 0 <= float(share.name) <= 1:
-        yield node, f"{_shown(node)}: a percentage lies between 0 and 1"
+        yield node, f"{shown(node)}: a percentage lies between 0 and 1"
     elif isinstance(share, exp.Column):
-        yield node, f"{_shown(node)}: a percentage is a constant"
+        yield node, f"{shown(node)}: a percentage is a constant"
 
 
 def _aggregate(node: exp.Expr) -> Iterator[Problem]:
@@ -96,23 +95,23 @@ def _aggregate(node: exp.Expr) -> Iterator[Problem]:
         return
     clause = node.find_ancestor(exp.Where, exp.Group, exp.Join, exp.Having, exp.Select, exp.Query, exp.Filter)
     if isinstance(clause, exp.Where | exp.Group | exp.Join) and clause.find_ancestor(exp.Having) is None:
-        yield node, f"{_shown(node)} stands in {clause.key.upper()}, where there are no groups yet; filter in HAVING"
+        yield node, f"{shown(node)} stands in {clause.key.upper()}, where there are no groups yet; filter in HAVING"
 
 
 def _windowed(node: exp.Expr) -> Iterator[Problem]:
     clause = node.find_ancestor(exp.Where, exp.Group, exp.Join, exp.Having, exp.Select, exp.Query, exp.Filter)
     if isinstance(clause, exp.Where | exp.Group | exp.Join | exp.Having):
-        yield node, f"{_shown(node)}: a window function cannot stand in {clause.key.upper()}; use QUALIFY or a subquery"
+        yield node, f"{shown(node)}: a window function cannot stand in {clause.key.upper()}; use QUALIFY or a subquery"
 
 
 def _ordered(node: exp.Expr) -> Iterator[Problem]:
     if isinstance(node.this, exp.Neg) and isinstance(node.this.this, exp.Literal):
-        yield node, f"ORDER BY {_shown(node)}: there is no column of that number"
+        yield node, f"ORDER BY {shown(node)}: there is no column of that number"
 
 
 def _limit(node: exp.Expr) -> Iterator[Problem]:
     if isinstance(node.expression, exp.Null | exp.Boolean | exp.Column):
-        yield node, f"{_shown(node).strip()}: a limit is a constant whole number"
+        yield node, f"{shown(node).strip()}: a limit is a constant whole number"
 
 
 def _arrow(node: exp.Expr) -> Iterator[Problem]:
@@ -143,8 +142,3 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Limit, exp.Offset), _limit),
     ((exp.JSONExtract, exp.JSONExtractScalar), _arrow),
 )
-
-
-def _shown(node: exp.Expr) -> str:
-    text = node.sql(dialect=DIALECT)
-    return text if len(text) <= 60 else text[:59] + "…"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from alerting_assets.alerts.parse import DIALECT
 from alerting_assets.validation.families import (
     NESTED,
     TIMES,
@@ -18,6 +17,7 @@ from alerting_assets.validation.families import (
     family_of,
     have_common_type,
     holds_map,
+    shown,
 )
 from alerting_assets.validation.spark.arithmetic import JUDGES_OF_ARITHMETIC
 
@@ -30,7 +30,7 @@ MAX_PRECISION = 38
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot)
 _PERCENTILES = (exp.Quantile, exp.ApproxQuantile)
-_SAME_TYPE = (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Array)
+_SAME_TYPE = (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Array, exp.Lag, exp.Lead)
 
 
 def first_type_problem(query: AlertQuery) -> Problem | None:
@@ -54,7 +54,7 @@ def _comparison(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
 def _compared(typed: TypedTree, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> Iterator[Problem]:
     first, second = typed.family(left), typed.family(right)
     if not can_be_compared(first, second):
-        yield node, f"{_shown(node)} compares a {first} with a {second}"
+        yield node, f"{shown(node)} compares a {first} with a {second}"
 
 
 def _membership(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
@@ -83,16 +83,14 @@ def _case(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
 
 
 def _if(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    if isinstance(node.parent, exp.Case):
-        return
-    yield from _condition(typed, node.this)
-    yield from _common(typed, node, [node.args.get("true"), node.args.get("false")])
+    if not isinstance(node.parent, exp.Case):
+        yield from _common(typed, node, [node.args.get("true"), node.args.get("false")])
 
 
 def _condition(typed: TypedTree, condition: exp.Expr) -> Iterator[Problem]:
     found = typed.family(condition)
     if found not in (None, Family.BOOLEAN, Family.STRING):
-        yield condition, f"{_shown(condition)} is a {found}, where a condition must be"
+        yield condition, f"{shown(condition)} is a {found}, where a condition must be"
 
 
 def _filter(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
@@ -102,34 +100,30 @@ def _filter(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
 
 
 def _lambda(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    body = node.expression.this if isinstance(node.expression, exp.Lambda) else None
-    if body is not None:
-        yield from _condition(typed, body)
+    if isinstance(node, exp.Anonymous) and node.name.lower() != "forall":
+        return
+    for part in node.iter_expressions():
+        if isinstance(part, exp.Lambda):
+            yield from _condition(typed, part.this)
 
 
 def _same_type(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    items = [node.this, *node.expressions] if isinstance(node.this, exp.Expr) else list(node.expressions)
-    if isinstance(node, exp.Nullif):
-        items = [node.this, node.expression]
-    yield from _common(typed, node, items)
-
-
-def _default(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    yield from _common(typed, node, [node.this, node.args.get("default")])
+    items = [node.args.get(name) for name in ("this", "expression", "default")]
+    yield from _common(typed, node, [*items, *node.expressions])
 
 
 def _common(typed: TypedTree, node: exp.Expr, items: list[exp.Expr | None]) -> Iterator[Problem]:
     known = [found for item in items if (found := typed.family(item)) is not None]
     for other in known[1:]:
         if not have_common_type(known[0], other):
-            yield node, f"{_shown(node)} mixes a {known[0]} with a {other}"
+            yield node, f"{shown(node)} mixes a {known[0]} with a {other}"
             return
 
 
 def _cast(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
     source, target = typed.family(node.this), family_of(node.args["to"])
     if not can_be_cast(source, target):
-        yield node, f"{_shown(node)}: there is no cast from {source} to {target}"
+        yield node, f"{shown(node)}: there is no cast from {source} to {target}"
 
 
 def _decimal(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
@@ -141,7 +135,7 @@ def _decimal(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: AR
         if precision > MAX_PRECISION or scale > precision:
             yield (
                 node,
-                f"there is no {_shown(node)}: at most {MAX_PRECISION} digits, no more behind the point than in all",
+                f"there is no {shown(node)}: at most {MAX_PRECISION} digits, no more behind the point than in all",
             )
 
 
@@ -160,32 +154,27 @@ def _bits(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             *TIMES,
             *NESTED,
         ):
-            yield node, f"{_shown(node)} works on whole numbers only"
+            yield node, f"{shown(node)} works on whole numbers only"
             return
 
 
 def _order(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
     if typed.family(node.this) is Family.MAP or holds_map(typed.type(node.this)):
-        yield node, f"{_shown(node)}: maps have no order"
+        yield node, f"{shown(node)}: maps have no order"
     elif (type_ := typed.type(node.this)) is not None and type_.this is exp.DType.VARIANT:
-        yield node, f"{_shown(node)}: variants have no order; cast them"
+        yield node, f"{shown(node)}: variants have no order; cast them"
 
 
 def _array_order(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
     inner = node.this
     if isinstance(inner, exp.Array) and any(typed.family(item) is Family.MAP for item in inner.expressions):
-        yield node, f"{_shown(node)}: maps have no order"
+        yield node, f"{shown(node)}: maps have no order"
 
 
 def _percentage(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
     share = node.args.get("quantile")
     if isinstance(share, exp.Literal) and not share.is_string and not 0 <= float(share.name) <= 1:
-        yield node, f"{_shown(node)}: a percentage lies between 0 and 1"
-
-
-def _for_all(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
-    if node.name.lower() == "forall" and len(node.expressions) == 2 and isinstance(node.expressions[1], exp.Lambda):
-        yield from _condition(typed, node.expressions[1].this)
+        yield node, f"{shown(node)}: a percentage lies between 0 and 1"
 
 
 def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
@@ -193,7 +182,7 @@ def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
     if type_ is not None and type_.this is exp.DType.ARRAY and type_.expressions:
         inner = type_.expressions[0]
         if isinstance(inner, exp.DataType) and inner.this is not exp.DType.ARRAY:
-            yield node, f"{_shown(node)} needs an array of arrays"
+            yield node, f"{shown(node)} needs an array of arrays"
 
 
 def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
@@ -215,12 +204,12 @@ def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
 def _scalar(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
     inner = node.this
     if isinstance(node.parent, exp.Binary | exp.Neg) and isinstance(inner, exp.Select) and len(inner.expressions) > 1:
-        yield node, f"{_shown(node)} stands for one value and has {len(inner.expressions)} columns"
+        yield node, f"{shown(node)} stands for one value and has {len(inner.expressions)} columns"
 
 
 def _nth(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
     if node.args.get("offset") is not None and node.args["offset"].name == "0":
-        yield node, f"{_shown(node)} counts from 1"
+        yield node, f"{shown(node)} counts from 1"
 
 
 _Judge = Callable[[TypedTree, exp.Expr], Iterator[Problem]]
@@ -231,9 +220,8 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Case,), _case),
     ((exp.If,), _if),
     ((exp.Filter,), _filter),
-    ((exp.ArrayFilter, exp.ArrayAny, exp.ArrayAll, exp.Exists), _lambda),
+    ((exp.ArrayFilter, exp.ArrayAny, exp.ArrayAll, exp.Exists, exp.Anonymous), _lambda),
     (_SAME_TYPE, _same_type),
-    ((exp.Lag, exp.Lead), _default),
     ((exp.Cast,), _cast),
     ((exp.DataType,), _decimal),
     ((exp.Literal,), _literal),
@@ -241,14 +229,8 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Ordered,), _order),
     ((exp.ArraySort, exp.ArrayMax, exp.ArrayMin), _array_order),
     (_PERCENTILES, _percentage),
-    ((exp.Anonymous,), _for_all),
     ((exp.Flatten,), _flatten),
     ((exp.SetOperation,), _set_operation),
     ((exp.NthValue,), _nth),
     ((exp.Subquery,), _scalar),
 )
-
-
-def _shown(node: exp.Expr) -> str:
-    text = node.sql(dialect=DIALECT)
-    return text if len(text) <= 60 else text[:59] + "…"
