@@ -40,14 +40,13 @@ def apply_plan(
     max_concurrency: int,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     on_end: Callable[[Collection[Outcome]], None] = lambda _outcomes: None,
-    new_nonce: Callable[[], str] = lambda: secrets.token_hex(16),
 ) -> SyncResult:
     """The plan was made under the same lease. on_progress: (actions done, actions in all). on_end: is told what was done, also when
     an exception ends it.
 
     One alert's failure is that alert's ERROR. A refused token, a lost lease and an interrupt (Ctrl-C, a run that Dagster
     terminates) start no further request; what was done until then is written back before the exception goes on."""
-    execution = _Execution(plan, workspace, lakehouse, lease, now, max_concurrency, on_progress, new_nonce)
+    execution = _Execution(plan, workspace, lakehouse, lease, now, max_concurrency, on_progress)
     try:
         execution.run()
     finally:
@@ -67,7 +66,6 @@ class _Execution:
         now: Callable[[], datetime],
         max_concurrency: int,
         on_progress: Callable[[int, int], None],
-        new_nonce: Callable[[], str],
     ) -> None:
         self._plan = plan
         self._workspace = workspace
@@ -76,7 +74,6 @@ class _Execution:
         self._now = now
         self._max_concurrency = max_concurrency
         self._on_progress = on_progress
-        self._new_nonce = new_nonce
         self.outcomes: dict[int, Outcome] = {}
         """By id() of the planned action."""
 
@@ -116,7 +113,7 @@ class _Execution:
             if not pending:
                 break
             superseded |= {nonces[planned.alert_id] for planned in pending if planned.alert_id in nonces}
-            nonces = {planned.alert_id: self._new_nonce() for planned in pending}
+            nonces = {planned.alert_id: secrets.token_hex(16) for planned in pending}
             store_nonces(self._lakehouse, nonces, self._plan.host)
             pending = self._each(pending, partial(self._create_one, nonces))
             if pending:

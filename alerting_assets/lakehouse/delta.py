@@ -163,7 +163,7 @@ class DeltaStore:
         if unknown:
             raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
         try:
-            return scan(table, schema.names if columns is None else columns)
+            return _scan(table, schema.names if columns is None else columns)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise failure(name, self.path(name), "cannot be read", error) from error
 
@@ -195,7 +195,7 @@ def _turn_of_this_process(path: Path) -> threading.Lock:
     return _turns.setdefault(path, threading.Lock())
 
 
-def scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
+def _scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
     """Rows in no order.
 
     Not by `to_pyarrow_table`: pyarrow's threads are then sometimes still there when the process ends, which aborts it (one in
