@@ -1,7 +1,7 @@
 """The gated form: conditions that the Alerts API does not have, compiled into the query (DESIGN section 7).
 
 The column that the deployed alert compares holds the measured value when the alert is to fire, and NULL otherwise; the native
-condition is IS_NOT_NULL. Beside it stand the columns of `Gate`, for people and for our own evaluation.
+condition is IS_NOT_NULL. Beside it stand `COLUMNS`, for people and for our own evaluation.
 
 What looks at time reads alert_history by windows, never "the previous row", so that it decides the same whether our evaluation ran
 a minute before or a minute after the workspace's. With I for the seconds between two evaluations:

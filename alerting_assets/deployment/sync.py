@@ -172,7 +172,7 @@ class Syncer:
 
 
 @dataclass(frozen=True)
-class Gate:
+class AdmissionPolicy:
     """strict: one enabled alert that is not fit stops the deployment of all. unsupported: what the engine at hand cannot judge is
     deployed, as long as it is proven to only read."""
 
@@ -180,27 +180,29 @@ class Gate:
     unsupported: bool = False
 
 
-def gate_of(settings: Settings) -> Gate:
-    return Gate(settings.strict, settings.deploy_unsupported)
+def admission_policy(settings: Settings) -> AdmissionPolicy:
+    return AdmissionPolicy(settings.strict, settings.deploy_unsupported)
 
 
 def desired_alerts(
-    alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None], gate: Gate = Gate()
+    alerts: Iterable[ConfiguredAlert],
+    verdicts: Mapping[str, AlertVerdict | None],
+    admission: AdmissionPolicy = AdmissionPolicy(),
 ) -> list[DesiredAlert]:
-    """Deployed is what has a verdict, and a good one (DESIGN decision 4). Raises SyncStopped where the gate is strict."""
+    """Deployed is what has a verdict, and a good one (DESIGN decision 4). Raises SyncStopped where the policy is strict."""
     desired = []
     unfit = []
     for alert in alerts:
         verdict = verdicts.get(alert.alert_id)
         if verdict is None:
             desired.append(DesiredAlert.held(alert.alert_id, NOT_VALIDATED, is_enabled=alert.is_enabled))
-        elif alert.compiled is None or not verdict.may_be_deployed(unsupported=gate.unsupported):
+        elif alert.compiled is None or not verdict.may_be_deployed(unsupported=admission.unsupported):
             desired.append(DesiredAlert.held(alert.alert_id, verdict.reason, is_enabled=alert.is_enabled))
             if alert.is_enabled:
                 unfit.append(f"{alert.alert_id}: {verdict.reason}")
         else:
             desired.append(DesiredAlert.deploy(alert.compiled))
-    if gate.strict and unfit:
+    if admission.strict and unfit:
         more = f", and {len(unfit) - SHOWN} more" if len(unfit) > SHOWN else ""
         raise SyncStopped(
             f"ALERTING_STRICT is on and {len(unfit)} of {len(desired)} alerts are not fit, so none is deployed: "
@@ -213,4 +215,6 @@ def read_desired(lakehouse: Lakehouse, settings: Settings) -> tuple[list[Row], l
     """The rows of alert_configurations, and what they ask for by the verdicts that are stored."""
     rows = read_rows(lakehouse)
     alerts = to_alerts(rows, target_of(settings))
-    return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts, policy_of(settings)), gate_of(settings))
+    return rows, desired_alerts(
+        alerts, alert_verdicts(lakehouse, alerts, policy_of(settings)), admission_policy(settings)
+    )
