@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `deployment_nonce` STRING,
   `applied_hash` STRING,
   `last_synced_at` TIMESTAMP,
-  `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR',
+  `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR',
   `last_sync_error` STRING,
   `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
   CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
