@@ -13,9 +13,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.parse import DIALECT
 from alerting_assets.alerts.query_text import Identifier, Value, quote_identifier
+from alerting_assets.errors import did_you_mean
 
 SETTINGS = frozenset({"catalog", "gold_schema"})
 """Placeholders that stay in a rendered query: the compiler fills them in for the target."""

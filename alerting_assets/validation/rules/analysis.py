@@ -8,9 +8,8 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.scope import Scope
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.query_text import QueryTextError
-from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.errors import QueryError, QueryErrorKind, did_you_mean
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule

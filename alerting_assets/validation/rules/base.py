@@ -15,6 +15,8 @@ from alerting_assets.validation.query import AlertQuery
 _BEYOND_THE_ENGINE = (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT)
 _MAY_PASS = (QueryErrorKind.TIMEOUT, QueryErrorKind.RUNTIME)
 MESSAGE_LENGTH = 1_000
+Diagnostic = tuple[int | exp.Expr, str]
+"""A place in a query, as an offset in its text or as a node of its tree, and what is wrong there."""
 
 
 class Rule(ABC):

@@ -11,10 +11,8 @@ from alerting_assets.alerts.parse import ARGUMENT, DIALECT
 from alerting_assets.validation.families import Family, TypedTree
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.base import Rule
+from alerting_assets.validation.rules.base import Diagnostic, Rule
 from alerting_assets.validation.signatures import MAPS, NUMBERS, Argument, Kind, Signature, signatures
-
-Problem = tuple[int, str]
 
 _KINDS: dict[Family, frozenset[Kind]] = {
     Family.NUMBER: NUMBERS,
@@ -55,12 +53,12 @@ class ArgumentsFit(Rule):
             yield self.finding(query, problem[1], at=problem[0])
 
 
-def first_unfit_call(query: AlertQuery) -> Problem | None:
+def first_unfit_call(query: AlertQuery) -> Diagnostic | None:
     typed = query.typed
     return next(_problems(query, typed), None) if typed is not None else None
 
 
-def _problems(query: AlertQuery, typed: TypedTree) -> Iterator[Problem]:
+def _problems(query: AlertQuery, typed: TypedTree) -> Iterator[Diagnostic]:
     calls = _calls(query)
     if not calls:
         return
@@ -97,7 +95,7 @@ def _calls(query: AlertQuery) -> dict[int | None, str]:
     return found
 
 
-def _without_arguments(query: AlertQuery, typed: TypedTree, calls: dict[int | None, str]) -> Iterator[Problem]:
+def _without_arguments(query: AlertQuery, typed: TypedTree, calls: dict[int | None, str]) -> Iterator[Diagnostic]:
     tokens = query.tokens
     empty = [
         (word.start, calls[word.start])
