@@ -144,6 +144,10 @@ class QueryError(LakehouseError):
         self.kind, self.message, self.line, self.column, self.name = kind, message, line, column, name
         super().__init__(message)
 
+    @classmethod
+    def timed_out(cls, seconds: float) -> QueryError:
+        return cls(QueryErrorKind.TIMEOUT, f"the query ran longer than {seconds:.0f} seconds and was stopped")
+
 
 class WorkspaceError(AlertingError):
     """`error_code` is Databricks' own (`RESOURCE_DOES_NOT_EXIST`, …) where there is one."""

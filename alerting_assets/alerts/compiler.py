@@ -19,11 +19,11 @@ from alerting_assets.alerts.query_text import (
     PlaceholderNotResolved,
     QueryTextError,
     Value,
-    quote_identifier,
     resolve,
     trim_query,
 )
 from alerting_assets.errors import CompileError
+from alerting_assets.sql_literal import identifier
 
 MAX_DISPLAY_NAME = 255
 
@@ -147,7 +147,7 @@ def _check_gate(configuration: AlertConfiguration, target: Target) -> None:
 def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Target) -> str:
     """The deployed query without its marker. It returns at most one row, and none where the user's query returns none."""
     if configuration.condition.is_native:
-        return _measured(configuration, source_sql, quote_identifier(configuration.aggregation_column))
+        return _measured(configuration, source_sql, identifier(configuration.aggregation_column))
     return gated.gate(
         _measured(configuration, source_sql, gated.MEASURED),
         configuration.aggregation_column,
@@ -160,7 +160,7 @@ def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Ta
 
 def _measured(configuration: AlertConfiguration, source_sql: str, name: str) -> str:
     """name: SQL of the name that the measured value gets."""
-    column = quote_identifier(configuration.aggregation_column)
+    column = identifier(configuration.aggregation_column)
     if configuration.aggregation_type is not None:
         value = configuration.aggregation_type.sql(column)
         return f"SELECT {value} AS {name}\nFROM (\n{source_sql}\n) AS alert_query\nHAVING COUNT(*) > 0"

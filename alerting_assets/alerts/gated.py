@@ -14,9 +14,9 @@ a minute before or a minute after the workspace's. With I for the seconds betwee
 from __future__ import annotations
 
 from alerting_assets.alerts.operators import ChangeDirection, Operator
-from alerting_assets.alerts.query_text import quote_identifier, text_literal
 from alerting_assets.alerts.thresholds import Condition, Item
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.sql_literal import identifier, text_literal
 
 MEASURED = "measured_value"
 MET = "condition_met"
@@ -38,14 +38,14 @@ def gate(measured: str, column: str, condition: Condition, alert_id: str, catalo
     """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares.
 
     A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
-    history = ".".join(quote_identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
+    history = ".".join(identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
     looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
     with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
     beside = "".join(f", {name}" for name in looks)
     value = "'NULL'" if condition.operator is Operator.IS_NULL else MEASURED
     return (
         f"/* {_comment(f'{column} {condition.words}')} */\n"
-        f"SELECT CASE WHEN {_fires(condition)} THEN {value} END AS {quote_identifier(column)}, {MEASURED}, {MET}{beside}\n"
+        f"SELECT CASE WHEN {_fires(condition)} THEN {value} END AS {identifier(column)}, {MEASURED}, {MET}{beside}\n"
         f"FROM (\nSELECT {MEASURED}{beside}, COALESCE({_met(condition)}, FALSE) AS {MET}\n"
         f"FROM (\nSELECT {MEASURED}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided"
     )

@@ -16,6 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.origin import Origin
 from alerting_assets.alerts.parse import tokenize
+from alerting_assets.sql_literal import escaped, text_literal
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -127,14 +128,6 @@ def trim_query(text: str) -> str:
     return text[: tokens[-1].end + 1].lstrip()
 
 
-def text_literal(text: str) -> str:
-    return f"'{_escaped(text)}'"
-
-
-def quote_identifier(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
 def _look_up(found: re.Match[str], values: Mapping[str, Identifier | Value]) -> Identifier | Value:
     name = found[1]
     if not _NAME.fullmatch(name):
@@ -168,7 +161,7 @@ def _in_string(
     text = _bare(_look_up(found, values))
     if literal[:1] in "rR" and not re.fullmatch(r"[^'\"\\]*", text):
         raise QueryTextError("a parameter with quotes or backslashes cannot stand inside a raw string r'…'")
-    return text if literal[:1] in "rR" else _escaped(text)
+    return text if literal[:1] in "rR" else escaped(text)
 
 
 def _in_identifier(values: Mapping[str, Identifier | Value], keep: frozenset[str], found: re.Match[str]) -> str:
@@ -186,8 +179,3 @@ def _bare(value: Identifier | Value) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _escaped(text: str) -> str:
-    """By backslash: doubled quotes are concatenation on Spark and get lost on the embedded engine."""
-    return text.replace("\\", "\\\\").replace("'", "\\'").replace('"', '\\"').replace("\n", "\\n").replace("\0", "\\0")

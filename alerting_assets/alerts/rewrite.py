@@ -13,7 +13,8 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.parse import KEPT_LENGTH, parse_statements
-from alerting_assets.alerts.query_text import QueryTextError, quote_identifier, tokens_of
+from alerting_assets.alerts.query_text import QueryTextError, tokens_of
+from alerting_assets.sql_literal import identifier
 
 _BARE = frozenset({"CURRENT_TIMESTAMP", "CURRENT_DATE"})
 """Clock functions that need no parentheses."""
@@ -70,7 +71,7 @@ def replace_tables(sql: str, name_of: Callable[[TableReference], str]) -> str:
     where the query gives none."""
     pieces, position = [], 0
     for reference in tables_read(sql):
-        alias = "" if reference.has_alias else f" AS {quote_identifier(reference.parts[-1])}"
+        alias = "" if reference.has_alias else f" AS {identifier(reference.parts[-1])}"
         pieces += [sql[position : reference.start], name_of(reference), alias]
         position = reference.end
     return "".join([*pieces, sql[position:]])

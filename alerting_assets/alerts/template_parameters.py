@@ -14,8 +14,9 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from alerting_assets.alerts.parse import DIALECT
-from alerting_assets.alerts.query_text import Identifier, Value, quote_identifier
+from alerting_assets.alerts.query_text import Identifier, Value
 from alerting_assets.errors import did_you_mean
+from alerting_assets.sql_literal import identifier
 
 SETTINGS = frozenset({"catalog", "gold_schema"})
 """Placeholders that stay in a rendered query: the compiler fills them in for the target."""
@@ -163,7 +164,7 @@ def _identifier(value: Any, parts: int) -> tuple[str, ...]:
     except (SqlglotError, ValueError, RecursionError):
         tree = None
     found = tuple(part.name for part in tree.parts) if isinstance(tree, exp.Table) else ()
-    as_written = r"\.".join(f"(?:{re.escape(name)}|{re.escape(quote_identifier(name))})" for name in found)
+    as_written = r"\.".join(f"(?:{re.escape(name)}|{re.escape(identifier(name))})" for name in found)
     if not 0 < len(found) <= parts or not all(found) or not re.fullmatch(as_written, text.strip()):
         raise ValueError(f"{text!r} is not {what}")
     return found
@@ -176,9 +177,9 @@ def as_sql(parameter: Parameter, value: Any) -> Identifier | Value:
             return Identifier(text, f"{value!r}D" if value >= 0 else f"({value!r}D)")
         case ParameterType.TABLE:
             missing = ["${catalog}", "${gold_schema}"][: 3 - len(value)]
-            return Identifier(".".join(value), ".".join([*missing, *(quote_identifier(part) for part in value)]))
+            return Identifier(".".join(value), ".".join([*missing, *(identifier(part) for part in value)]))
         case ParameterType.COLUMN:
-            return Identifier(value[0], quote_identifier(value[0]))
+            return Identifier(value[0], identifier(value[0]))
         case _:
             checked: Value = value
             return checked

@@ -39,8 +39,8 @@ ABOUT: dict[Group, str] = {
     Group.SYNTAX: "Can be read, and is read alike by every engine.",
     Group.SAFETY: "One query that only reads tables and views, those it may, by functions that only compute.",
     Group.REFERENCES: "Every table exists and can be read.",
-    Group.ANALYSIS: "The engine analyses and plans the query, as it is written and as it is deployed. Nothing is run.",
-    Group.CONTRACT: "The result has the column that the alert compares, in a type that can be compared.",
+    Group.ANALYSIS: "The engine analyses and plans the query as it is written. Nothing is run.",
+    Group.CONTRACT: "The result, as it is written and as it is deployed, has the column that the alert compares, in a type that fits.",
     Group.QUALITY: "Costs what it should and means what its author thinks. Warnings, unless validation.yml says otherwise.",
 }
 CHECKS: dict[Group, dg.AssetCheckKey] = {group: dg.AssetCheckKey(VALIDATED_QUERIES, group.value) for group in Group}
@@ -127,8 +127,7 @@ def validated_queries(
         record_materializations(context, VALIDATED_QUERIES, metadata)
         for group, check in CHECKS.items():
             if check in context.selected_asset_check_keys:
-                outcomes = {verdict.alert_id: outcome for verdict in news if (outcome := _outcome(verdict, group))}
-                record_checks(context, check, outcomes)
+                record_checks(context, check, {verdict.alert_id: _outcome(verdict, group) for verdict in news})
     for group, check in CHECKS.items():
         if check in context.selected_asset_check_keys:
             yield _whole(report, group, by_id)
@@ -163,18 +162,20 @@ def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, Configure
         if finding.group is group
     ]
     alerts = {alert_id for alert_id, _ in found}
+    ran = sum(verdict.ran(group) for verdict in report.verdicts)
+    stopped = len(report.verdicts) - ran
     return dg.AssetCheckResult(
         asset_key=VALIDATED_QUERIES,
         check_name=CHECKS[group].name,
-        passed=not found,
+        passed=not found and (ran > 0 or not stopped),
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(alerts)} of {len(report.verdicts)} alerts have findings",
+        description=f"{len(alerts)} of {ran} alerts have findings"
+        + (f"; not run for {stopped}, which an earlier group stopped" if stopped else ""),
         metadata={"findings": _table(found, by_id)},
     )
 
 
-def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome | None:
-    """None where an earlier group stopped the way, so that nobody knows."""
+def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome:
     found = [finding for finding in verdict.findings if finding.group is group]
     if found:
         return CheckOutcome(
@@ -183,9 +184,9 @@ def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome | None:
             {"verdict": verdict.verdict.value, "rules": ", ".join(sorted({finding.rule for finding in found}))},
             is_warning=verdict.verdict is Verdict.VALID,
         )
-    groups = list(Group)
-    if verdict.finding is not None and groups.index(group) > groups.index(verdict.finding.group):
-        return None
+    if verdict.finding is not None and not verdict.ran(group):
+        description = f"not run: {verdict.finding.group} stopped before it ({verdict.finding.rule})"
+        return CheckOutcome(False, description, {"verdict": verdict.verdict.value}, is_warning=True, was_run=False)
     return CheckOutcome(True, ABOUT[group])
 
 

@@ -39,10 +39,13 @@ class Batch(dg.Config):
 
 @dataclass(frozen=True)
 class CheckOutcome:
+    """was_run: False where nobody knows; Dagster has no word for that, so it is shown as failed, a warning."""
+
     passed: bool
     description: str
     metadata: Mapping[str, Any] = field(default_factory=dict)
     is_warning: bool = False
+    was_run: bool = True
 
 
 def requested_ids(context: dg.AssetExecutionContext, batch: Batch) -> frozenset[str] | None:
@@ -94,11 +97,13 @@ def record_checks(
     """Record one evaluation of the check for each alert, tied to the newest materialization of its partition. The op must also
     yield one result for the whole check.
 
-    Of large batches only failures are recorded, and passes that follow one."""
+    Of large batches only failures are recorded, passes that follow one, and what was not run where that follows a pass."""
     if len(outcomes) > SMALL_BATCH:
-        failed = _failed_partitions(context.instance, check)
+        before = _latest_passes(context.instance, check)
         outcomes = {
-            alert_id: outcome for alert_id, outcome in outcomes.items() if not outcome.passed or alert_id in failed
+            alert_id: outcome
+            for alert_id, outcome in outcomes.items()
+            if (not outcome.passed and outcome.was_run) or before.get(alert_id, outcome.passed) is not outcome.passed
         }
     if not outcomes:
         return
@@ -120,12 +125,13 @@ def record_checks(
         )
 
 
-def _failed_partitions(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> set[str]:
+def _latest_passes(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dict[str, bool]:
+    """partition → whether it passed when it was last recorded."""
     found = instance.event_log_storage.get_asset_check_partition_info([check])
     return {
-        item.partition_key
+        item.partition_key: item.latest_execution_status is not AssetCheckExecutionRecordStatus.FAILED
         for item in found
-        if item.partition_key is not None and item.latest_execution_status is AssetCheckExecutionRecordStatus.FAILED
+        if item.partition_key is not None
     }
 
 

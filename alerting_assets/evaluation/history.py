@@ -10,11 +10,11 @@ from typing import Any
 import pyarrow as pa
 
 from alerting_assets.alerts.operators import State
-from alerting_assets.alerts.query_text import quote_identifier, text_literal
 from alerting_assets.evaluation.decide import Decision
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.sql_literal import identifier, text_literal
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def previous_evaluations_sql(catalog: str, schema: str) -> str:
 
 def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:
     """Of its newest evaluation; None if it was never evaluated."""
-    table = ".".join(quote_identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
+    table = ".".join(identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
     rows = lakehouse.query(
         f"SELECT * FROM {table} WHERE alert_id = {text_literal(alert_id)} ORDER BY evaluated_at DESC, evaluation_id LIMIT 1"
     ).to_pylist()

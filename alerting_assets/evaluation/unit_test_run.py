@@ -25,8 +25,8 @@ from alerting_assets.evaluation.notification import rendered
 from alerting_assets.evaluation.unit_tests import UNSET, AlertTest
 from alerting_assets.lakehouse.port import Column, TableName
 from alerting_assets.lakehouse.scratch import ScratchEngine
-from alerting_assets.lakehouse.sql_text import identifier
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.sql_literal import identifier
 from alerting_assets.validation import read_only_problem
 
 TESTS_AT_A_TIME = 4

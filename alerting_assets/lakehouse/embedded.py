@@ -61,6 +61,10 @@ class EmbeddedLakehouse(Lakehouse):
         return "embedded"
 
     @property
+    def is_spark(self) -> bool:
+        return False
+
+    @property
     def namespace(self) -> tuple[str, str]:
         return self._namespace
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.arrow import spark_type
-from alerting_assets.lakehouse.sql_text import identifier
+from alerting_assets.sql_literal import identifier
 
 
 def relation(schema: pa.Schema, parameter: str) -> str:

@@ -91,6 +91,12 @@ class Lakehouse(ABC):
         """`embedded`, `spark` or `warehouse`: what its verdict on a query is worth."""
 
     @property
+    def is_spark(self) -> bool:
+        """Whether it is Spark or Databricks: what it accepts and what comes out is the same there. Another engine's word needs a second
+        opinion."""
+        return True
+
+    @property
     @abstractmethod
     def namespace(self) -> tuple[str, str]:
         """(catalog, schema) of our own tables."""

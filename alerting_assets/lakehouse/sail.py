@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from alerting_assets.errors import LakehouseUnavailable, QueryError, QueryErrorKind
+from alerting_assets.errors import LakehouseUnavailable, QueryError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -161,8 +161,7 @@ class Sail:
                 lost = server.is_lost(error)
                 server.retired = server.retired or lost
                 if overdue.is_set():
-                    message = f"the query ran longer than {seconds:.0f} seconds and was stopped"
-                    raise QueryError(QueryErrorKind.TIMEOUT, message) from error
+                    raise QueryError.timed_out(seconds) from error
                 if last_attempt or not lost:
                     raise
             finally:

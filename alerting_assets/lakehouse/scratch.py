@@ -14,7 +14,7 @@ import pyarrow as pa
 from alerting_assets.lakehouse.arrow import spark_type
 from alerting_assets.lakehouse.sail import Sail, SailServer
 from alerting_assets.lakehouse.sail_errors import query_error, rows_of
-from alerting_assets.lakehouse.sql_text import identifier
+from alerting_assets.sql_literal import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from alerting_assets.lakehouse.delta import DeltaStore
 from alerting_assets.lakehouse.port import TableName
-from alerting_assets.lakehouse.sql_text import plain_literal, quoted
+from alerting_assets.lakehouse.sql_text import quoted
 from alerting_assets.lakehouse.views import ViewFiles, ViewStore
+from alerting_assets.sql_literal import text_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -96,7 +97,7 @@ class SessionCatalog:
         try:
             self._ensure_schema(name)
             self._session.sql(
-                f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION {plain_literal(str(location))}"
+                f"CREATE TABLE IF NOT EXISTS {quoted(name)} USING DELTA LOCATION {text_literal(str(location))}"
             )
         except PySparkException as error:
             if "StatusCode." in str(error):  # the server itself is gone

@@ -22,7 +22,6 @@ from alerting_assets.errors import (
     LakehouseError,
     LakehouseUnavailable,
     QueryError,
-    QueryErrorKind,
 )
 from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
@@ -31,6 +30,7 @@ from alerting_assets.lakehouse.session_catalog import SessionCatalog
 from alerting_assets.lakehouse.spark_errors import SparkFailure, plain
 from alerting_assets.lakehouse.sql_engine import RETRY_SECONDS, Source, SqlLakehouse, Statements
 from alerting_assets.lakehouse.views import ViewStore
+from alerting_assets.sql_literal import identifier
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -121,8 +121,7 @@ class SparkStatements(Statements):
             yield
         except Exception as error:
             if overdue.is_set():
-                message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
-                raise QueryError(QueryErrorKind.RUNTIME, message) from error
+                raise QueryError.timed_out(self._query_seconds) from error
             raise
         except BaseException:  # Ctrl-C, or Dagster's own interrupt
             self.session.interruptTag(tag)
@@ -195,7 +194,7 @@ class LocalSparkLakehouse(SqlLakehouse):
         self._catalog = SessionCatalog(session, self._store.root, self._store, self._views, unusable=self._unusable)
         folder = self._store.root / catalog / schema
         self._run(sql_text.create_schema(TableName(catalog, schema, ""), str(folder)))
-        self._run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
+        self._run(f"USE {identifier(catalog)}.{identifier(schema)}")
         self._refresh()
 
     def create_table(self, spec: TableSpec) -> None:
@@ -299,7 +298,7 @@ def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = 
     own = TableName(catalog, schema, "")
     try:
         statements.run(sql_text.create_schema(own))
-        statements.run(f"USE {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}")
+        statements.run(f"USE {identifier(catalog)}.{identifier(schema)}")
     except SparkFailure as failure:
         raise LakehouseUnavailable(
             f"{catalog}.{schema} (ALERTING_CATALOG, ALERTING_SCHEMA) cannot be used at {host}: {plain(failure.text)}"

@@ -30,6 +30,7 @@ _CONDITIONS: dict[QueryErrorKind, tuple[str, ...]] = {
         *("INVALID_EXTRACT", "WRONG_NUM_ARGS", "UNEXPECTED_INPUT_TYPE"),
     ),
     Kind.UNSUPPORTED: ("UNSUPPORTED_", "NOT_SUPPORTED", "FEATURE_NOT_"),
+    Kind.TIMEOUT: ("QUERY_EXECUTION_TIMEOUT_EXCEEDED",),  # a warehouse's own STATEMENT_TIMEOUT
 }
 """For each kind of error, how Spark's error conditions of that kind begin."""
 _KINDS_BY_STATE = {"42601": Kind.SYNTAX, "42703": Kind.MISSING_COLUMN, "42P01": Kind.MISSING_TABLE}

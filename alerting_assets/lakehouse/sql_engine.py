@@ -25,6 +25,7 @@ from alerting_assets.lakehouse.arrow import arrow_field, arrow_type, spark_type
 from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
 from alerting_assets.lakehouse.rows import conform, distinct_keys, merge_source, refuse_duplicates, subset
 from alerting_assets.lakehouse.spark_errors import SparkFailure, plain, planned_failure
+from alerting_assets.sql_literal import identifier
 
 RETRY_SECONDS = 120.0
 """How long a writer goes on against others before it gives up."""
@@ -237,9 +238,7 @@ class SqlLakehouse(Lakehouse):
         """The tables and views of our own schema. All others are left out, because a metastore may hold a hundred thousand of them."""
         catalog, schema = self._namespace
         try:
-            listed = self._run(
-                f"SHOW TABLES IN {sql_text.identifier(catalog)}.{sql_text.identifier(schema)}", reads=True
-            )
+            listed = self._run(f"SHOW TABLES IN {identifier(catalog)}.{identifier(schema)}", reads=True)
         except SparkFailure as failure:
             if failure.is_missing_table:
                 return ()

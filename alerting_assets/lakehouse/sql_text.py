@@ -6,7 +6,6 @@ are names that a catalog is asked for, comments and locations, which stand there
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,9 @@ import pyarrow as pa
 from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.port import Column, TableName, TableSpec
+from alerting_assets.sql_literal import identifier, text_literal
 
 CHANGE_FEED = "delta.enableChangeDataFeed"
-_PLAIN = re.compile(r"[\w .,:;/|()\[\]{}=<>+*#@!?%&^~-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -38,24 +37,8 @@ def quoted(name: TableName) -> str:
     return ".".join(identifier(part) for part in (name.catalog, name.schema, name.table))
 
 
-def identifier(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
-
-
-def string_literal(text: str) -> str:
-    """Plain text in quotes; anything else as bytes in hex, so that it means the same whatever a session says about escapes."""
-    if _PLAIN.fullmatch(text):
-        return f"'{text}'"
-    return f"CAST(X'{text.encode().hex()}' AS STRING)"
-
-
-def plain_literal(text: str) -> str:
-    """A literal where grammar allows no expression."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def create_schema(name: TableName, location: str | None = None) -> str:
-    where = f" LOCATION {plain_literal(location)}" if location else ""
+    where = f" LOCATION {text_literal(location)}" if location else ""
     return f"CREATE SCHEMA IF NOT EXISTS {identifier(name.catalog)}.{identifier(name.schema)}{where}"
 
 
@@ -69,8 +52,8 @@ def create_table(name: TableName, spec: TableSpec, features: Features, location:
         f"CREATE TABLE IF NOT EXISTS {quoted(name)} (\n  " + ",\n  ".join(columns) + "\n)",
         "USING DELTA",
         *(["CLUSTER BY AUTO"] if features.automatic_clustering else []),
-        *([f"COMMENT {plain_literal(spec.comment)}"] if spec.comment else []),
-        *([f"LOCATION {plain_literal(location)}"] if location else []),
+        *([f"COMMENT {text_literal(spec.comment)}"] if spec.comment else []),
+        *([f"LOCATION {text_literal(location)}"] if location else []),
         f"TBLPROPERTIES ('{CHANGE_FEED}' = 'true')",
     ]
     return "\n".join(clauses)
@@ -141,13 +124,13 @@ def select(name: TableName, columns: Sequence[str] | None) -> str:
 def required_columns(name: TableName) -> str:
     return (
         f"SELECT column_name FROM {identifier(name.catalog)}.information_schema.columns\n"
-        f"WHERE table_schema = {string_literal(name.schema.lower())} AND table_name = {string_literal(name.table.lower())} "
+        f"WHERE table_schema = {text_literal(name.schema.lower())} AND table_name = {text_literal(name.table.lower())} "
         "AND is_nullable = 'NO'"
     )
 
 
 def changes(name: TableName, first: int, last: int) -> str:
-    return f"SELECT * FROM table_changes({plain_literal(quoted(name))}, {first}, {last})"
+    return f"SELECT * FROM table_changes({text_literal(quoted(name))}, {first}, {last})"
 
 
 def create_view(name: TableName, sql: str) -> str:
@@ -165,7 +148,7 @@ def create_metric_view(name: TableName, definition: str) -> str:
 def _column(column: Column) -> str:
     arrow_type(column.type)  # refuses what is no type: it stands in the text as it is
     required = "" if column.nullable else " NOT NULL"
-    comment = f" COMMENT {plain_literal(column.comment)}" if column.comment else ""
+    comment = f" COMMENT {text_literal(column.comment)}" if column.comment else ""
     return f"{identifier(column.name)} {column.type.upper()}{required}{comment}"
 
 

@@ -30,7 +30,6 @@ from alerting_assets.errors import (
     LakehouseError,
     LakehouseUnavailable,
     QueryError,
-    QueryErrorKind,
     WorkspaceDenied,
     WorkspaceError,
     WorkspaceNotFound,
@@ -41,6 +40,7 @@ from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.port import TableName
 from alerting_assets.lakehouse.spark_errors import SparkFailure
 from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statements
+from alerting_assets.sql_literal import identifier, text_literal
 from alerting_assets.workspace.transport import Transport
 
 STATEMENTS = "/api/2.0/sql/statements/"
@@ -103,12 +103,8 @@ class WarehouseStatements(Statements):
             yield Source(parameter_rows.relation(rows.schema, "rows"), {"rows": first})
             return
         table = sql_text.quoted(TableName(self._catalog, self._schema, f"alerting_rows_{uuid.uuid4().hex}"))
-        columns = ", ".join(
-            f"{sql_text.identifier(item.name)} {parameter_rows.sql_type(item.type)}" for item in rows.schema
-        )
-        comment = sql_text.plain_literal(
-            "rows of one statement that were too large for it; safe to drop when older than a day"
-        )
+        columns = ", ".join(f"{identifier(item.name)} {parameter_rows.sql_type(item.type)}" for item in rows.schema)
+        comment = text_literal("rows of one statement that were too large for it; safe to drop when older than a day")
         self.run(f"CREATE TABLE {table} ({columns}) USING DELTA COMMENT {comment}")
         try:
             relation = parameter_rows.relation(rows.schema, "rows")
@@ -174,8 +170,7 @@ class WarehouseStatements(Statements):
                 "start it in the workspace (SQL Warehouses) and look there for the reason"
             )
         if now - started > self._query_seconds:
-            message = f"the query ran longer than {self._query_seconds:.0f} seconds and was stopped"
-            raise QueryError(QueryErrorKind.RUNTIME, message)
+            raise QueryError.timed_out(self._query_seconds)
 
     def _tell_start(self) -> bool:
         state = self._call("GET", WAREHOUSE.format(id=self._warehouse_id), WAREHOUSE).get("state")

@@ -3,7 +3,7 @@
 from alerting_assets.settings import Settings
 from alerting_assets.validation.finding import Finding, Group, Severity, Verdict
 from alerting_assets.validation.policy import Policy, read_policy
-from alerting_assets.validation.rules import GROUPS, RULES
+from alerting_assets.validation.rules import RULES
 from alerting_assets.validation.texts import (
     QueryVerdict,
     input_finding,
@@ -23,7 +23,6 @@ from alerting_assets.validation.validate import (
 from alerting_assets.validation.verdicts import AlertVerdict
 
 __all__ = [
-    "GROUPS",
     "RULES",
     "AlertVerdict",
     "Finding",
@@ -49,4 +48,4 @@ __all__ = [
 
 def policy_of(settings: Settings) -> Policy:
     """Raises DefinitionError, with file and line, for a validation.yml that cannot be used."""
-    return read_policy(settings, GROUPS)
+    return read_policy(settings, {rule.name: rule.fixed for rule in RULES})

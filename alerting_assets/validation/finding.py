@@ -35,10 +35,6 @@ class Group(StrEnum):
     QUALITY = "quality"
 
 
-FIXED = frozenset({Group.SYNTAX, Group.SAFETY, Group.REFERENCES, Group.ANALYSIS})
-"""Groups whose rules no project can soften: what breaks them is dangerous, or fails whenever it runs."""
-
-
 @dataclass(frozen=True)
 class Finding:
     """What one rule says about one query.

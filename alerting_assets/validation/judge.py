@@ -10,10 +10,11 @@ from types import MappingProxyType
 
 from alerting_assets.alerts.origin import Origin
 from alerting_assets.errors import AlertingError
-from alerting_assets.validation.finding import FIXED, Finding, Group, Severity
+from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.policy import Policy
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules import RULES, Rule
+from alerting_assets.validation.rules.base import SHORTER
 
 _log = logging.getLogger(__name__)
 
@@ -39,15 +40,16 @@ def findings_on(
                 break
             group = rule.group
         if time.monotonic() > deadline:
-            message = f"judging the query took longer than {QUERY_SECONDS:.0f} seconds; make it shorter"
-            found.append(Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, transient=True))
+            message = f"judging the query took longer than {QUERY_SECONDS:.0f} seconds"
+            late = Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, suggestion=SHORTER, transient=True)
+            found.append(late)
             break
         severity = query.policy.severities.get(rule.name)
         if (
             stopped
             or rule.group not in groups
             or severity is Severity.OFF
-            or (rule.name in silenced and rule.group not in FIXED)
+            or (rule.name in silenced and not rule.fixed)
         ):
             continue
         news = [replace(finding, severity=severity) if severity else finding for finding in _ask(rule, query)]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,7 @@ from ruamel.yaml.comments import CommentedMap
 from alerting_assets.alerts.yaml_text import line_of, plain, read_document
 from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 from alerting_assets.settings import VALIDATION_FILE, Settings
-from alerting_assets.validation.finding import FIXED, Group, Severity
+from alerting_assets.validation.finding import Severity
 
 FACT_TABLES = ("fact_*",)
 Default = TypeVar("Default")
@@ -57,10 +58,11 @@ class Policy:
             if alert_id not in known
         ]
 
-    def fingerprint(self, engine: str) -> str:
-        """Verdicts given under another one say nothing: other rules, another engine, another version of this package."""
+    def fingerprint(self, engine: str, rules: str = "") -> str:
+        """Verdicts given under another one say nothing: another policy, another engine, other rules. rules: their version, the present
+        one unless given."""
         parts = [
-            version("alerting_assets"), engine, self.allowed_schemas, self.allowed_functions, self.fact_tables,
+            rules or rules_version(), engine, self.allowed_schemas, self.allowed_functions, self.fact_tables,
             sorted(self.severities.items()), sorted([*pair] for pair in self.silences),
         ]  # fmt: skip
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
@@ -68,9 +70,25 @@ class Policy:
 
 NO_POLICY = Policy()
 
+_ROOMS_THAT_JUDGE = ("alerts", "lakehouse", "validation")
+_LIBRARIES_THAT_JUDGE = ("sqlglot", "pysail", "pyspark")
 
-def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
-    """rules: name → group, of all there are. Raises DefinitionError with file and line."""
+
+@cache
+def rules_version(package: Path = Path(__file__).parents[1]) -> str:
+    """Computed from all that a verdict rests on beside its query, its tables and the policy: code and tables of the rooms that read and
+    judge, and the versions of their libraries. It takes a few milliseconds."""
+    digest = hashlib.sha256(json.dumps([version(name) for name in _LIBRARIES_THAT_JUDGE]).encode())
+    files = (
+        path for room in _ROOMS_THAT_JUDGE for path in (package / room).rglob("*") if path.suffix in (".py", ".txt")
+    )
+    for path in sorted(files):
+        digest.update(f"\0{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_policy(settings: Settings, rules: Mapping[str, bool]) -> Policy:
+    """rules: name → whether no project can soften it, of all there are. Raises DefinitionError with file and line."""
     path = settings.definitions / VALIDATION_FILE
     policy = Policy(settings.allowed_schemas, settings.allowed_functions)
     if (other := path.with_suffix(".yaml")).exists():
@@ -80,7 +98,7 @@ def read_policy(settings: Settings, rules: Mapping[str, Group]) -> Policy:
     return _read(policy, path, rules)
 
 
-def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
+def _read(policy: Policy, path: Path, rules: Mapping[str, bool]) -> Policy:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -106,7 +124,7 @@ def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
 
 
 class _Reader:
-    def __init__(self, file: str, document: CommentedMap, rules: Mapping[str, Group]) -> None:
+    def __init__(self, file: str, document: CommentedMap, rules: Mapping[str, bool]) -> None:
         self._file, self._document, self._rules = file, document, rules
         self.problems = [
             self._problem(f"is not known; keys are {', '.join(_KEYS)}", str(key), line_of(document, key))
@@ -156,8 +174,8 @@ class _Reader:
                 self._problem(f"there is no rule {rule!r}{did_you_mean(rule, self._rules)}", what, line)
             )
             return False
-        if self._rules[rule] in FIXED:
-            message = f"{rule} is a rule of {self._rules[rule]}, which cannot be softened: what breaks it is dangerous or cannot run"
+        if self._rules[rule]:
+            message = f"{rule} cannot be softened: what breaks it is dangerous, or fails whenever it runs"
             self.problems.append(self._problem(message, what, line))
             return False
         return True

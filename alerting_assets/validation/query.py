@@ -13,7 +13,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.operators import Aggregation
 from alerting_assets.alerts.origin import Origin, offset_of
-from alerting_assets.alerts.parse import parse_statements
+from alerting_assets.alerts.parse import parse_statements, start_of
 from alerting_assets.alerts.query_text import QueryTextError, tokens_of
 from alerting_assets.alerts.rewrite import TableReference, tables_of
 from alerting_assets.alerts.thresholds import Condition
@@ -21,6 +21,7 @@ from alerting_assets.lakehouse.port import Column
 from alerting_assets.validation.catalog import Catalog
 from alerting_assets.validation.families import TypedTree
 from alerting_assets.validation.policy import Policy
+from alerting_assets.validation.spark.second_opinion import describe
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class AlertQuery:
         if self._is_deployed_as_written:
             return self._deployed_columns
         is_part = self.contract is not None and self.contract.sql is not None
-        return self.catalog.lakehouse.describe(self.sql, planned=not is_part)  # the whole will be planned
+        return describe(self, self.sql, planned=not is_part)  # the whole will be planned
 
     @cached_property
     def source_column(self) -> Column | None:
@@ -165,7 +166,7 @@ class AlertQuery:
     def _deployed_columns(self) -> tuple[Column, ...]:
         assert self.contract is not None
         assert self.contract.sql is not None
-        return self.catalog.lakehouse.describe(self.contract.sql)
+        return describe(self, self.contract.sql)
 
     def place(self, at: int | exp.Expr | None) -> tuple[int | None, int | None]:
         """Line and column in the text that the user wrote. at: an offset in `sql`, or a node of the tree."""
@@ -222,9 +223,3 @@ def gaps_of(text: str) -> Iterator[tuple[int, str]]:
         position = max(position, token.end + 1)
     if position < len(text):
         yield position, text[position:]
-
-
-def start_of(node: exp.Expr) -> int | None:
-    """The offset of the first part of a node whose place is known."""
-    starts = [part.meta["start"] for part in node.walk() if "start" in part.meta]
-    return min(starts, default=None)

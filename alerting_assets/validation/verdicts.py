@@ -57,6 +57,11 @@ class AlertVerdict:
         """Why the alert is not fit, as one sentence for people; empty for VALID."""
         return self.finding.text if self.finding else ""
 
+    def ran(self, group: Group) -> bool:
+        """Whether its rules were asked: none is behind the group that decides."""
+        groups = list(Group)
+        return self.finding is None or groups.index(group) <= groups.index(self.finding.group)
+
     def may_be_deployed(self, *, unsupported: bool) -> bool:
         """Whether the alert may be deployed. unsupported: whether what this engine cannot judge is deployed; what is not proven to
         only read never is."""

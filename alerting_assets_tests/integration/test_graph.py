@@ -393,6 +393,21 @@ def test_history_decides_in_the_workspace_as_it_does_here(platform: Platform) ->
     assert ours["query_result_value"] == 150.0
 
 
+def test_a_group_that_an_earlier_one_stopped_does_not_pass(platform: Platform) -> None:
+    good = "SELECT MAX(cost) AS cost FROM costs"
+    platform.define(A=good, B=good)
+    platform.run("sync")
+    assert {group: platform.checks(group)["A"] for group in Group} == dict.fromkeys(Group, "SUCCEEDED")
+    platform.define(A=f"{good}; {good}", B=good)
+    result = platform.run("sync")
+    before, failed = (Group.SYNTAX,), (Group.SAFETY, Group.REFERENCES, Group.ANALYSIS, Group.CONTRACT, Group.QUALITY)
+    found = {group: platform.checks(group)["A"] for group in Group}
+    assert found == {**dict.fromkeys(before, "SUCCEEDED"), **dict.fromkeys(failed, "FAILED")}
+    said = {(item.check_name, item.partition): item.description for item in result.get_asset_check_evaluations()}
+    assert said["analysis", "A"] == "not run: safety stopped before it (one_query)"
+    assert said["analysis", None] == "0 of 1 alerts have findings; not run for 1, which an earlier group stopped"
+
+
 def test_of_a_large_batch_the_failures_are_recorded_and_what_follows_them(platform: Platform) -> None:
     names = [f"A{number:02}" for number in range(SMALL_BATCH)]
     platform.define(**dict.fromkeys(names, GOOD), BROKEN=BAD, SMALL=GOOD)

@@ -20,6 +20,7 @@ from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.warehouse import STATEMENT_BYTES, warehouse_lakehouse
 from alerting_assets.settings import Settings
+from alerting_assets.validation import Policy, validate_lines
 from alerting_assets.workspace.client import connect_for_statements
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
@@ -44,14 +45,18 @@ class Engine:
                 "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `nope` cannot be "
                 "resolved. Did you mean one of the following? [`id`]. SQLSTATE: 42703; line 2 pos 7;\n'Project ['nope]\n+- OneRowRelation"
             )
+        if "too_slow_for_the_warehouse" in sql:
+            raise ValueError(
+                "[QUERY_EXECUTION_TIMEOUT_EXCEEDED] Query execution was cancelled due to exceeding the timeout (30s). SQLSTATE: 57KD0"
+            )
+        if "slow" in sql:
+            self.ended.wait(30)
         if sql.startswith("DESCRIBE"):
             return pa.table({"col_name": ["one"], "data_type": ["int"], "comment": [None]})
         if sql.startswith("EXPLAIN"):
             return pa.table({"plan": ["== Physical Plan =="]})
         if "numbers" in sql:
             return NUMBERS
-        if "slow" in sql:
-            self.ended.wait(30)
         return pa.table({"one": [1]}) if "empty" not in sql else pa.table({"one": pa.array([], pa.int64())})
 
 
@@ -179,8 +184,18 @@ def test_an_overdue_statement_is_canceled(warehouse: Warehouse) -> None:
     engine = warehouse.open(query_seconds=0.5)
     with pytest.raises(QueryError, match="ran longer than 0 seconds and was stopped") as caught:
         engine.query("SELECT very_slow")
-    assert caught.value.kind is QueryErrorKind.RUNTIME
+    assert caught.value.kind is QueryErrorKind.TIMEOUT
     assert warehouse.canceled()
+
+
+@pytest.mark.parametrize("sql", ["SELECT very_slow() AS n", "SELECT too_slow_for_the_warehouse() AS n"])
+def test_a_query_that_takes_too_long_is_not_proven_wrong(warehouse: Warehouse, sql: str) -> None:
+    """As on the embedded engine; it is looked at again the next time."""
+    with warehouse.open(query_seconds=0.5) as engine:
+        (verdict,) = validate_lines(engine, [{"id": 1, "sql": sql}], Policy(allowed_functions=("*slow*",)))
+    (finding,) = verdict.findings
+    assert (verdict.verdict, finding.rule, finding.transient) == ("UNSUPPORTED", "accepted_by_the_engine", True)
+    assert finding.suggestion == "make it shorter or simpler; the next validation tries again"
 
 
 def test_an_interrupt_cancels_the_statement(warehouse: Warehouse) -> None:

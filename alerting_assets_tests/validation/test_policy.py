@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+import alerting_assets
 from alerting_assets.cli.app import app
+from alerting_assets.validation.policy import rules_version
 
 pytestmark = pytest.mark.integration
 
@@ -95,8 +99,8 @@ def test_a_silence_of_an_alert_that_is_not_configured_is_told(folder: Path) -> N
             "rules: {is_deterministics: ERROR}",
             ":1: .*there is no rule 'is_deterministics'; did you mean 'is_deterministic'",
         ),
-        ("rules: {one_query: WARNING}", ":1: .*one_query is a rule of safety, which cannot be softened"),
-        (SILENCE.replace("is_deterministic", "known_functions"), ":2: .*which cannot be softened"),
+        ("rules: {one_query: WARNING}", ":1: .*one_query cannot be softened"),
+        (SILENCE.replace("is_deterministic", "known_functions"), ":2: .*known_functions cannot be softened"),
         (SILENCE.replace(", reason: one column", ""), ":2: .*has exactly alert_id, rule and reason"),
         (SILENCE.replace("one column", "' '"), ":2: .*none empty"),
         ("rules: {is_deterministic: LOUD}", ":1: .*'LOUD' is not ERROR, WARNING or OFF"),
@@ -107,3 +111,23 @@ def test_a_silence_of_an_alert_that_is_not_configured_is_told(folder: Path) -> N
 def test_a_mistake_in_the_file_stops_the_command_and_names_the_line(folder: Path, policy: str, says: str) -> None:
     with pytest.raises(Exception, match=f"(?s)validation.yml.*{says}"):
         raise validate(folder, policy).exception or AssertionError("it was accepted")
+
+
+def test_the_version_of_the_rules_is_that_of_all_files_that_judge(tmp_path: Path) -> None:
+    package = Path(alerting_assets.__file__).parent
+
+    def version_with(change: Callable[[Path], object], name: str) -> str:
+        for room in ("alerts", "lakehouse", "validation"):
+            shutil.copytree(package / room, tmp_path / name / room, ignore=shutil.ignore_patterns("__pycache__"))
+        change(tmp_path / name)
+        return rules_version(tmp_path / name)
+
+    assert version_with(lambda _: None, "as it is") == rules_version()
+    versions = {
+        rules_version(),
+        version_with(lambda copy: (copy / "validation" / "signatures.txt").write_text("abs text\n"), "signatures"),
+        version_with(lambda copy: (copy / "lakehouse" / "functions.txt").open("a").write("reflect\n"), "functions"),
+        version_with(lambda copy: (copy / "validation" / "spark" / "types.py").unlink(), "a rule less"),
+        version_with(lambda copy: (copy / "alerts" / "parse.py").open("a").write("# more\n"), "parser"),
+    }
+    assert len(versions) == 5

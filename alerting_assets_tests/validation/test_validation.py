@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +9,9 @@ from alerting_assets.alerts.compiled import Target
 from alerting_assets.configuration import ConfiguredAlert, to_alerts
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
-from alerting_assets.validation import AlertVerdict, alert_verdicts, validate_all_alert_queries
+from alerting_assets.validation import RULES, AlertVerdict, Group, alert_verdicts, validate_all_alert_queries
+from alerting_assets.validation.policy import NO_POLICY
+from alerting_assets.validation.verdicts import store_verdicts
 from alerting_assets_tests.examples import configuration
 
 pytestmark = pytest.mark.integration
@@ -143,12 +146,40 @@ def test_a_valid_verdict_is_reused_until_query_or_tables_change(costs: Lakehouse
     assert not verdict(costs, query).reused
 
 
+def test_a_verdict_of_other_rules_is_not_reused(costs: Lakehouse) -> None:
+    """After an upgrade all is judged again, and nothing is deployed on the word of the old rules."""
+    item = alert(costs, "SELECT nope AS cost FROM costs")
+    (judged,) = validate_all_alert_queries(costs, [item], NOW, store=False).verdicts
+    older = AlertVerdict(judged.alert_id, judged.compiled_hash, judged.schema_hash)  # to which the query was VALID
+    store_verdicts(costs, [older], NO_POLICY.fingerprint(costs.engine, rules="older"), NOW)
+    assert alert_verdicts(costs, [item]) == {judged.alert_id: None}
+    (again,) = validate_all_alert_queries(costs, [item], NOW).verdicts
+    assert (again.verdict, again.reused) == ("INVALID", False)
+    assert alert_verdicts(costs, [item]) == {judged.alert_id: replace(again, reused=True)}
+
+
 def test_a_quarantined_alert_heals_when_its_table_appears(costs: Lakehouse) -> None:
     query = "SELECT cost FROM late"
     assert verdict(costs, query).verdict == "INVALID"
     costs.create_table(TableSpec("late", "", (Column("cost", "double"),), key=()))
     costs.append("late", pa.table({"cost": [1.0]}))
     assert verdict(costs, query).verdict == "VALID"
+
+
+def test_rules_stand_in_the_order_of_their_groups() -> None:
+    groups = list(Group)
+    assert [rule.group for rule in RULES] == sorted((rule.group for rule in RULES), key=groups.index)
+
+
+def test_groups_behind_the_one_that_failed_were_not_run(costs: Lakehouse) -> None:
+    for query, last in (
+        ("SELECT cost FROM costs; SELECT 1", Group.SAFETY),
+        ("SELECT nope AS cost FROM costs", Group.ANALYSIS),
+        ("SELECT sku AS cost FROM costs", Group.CONTRACT),
+        ("SELECT cost FROM costs", Group.QUALITY),
+    ):
+        found = verdict(costs, query)
+        assert [group for group in Group if found.ran(group)][-1] is last
 
 
 def test_deployment_looks_up_what_validation_stored(costs: Lakehouse) -> None:

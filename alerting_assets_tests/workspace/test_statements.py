@@ -218,14 +218,14 @@ def test_nothing_but_the_marker_changes(text: str, bound: str) -> None:
 
 
 def test_literals_are_escaped_for_spark() -> None:
-    value = "it's \\ \0 \x01\r\n\x1a \u2028 :p '); DROP TABLE t --"
+    value = "it's \\ \0 \x01\r\n\x1a \u2028 \"x\" :p '); DROP TABLE t --"
     assert spark_literal(Parameter("p", "string", value)) == (
-        "'it\\'s \\\\ \\u0000 \x01\r\n\x1a \u2028 :p \\'); DROP TABLE t --'"
+        "'it\\'s \\\\ \\0 \x01\r\\n\x1a \u2028 \\\"x\\\" :p \\'); DROP TABLE t --'"
     )
 
 
 def test_megabytes_in_a_parameter_are_quick(serve: Opens) -> None:
-    large = '{"text": "it is 1 MB"},' * 450_000
+    large = "{text: it is 10 MB}," * 550_000
     started = time.monotonic()
     response = run(serve(), "SELECT length(:rows) AS n", parameters=[StatementParameterListItem("rows", value=large)])
     assert response.result is not None

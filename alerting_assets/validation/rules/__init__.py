@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from alerting_assets.validation.finding import Group
-from alerting_assets.validation.rules.analysis import AcceptedByTheEngine, DeployedFormIsAccepted
+from alerting_assets.validation.rules.analysis import AcceptedByTheEngine
 from alerting_assets.validation.rules.base import Rule
 from alerting_assets.validation.rules.contract import (
     AggregationColumnExists,
     AggregationFitsTheColumn,
+    DeployedFormIsAccepted,
     FirstRowHasAnOrder,
     ValueFitsTheThreshold,
 )
 from alerting_assets.validation.rules.literals import LiteralsCanBeRead
-from alerting_assets.validation.rules.places import FunctionsStandWhereTheyMay
 from alerting_assets.validation.rules.quality import (
     FactTableIsFilteredByTime,
     IsDeterministic,
@@ -30,7 +29,6 @@ from alerting_assets.validation.rules.safety import (
     NoVariables,
     OneQuery,
 )
-from alerting_assets.validation.rules.signatures import ArgumentsFit
 from alerting_assets.validation.rules.syntax import (
     ClausesInOrder,
     DistinctNames,
@@ -38,7 +36,6 @@ from alerting_assets.validation.rules.syntax import (
     ReadableText,
     UnambiguousText,
 )
-from alerting_assets.validation.rules.types import TypesFit
 
 RULES: tuple[Rule, ...] = (
     ReadableText(),
@@ -56,13 +53,10 @@ RULES: tuple[Rule, ...] = (
     AllowedSchemas(),
     TablesExist(),
     AcceptedByTheEngine(),
-    TypesFit(),
-    ArgumentsFit(),
-    FunctionsStandWhereTheyMay(),
     AggregationColumnExists(),
+    FirstRowHasAnOrder(),
     AggregationFitsTheColumn(),
     ValueFitsTheThreshold(),
-    FirstRowHasAnOrder(),
     DeployedFormIsAccepted(),
     FactTableIsFilteredByTime(),
     NoCrossJoin(),
@@ -72,6 +66,4 @@ RULES: tuple[Rule, ...] = (
 )
 """In the order in which they are checked: by group, within one as listed."""
 
-GROUPS: dict[str, Group] = {rule.name: rule.group for rule in RULES}
-
-__all__ = ["GROUPS", "RULES", "Rule"]
+__all__ = ["RULES", "Rule"]

@@ -15,8 +15,7 @@ from alerting_assets.validation.query import AlertQuery
 _BEYOND_THE_ENGINE = (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT)
 _MAY_PASS = (QueryErrorKind.TIMEOUT, QueryErrorKind.RUNTIME)
 MESSAGE_LENGTH = 1_000
-Diagnostic = tuple[int | exp.Expr, str]
-"""A place in a query, as an offset in its text or as a node of its tree, and what is wrong there."""
+SHORTER = "make it shorter or simpler; the next validation tries again"
 
 
 class Rule(ABC):
@@ -31,6 +30,11 @@ class Rule(ABC):
     def __init_subclass__(cls) -> None:
         words = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in cls.__name__)
         cls.name = words.lstrip("_")
+
+    @property
+    def fixed(self) -> bool:
+        """Whether no project can soften it: what breaks it is dangerous, or fails whenever it runs."""
+        return self.group not in (Group.CONTRACT, Group.QUALITY)
 
     @abstractmethod
     def check(self, query: AlertQuery) -> Iterable[Finding]: ...
@@ -54,8 +58,9 @@ class Rule(ABC):
         self, query: AlertQuery, error: QueryError, *, at: int | None = None, suggestion: str | None = None
     ) -> Finding:
         severity = Severity.UNSUPPORTED if error.kind in _BEYOND_THE_ENGINE else Severity.ERROR
+        advice = SHORTER if error.kind is QueryErrorKind.TIMEOUT else suggestion
         return self.finding(
-            query, error.message, at=at, suggestion=suggestion, severity=severity, transient=error.kind in _MAY_PASS
+            query, error.message, at=at, suggestion=advice, severity=severity, transient=error.kind in _MAY_PASS
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from alerting_assets.alerts.operators import Aggregation, ValueType
-from alerting_assets.errors import did_you_mean
+from alerting_assets.errors import QueryError, did_you_mean
 from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule
@@ -43,6 +43,7 @@ class AggregationFitsTheColumn(Rule):
     """SUM, AVG, MEDIAN and STDDEV need a number."""
 
     group = Group.CONTRACT
+    stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         aggregation = query.contract.aggregation if query.contract else None
@@ -62,6 +63,7 @@ class ValueFitsTheThreshold(Rule):
     """The value's type can be compared with the threshold by the operator: a text is not greater than a number."""
 
     group = Group.CONTRACT
+    stops = True
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
         contract, column = query.contract, query.source_column
@@ -102,6 +104,35 @@ class FirstRowHasAnOrder(Rule):
                 "the first row is compared, the query may return several, and nothing says which is the first",
                 suggestion="add ORDER BY, or set aggregation_type",
             )
+
+
+class DeployedFormIsAccepted(Rule):
+    """The engine also accepts exactly the text that is deployed, and it yields the column that is compared. Cannot be softened."""
+
+    group = Group.CONTRACT
+
+    @property
+    def fixed(self) -> bool:
+        return True
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        contract = query.contract
+        if contract is None or contract.sql is None or query.source_column is None:
+            return
+        try:
+            names = query.output_names
+        except QueryError as error:
+            yield self._rejected(query, error)
+            return
+        if contract.column not in names:
+            yield self.finding(query, f"the deployed form does not yield {contract.column!r} but {', '.join(names)}")
+
+    def _rejected(self, query: AlertQuery, error: QueryError) -> Finding:
+        try:
+            query.catalog.lakehouse.describe(query.sql)
+        except QueryError as own:  # found by planning, which the first look left to the second
+            return self.rejected(query, own, at=query.offset(own.line, own.column))
+        return self.rejected(query, QueryError(error.kind, f"{error.message} (in the form that is deployed)"))
 
 
 def has_one_row(tree: exp.Expr) -> bool:

@@ -105,7 +105,7 @@ class MeansTheSameEverywhere(QualityRule):
     evaluated on the embedded engine."""
 
     def check(self, query: AlertQuery) -> Iterable[Finding]:
-        if query.catalog.lakehouse.engine != "embedded":
+        if query.catalog.lakehouse.is_spark:
             return
         for node in query.nodes:
             if isinstance(node, exp.Sub | exp.Add | exp.DateSub | exp.DateAdd) and _hours_of_a_date(node):

@@ -136,7 +136,7 @@ class ParsesAsSql(Rule):
             at=at,
             severity=Severity.UNSUPPORTED,
         )
-        if not query.has_engine or (query.catalog.lakehouse.engine != "embedded" and _calls_unknown(query)):
+        if not query.has_engine or _calls_unknown(query):
             return unproven  # an engine with functions of people's own might run them
         try:
             query.catalog.lakehouse.describe(f"SELECT * FROM (\n{query.sql}\n) AS alert_query")

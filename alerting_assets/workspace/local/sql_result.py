@@ -15,6 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from alerting_assets.sql_literal import identifier
+
 INLINE_LIMIT = 25 * 1024 * 1024
 
 
@@ -157,7 +159,7 @@ def _type_text(arrow: pa.DataType) -> str:
 
 def _quoted(name: str) -> str:
     plain = re.fullmatch(r"(?!\d+$)\w+", name, re.ASCII)
-    return name if plain else f"`{name.replace('`', '``')}`"
+    return name if plain else identifier(name)
 
 
 def _text(value: Any) -> str | None:

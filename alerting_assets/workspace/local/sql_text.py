@@ -13,6 +13,8 @@ from sqlglot.dialects.databricks import Databricks
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from alerting_assets.sql_literal import identifier, text_literal
+
 DIALECT = "databricks"
 # It warns on stderr about statements that it reads as plain commands; here they are refused anyway.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -75,8 +77,8 @@ def spark_literal(parameter: Parameter) -> str:
     """The value as a literal of Spark SQL. Raises StatementError for an unknown type."""
     if parameter.value is None:
         return f"CAST(NULL AS {_type_name(parameter)})"
-    escaped = parameter.value.replace("\\", "\\\\").replace("'", "\\'").replace("\0", "\\u0000")
-    return f"'{escaped}'" if parameter.type.upper() == "STRING" else f"CAST('{escaped}' AS {_type_name(parameter)})"
+    text = text_literal(parameter.value)
+    return text if parameter.type.upper() == "STRING" else f"CAST({text} AS {_type_name(parameter)})"
 
 
 def read_only_query(text: str) -> exp.Query:
@@ -95,7 +97,7 @@ def read_only_query(text: str) -> exp.Query:
 
 def aggregated(text: str, column: str, aggregation: str) -> str:
     """How Databricks wraps the text of an alert that has an aggregation: verbatim, so that a trailing comment breaks it."""
-    name = f"`{column.replace('`', '``')}`"
+    name = identifier(column)
     measure = f"COUNT(DISTINCT {name})" if aggregation == "COUNT_DISTINCT" else f"{aggregation}({name})"
     return f"WITH q AS ({text}) SELECT {measure} AS {name} FROM q"
 

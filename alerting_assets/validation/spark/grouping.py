@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from alerting_assets.alerts.parse import DIALECT
-from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.base import Diagnostic
+from alerting_assets.validation.spark import Diagnostic
+
+if TYPE_CHECKING:
+    from alerting_assets.validation.query import AlertQuery
 
 _SETS = (exp.Cube, exp.Rollup, exp.GroupingSets)
 _CLOSED = (

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from alerting_assets.alerts.parse import DIALECT
 from alerting_assets.validation.families import INTERVALS, NESTED, TIMES, Family, TypedTree
-from alerting_assets.validation.rules.base import Diagnostic
+from alerting_assets.validation.spark import Diagnostic
 
 _NEVER = (Family.BOOLEAN, Family.BINARY, *NESTED)
 _FRACTIONS = (exp.DType.BIGINT, exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT)

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from alerting_assets.alerts.parse import DIALECT
-from alerting_assets.validation.finding import Finding, Group
-from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.base import Diagnostic, Rule
+from alerting_assets.validation.spark import Diagnostic
+
+if TYPE_CHECKING:
+    from alerting_assets.validation.query import AlertQuery
+
 
 _RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
 _NO_FRAME = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
 _GENERATORS = (exp.Explode, exp.ExplodeOuter, exp.Posexplode, exp.PosexplodeOuter, exp.Inline)
 _NO_STAR = (exp.Max, exp.Min, exp.Sum, exp.Avg, exp.Stddev, exp.Variance)
 _NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
-
-
-class FunctionsStandWhereTheyMay(Rule):
-    """Ranking functions have an ORDER BY, generators (`explode`) stand alone in SELECT or LATERAL VIEW, DISTINCT and `*` only where there
-    is something to aggregate, lambdas are arguments. The embedded engine is more generous than Databricks."""
-
-    group = Group.ANALYSIS
-
-    def check(self, query: AlertQuery) -> Iterable[Finding]:
-        if query.catalog.lakehouse.engine == "embedded" and (problem := first_misplaced(query)):
-            yield self.finding(query, problem[1], at=problem[0])
 
 
 def first_misplaced(query: AlertQuery) -> Diagnostic | None:
@@ -97,11 +89,6 @@ def _within(node: exp.Expr) -> Iterator[Diagnostic]:
         yield node, f"{_shown(node)}: a percentage is a constant"
 
 
-def _least_two(node: exp.Expr) -> Iterator[Diagnostic]:
-    if not node.expressions:
-        yield node, f"{_shown(node)} compares at least two values"
-
-
 def _aggregate(node: exp.Expr) -> Iterator[Diagnostic]:
     """In WHERE, JOIN or GROUP BY of its own SELECT. Inside HAVING a subquery's may be one of the rows around it."""
     outer = node.parent if isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.IgnoreNulls) else node
@@ -152,7 +139,6 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     (_NO_STAR, _star),
     ((exp.Distinct,), _distinct),
     ((exp.WithinGroup,), _within),
-    ((exp.Greatest, exp.Least), _least_two),
     ((exp.Ordered,), _ordered),
     ((exp.Limit, exp.Offset), _limit),
     ((exp.JSONExtract, exp.JSONExtractScalar), _arrow),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
@@ -18,52 +19,18 @@ from alerting_assets.validation.families import (
     have_common_type,
     holds_map,
 )
-from alerting_assets.validation.finding import Finding, Group
-from alerting_assets.validation.query import AlertQuery
-from alerting_assets.validation.rules.arithmetic import JUDGES_OF_ARITHMETIC
-from alerting_assets.validation.rules.base import Diagnostic, Rule
+from alerting_assets.validation.spark import Diagnostic
+from alerting_assets.validation.spark.arithmetic import JUDGES_OF_ARITHMETIC
+
+if TYPE_CHECKING:
+    from alerting_assets.validation.query import AlertQuery
 
 MAX_PRECISION = 38
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _BITS = (exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot)
-_OF_TEXTS = (
-    exp.Upper,
-    exp.Lower,
-    exp.Substring,
-    exp.Trim,
-    exp.Initcap,
-    exp.RegexpReplace,
-    exp.RegexpExtract,
-    exp.Replace,
-)
-_ORDERED = (exp.Max, exp.Min, exp.Greatest, exp.Least, exp.ArgMax, exp.ArgMin)
-_NUMERIC = (exp.Median, exp.Quantile, exp.ApproxQuantile, exp.Stddev, exp.Variance)
-_NUMERIC_ONLY = (exp.Round, exp.Abs, exp.Ceil, exp.Floor, exp.Sqrt)
-_TIME_PARTS = (
-    exp.Year,
-    exp.Month,
-    exp.Day,
-    exp.Quarter,
-    exp.DayOfWeek,
-    exp.DayOfYear,
-    exp.LastDay,
-    exp.Hour,
-    exp.Minute,
-    exp.Second,
-)
+_PERCENTILES = (exp.Quantile, exp.ApproxQuantile)
 _SAME_TYPE = (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Array)
-
-
-class TypesFit(Rule):
-    """Values are compared, combined and converted only where Spark and Databricks do it, too (ANSI mode). The embedded engine converts
-    more than they; the other engines have judged that themselves."""
-
-    group = Group.ANALYSIS
-
-    def check(self, query: AlertQuery) -> Iterable[Finding]:
-        if query.catalog.lakehouse.engine == "embedded" and (problem := first_type_problem(query)):
-            yield self.finding(query, problem[1], at=problem[0])
 
 
 def first_type_problem(query: AlertQuery) -> Diagnostic | None:
@@ -197,21 +164,6 @@ def _bits(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
             return
 
 
-def _texts(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    found = typed.family(node.this)
-    if found in NESTED:
-        yield node, f"{_shown(node)} needs a text, not a {found}"
-
-
-def _ordered(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    items = [node.this, node.args.get("expression"), *node.expressions]
-    keys = items[1:2] if isinstance(node, exp.ArgMax | exp.ArgMin) else items
-    for item in keys:
-        if isinstance(item, exp.Expr) and (typed.family(item) is Family.MAP or holds_map(typed.type(item))):
-            yield node, f"{_shown(node)}: maps have no order"
-            return
-
-
 def _order(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     if typed.family(node.this) is Family.MAP or holds_map(typed.type(node.this)):
         yield node, f"{_shown(node)}: maps have no order"
@@ -225,53 +177,15 @@ def _array_order(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
         yield node, f"{_shown(node)}: maps have no order"
 
 
-def _numeric(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    found = typed.family(node.this)
-    if found in (Family.BOOLEAN, *NESTED):
-        yield node, f"{_shown(node)} needs a number, not a {found}"
+def _percentage(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     share = node.args.get("quantile")
     if isinstance(share, exp.Literal) and not share.is_string and not 0 <= float(share.name) <= 1:
         yield node, f"{_shown(node)}: a percentage lies between 0 and 1"
-    elif isinstance(share, exp.Column):
-        yield node, f"{_shown(node)}: a percentage is a constant"
-
-
-def _number(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    found = typed.family(node.this)
-    if found in (Family.BOOLEAN, *TIMES, *NESTED):
-        yield node, f"{_shown(node)} needs a number, not a {found}"
-
-
-def _time_part(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    found = typed.family(node.this)
-    if found in (Family.NUMBER, Family.BOOLEAN, *NESTED):
-        yield node, f"{_shown(node)} needs a date or timestamp, not a {found}"
-
-
-def _count_if(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    yield from _condition(typed, node.this)
-
-
-def _element(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    found = typed.family(node.this)
-    if found not in (None, *NESTED):
-        yield node, f"{_shown(node)} needs an array or a map, not a {found}"
-
-
-def _json(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    found = typed.family(node.this)
-    if found not in (None, *NESTED):
-        yield node, f"{_shown(node)} needs a struct, a map or an array, not a {found}"
 
 
 def _for_all(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     if node.name.lower() == "forall" and len(node.expressions) == 2 and isinstance(node.expressions[1], exp.Lambda):
         yield from _condition(typed, node.expressions[1].this)
-
-
-def _no_arguments(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
-    if node.this is not None:
-        yield node, f"{_shown(node)} takes no argument"
 
 
 def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
@@ -280,18 +194,6 @@ def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
         inner = type_.expressions[0]
         if isinstance(inner, exp.DataType) and inner.this is not exp.DType.ARRAY:
             yield node, f"{_shown(node)} needs an array of arrays"
-
-
-def _constant_scale(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
-    scale = node.args.get("decimals")
-    if isinstance(scale, exp.Column):
-        yield node, f"{_shown(node)}: the number of digits is a constant"
-
-
-def _concat(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
-    families = [typed.family(item) for item in node.expressions]
-    if Family.MAP in families:
-        yield node, f"{_shown(node)} joins texts or arrays, not maps"
 
 
 def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
@@ -336,21 +238,11 @@ _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.DataType,), _decimal),
     ((exp.Literal,), _literal),
     (_BITS, _bits),
-    (_OF_TEXTS, _texts),
-    (_ORDERED, _ordered),
     ((exp.Ordered,), _order),
     ((exp.ArraySort, exp.ArrayMax, exp.ArrayMin), _array_order),
-    (_NUMERIC, _numeric),
-    (_NUMERIC_ONLY, _number),
-    (_TIME_PARTS, _time_part),
-    ((exp.CountIf,), _count_if),
-    ((exp.Bracket,), _element),
-    ((exp.JSONFormat,), _json),
+    (_PERCENTILES, _percentage),
     ((exp.Anonymous,), _for_all),
-    ((exp.CurrentDate,), _no_arguments),
     ((exp.Flatten,), _flatten),
-    ((exp.Round,), _constant_scale),
-    ((exp.Concat,), _concat),
     ((exp.SetOperation,), _set_operation),
     ((exp.NthValue,), _nth),
     ((exp.Subquery,), _scalar),
