@@ -6,7 +6,7 @@ BIN := .venv/bin
 SDK_LATEST := 0.162.0
 
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
-IN_PARALLEL = -n $(WORKERS) --dist loadfile
+IN_PARALLEL = -n $(WORKERS) --dist worksteal
 
 .PHONY: setup run dev test test-thorough test-sdk-latest test-spark test-ui bench lint lock clean
 .DEFAULT_GOAL := help

@@ -26,9 +26,23 @@ No message contains a secret.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+
+def nearest(word: str, names: Iterable[str], *, likeness: int = 65) -> str | None:
+    """The name that was probably meant; None when none is alike. likeness: from 0, any name, to 100, the same name."""
+    from rapidfuzz import process
+
+    found = process.extractOne(word, sorted(names), score_cutoff=likeness)
+    return found[0] if found else None
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """The end of an error's sentence: `; did you mean 'x'?`, or nothing when no name is alike."""
+    name = nearest(word, names)
+    return f"; did you mean {name!r}?" if name is not None else ""
 
 
 class AlertingError(Exception):

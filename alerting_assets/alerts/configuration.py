@@ -20,7 +20,6 @@ from pydantic import (
     model_validator,
 )
 from quartz_cron_checker import QuartzCronChecker
-from rapidfuzz import process
 
 from alerting_assets.alerts.operators import (
     Aggregation,
@@ -31,7 +30,7 @@ from alerting_assets.alerts.operators import (
     Severity,
 )
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, FieldError, condition_of
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 
 _DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
@@ -84,12 +83,6 @@ def _one_of(kind: type[StrEnum]) -> Callable[[Any], Any]:
         return kind(value)
 
     return check
-
-
-def did_you_mean(word: str, names: Any) -> str:
-    """`; did you mean 'x'?` for the nearest name, or nothing when none is near."""
-    found = process.extractOne(word, sorted(names), score_cutoff=65)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 Text = Annotated[str, AfterValidator(_unicode)]

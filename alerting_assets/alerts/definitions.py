@@ -9,11 +9,11 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from alerting_assets.alerts.configuration import AlertConfiguration, did_you_mean, parse_configuration
+from alerting_assets.alerts.configuration import AlertConfiguration, parse_configuration
 from alerting_assets.alerts.templates import AlertTemplate, instantiate
 from alerting_assets.alerts.thresholds import NUMBER, FieldError, is_quoted
 from alerting_assets.alerts.yaml_text import line_of, plain, read_entries
-from alerting_assets.errors import DefinitionError, Problem, TemplateError
+from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_you_mean
 
 _MANAGED = "is set by the loader; remove it"
 

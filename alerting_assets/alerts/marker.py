@@ -31,7 +31,3 @@ def read_marker(query_text: str) -> Marker | None:
     """None for any text that does not begin with exactly our marker: such an alert is not ours."""
     found = _MARKER.match(query_text)
     return Marker(**found.groupdict()) if found else None
-
-
-def strip_marker(query_text: str) -> str:
-    return _MARKER.sub("", query_text, count=1)

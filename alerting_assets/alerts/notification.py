@@ -10,9 +10,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
 
-from rapidfuzz import process
-
 from alerting_assets.alerts.notification_html import Finding, html_problems
+from alerting_assets.errors import nearest
 
 Field = Literal["custom_subject_template", "custom_body_template"]
 
@@ -215,8 +214,9 @@ def _nearest(name: str) -> str:
     word = re.sub(r"[^A-Z]+", "_", name.upper()).strip("_")
     if not word:
         return "write a name between the braces, such as {{ALERT_NAME}}"
-    nearest, score, _ = process.extractOne(word, sorted(PLACEHOLDERS))
-    return f"did you mean {{{{{nearest}}}}}?" if score >= 65 else f"the nearest is {{{{{nearest}}}}}"
+    if alike := nearest(word, PLACEHOLDERS):
+        return f"did you mean {{{{{alike}}}}}?"
+    return f"the nearest is {{{{{nearest(word, PLACEHOLDERS, likeness=0)}}}}}"
 
 
 def _where(text: str, position: int) -> str:

@@ -13,9 +13,9 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.parse import DIALECT
 from alerting_assets.alerts.query_text import Identifier, Value
+from alerting_assets.errors import did_you_mean
 from alerting_assets.sql_literal import identifier
 
 SETTINGS = frozenset({"catalog", "gold_schema"})

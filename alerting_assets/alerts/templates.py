@@ -9,7 +9,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from alerting_assets.alerts.configuration import OWNED_COLUMNS, did_you_mean
+from alerting_assets.alerts.configuration import OWNED_COLUMNS
 from alerting_assets.alerts.query_text import QueryTextError, resolve_placeholders
 from alerting_assets.alerts.template_parameters import (
     SETTINGS,
@@ -21,7 +21,7 @@ from alerting_assets.alerts.template_parameters import (
 )
 from alerting_assets.alerts.thresholds import FieldError
 from alerting_assets.alerts.yaml_text import line_of, plain, read_document
-from alerting_assets.errors import DefinitionError, Problem, TemplateError
+from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_you_mean
 
 _ID = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")

@@ -19,6 +19,7 @@ from alerting_assets.automation.partitions import (
 )
 from alerting_assets.configuration import Row, read_rows
 from alerting_assets.deployment import (
+    HELD_BACK,
     Action,
     DesiredAlert,
     Outcome,
@@ -112,9 +113,7 @@ def deployed_alerts(
 
     known = materialized(context.instance, DEPLOYED_ALERTS) if wanted is None else set()
     deployed = [
-        outcome
-        for outcome in result.outcomes
-        if outcome.remote_id and outcome.status not in (Status.INVALID, Status.ERROR)
+        outcome for outcome in result.outcomes if outcome.remote_id and outcome.status not in (*HELD_BACK, Status.ERROR)
     ]
     news = [outcome for outcome in deployed if outcome.status is not Status.UNCHANGED or outcome.alert_id not in known]
     record_materializations(

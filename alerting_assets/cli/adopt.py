@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import Domain, Severity
 from alerting_assets.cli.context import FINDINGS, console, lakehouse, now, print_json, print_table, progress, settings
 from alerting_assets.cli.sync import Json
@@ -17,7 +16,7 @@ from alerting_assets.configuration import target_of
 from alerting_assets.configuration.files import appended, file_name
 from alerting_assets.deployment.adopt import Adopter, Candidate
 from alerting_assets.deployment.conversion import Terms
-from alerting_assets.errors import SettingsError
+from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.workspace import open_workspace
 
 FILE = "adopted.yml"

@@ -30,6 +30,7 @@ STYLES = {
     "UPDATED": "yellow",
     "TRIGGERED": "bold red",
     "INVALID": "red",
+    "NOT_VALIDATED": "yellow",
     "UNSUPPORTED": "yellow",
     "ERROR": "bold yellow",
     "CRITICAL": "bold red",

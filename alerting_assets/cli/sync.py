@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.cli.context import (
     FINDINGS,
     console,
@@ -28,9 +27,9 @@ from alerting_assets.configuration import (
     target_of,
     to_alerts,
 )
-from alerting_assets.deployment import DesiredAlert, Syncer, desired_alerts, find_work, gate_of, read_desired
+from alerting_assets.deployment import DesiredAlert, Syncer, admission_policy, desired_alerts, find_work, read_desired
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
-from alerting_assets.errors import SettingsError
+from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.settings import Settings
 from alerting_assets.validation import policy_of, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
@@ -148,7 +147,7 @@ def _show_plan(
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
-        desired = desired_alerts(alerts, report.by_id, gate_of(chosen))
+        desired = desired_alerts(alerts, report.by_id, admission_policy(chosen))
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         made = syncer.dry_run(tables, lambda: (after, desired), now) if recorded else syncer.plan(after, desired)
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)

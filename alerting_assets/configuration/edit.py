@@ -10,12 +10,12 @@ import pyarrow as pa
 from ruamel.yaml import YAML as YamlReader
 from ruamel.yaml.error import YAMLError
 
-from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, did_you_mean, parse_configuration
+from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
 from alerting_assets.alerts.definitions import list_texts
 from alerting_assets.alerts.thresholds import FieldError
 from alerting_assets.configuration.load import YAML
 from alerting_assets.configuration.rows import as_table, owned, read_rows
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import alerting_assets
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.query_text import Identifier, resolve_placeholders
 from alerting_assets.alerts.templates import AlertTemplate, parse_template, render_fields
-from alerting_assets.errors import DefinitionError, Problem, TemplateError
+from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_you_mean
 
 LIBRARY = Path(alerting_assets.__file__).parent / "template_library"
 FOLDER = "templates"

@@ -1,27 +1,30 @@
 """What is configured, brought into a workspace and kept true there: plan, then apply."""
 
+from alerting_assets.deployment.actions import HELD_BACK, Action, Outcome, PlannedAction, Reason, Status
+from alerting_assets.deployment.apply import SyncResult
 from alerting_assets.deployment.identity import SyncState, read_state
-from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
-from alerting_assets.deployment.plan import Action, Choices, DesiredAlert, Plan, PlannedAction, make_plan
-from alerting_assets.deployment.sync import Gate, Syncer, desired_alerts, gate_of, read_desired
+from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
+from alerting_assets.deployment.sync import AdmissionPolicy, Syncer, admission_policy, desired_alerts, read_desired
 from alerting_assets.deployment.work import Work, find_work
 
 __all__ = [
+    "HELD_BACK",
     "Action",
+    "AdmissionPolicy",
     "Choices",
     "DesiredAlert",
-    "Gate",
     "Outcome",
     "Plan",
     "PlannedAction",
+    "Reason",
     "Status",
     "SyncResult",
     "SyncState",
     "Syncer",
     "Work",
+    "admission_policy",
     "desired_alerts",
     "find_work",
-    "gate_of",
     "make_plan",
     "read_desired",
     "read_state",

@@ -20,7 +20,6 @@ from datetime import datetime
 from typing import Any, Self
 
 import pyarrow as pa
-from rapidfuzz import process
 
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration
 from alerting_assets.alerts.definitions import parse_definitions
@@ -31,7 +30,7 @@ from alerting_assets.configuration.rows import as_table
 from alerting_assets.deployment.conversion import Definition, NotExpressible, Terms, definition_of, free_id, name_of
 from alerting_assets.deployment.identity import SyncState, marker_of, read_state
 from alerting_assets.deployment.lease import Lease, held_lease
-from alerting_assets.errors import DefinitionError, Problem, SettingsError, WorkspaceNotFound
+from alerting_assets.errors import DefinitionError, Problem, SettingsError, WorkspaceNotFound, nearest
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, SYNC_COLUMNS
@@ -271,8 +270,8 @@ def _nearest(word: str, alerts: Iterable[RemoteAlert]) -> str:
     texts = {
         text: alert for alert in alerts for text in (alert.id, name_of(alert.body), alert.body.get("display_name"))
     }
-    found = process.extractOne(word, sorted(text for text in texts if text), score_cutoff=65)
+    found = nearest(word, filter(None, texts))
     if found is None:
         return ""
-    alert = texts[found[0]]
+    alert = texts[found]
     return f"; did you mean {alert.id} ({alert.body.get('display_name')})?"

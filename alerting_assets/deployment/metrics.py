@@ -12,7 +12,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.deployment.outcome import Outcome, Status
+from alerting_assets.deployment.actions import HELD_BACK, Outcome, Status
 from alerting_assets.errors import ChangesUnavailable
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
@@ -104,7 +104,7 @@ def measure(
         max_api_latency_ms=latencies[-1] if latencies else None,
         total_duration_seconds=max(0.0, (ended_at - started_at).total_seconds()),
         unchanged_count=unchanged,
-        invalid_count=counts[Status.INVALID],
+        invalid_count=sum(counts[status] for status in HELD_BACK),
         p95_api_latency_ms=_percentile(latencies, 95),
         api_calls=len(latencies),
         retries=retries,

@@ -5,28 +5,28 @@ Which remote alert belongs to which configuration is decided in `identity`."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.deployment.actions import (
+    Absent,
+    Action,
+    Adopt,
+    AdoptAsItIs,
+    Create,
+    Delete,
+    Held,
+    Kept,
+    Pause,
+    PlannedAction,
+    Reason,
+    Unchanged,
+    Update,
+)
 from alerting_assets.deployment.difference import FieldDifference, differences
 from alerting_assets.deployment.identity import Ours, SyncState, current_of, marker_of, ours_in
 from alerting_assets.workspace.port import RemoteAlert
-
-
-class Action(StrEnum):
-    CREATE = "CREATE"
-    UPDATE = "UPDATE"
-    ADOPT = "ADOPT"
-    """Ours by its marker, not by a stored id; updated as well where fields differ."""
-    DELETE = "DELETE"
-    """Trash, which Databricks keeps for 30 days."""
-    UNCHANGED = "UNCHANGED"
-    HELD = "HELD"
-    """Not touched: the alert is quarantined, or the remote alert was changed in a way that only people can settle."""
-    KEPT = "KEPT"
-    """Was changed in the workspace, and is left so because somebody asked for that."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,17 @@ class DesiredAlert:
     compiled: CompiledAlert | None
     held_reason: str = ""
     is_enabled: bool = True
+    why: Reason = Reason.QUARANTINED
 
     @classmethod
     def deploy(cls, compiled: CompiledAlert) -> DesiredAlert:
         return cls(compiled.alert_id, compiled, is_enabled=compiled.is_enabled)
 
     @classmethod
-    def held(cls, alert_id: str, reason: str, *, is_enabled: bool = True) -> DesiredAlert:
-        return cls(alert_id, None, reason, is_enabled)
+    def held(
+        cls, alert_id: str, reason: str, *, is_enabled: bool = True, why: Reason = Reason.QUARANTINED
+    ) -> DesiredAlert:
+        return cls(alert_id, None, reason, is_enabled, why)
 
 
 @dataclass(frozen=True)
@@ -55,41 +58,6 @@ class Choices:
 
     delete_disabled: bool = False
     keep_remote: bool = False
-
-
-@dataclass(frozen=True)
-class PlannedAction:
-    """remote_id, nonce: of the remote alert that it is about; None for CREATE, and for alerts that are not deployed.
-    fields: what an UPDATE or ADOPT changes. body: of the alert as it will be; None for CREATE, whose nonce is yet to be drawn.
-    held_reason: why the alert's present form is not deployed. is_leftover: a second alert of one that stays. is_drift: somebody
-    changed the workspace, not the configuration. is_enabled: False for an alert that is held, not deployed, and not to be."""
-
-    action: Action
-    alert_id: str
-    reason: str
-    name: str = ""
-    remote_id: str | None = None
-    nonce: str | None = None
-    remote_name: str | None = None
-    compiled: CompiledAlert | None = field(default=None, repr=False)
-    fields: tuple[FieldDifference, ...] = ()
-    body: dict[str, Any] | None = field(default=None, repr=False)
-    held_reason: str = ""
-    is_leftover: bool = False
-    is_drift: bool = False
-    is_enabled: bool = True
-
-    @property
-    def is_configured(self) -> bool:
-        """Whether there is a row that the outcome is about."""
-        return self.compiled is not None or bool(self.held_reason)
-
-    @property
-    def writes(self) -> bool:
-        """Whether it sends a request that changes the workspace."""
-        return self.action in (Action.CREATE, Action.UPDATE, Action.DELETE) or (
-            self.action is Action.ADOPT and bool(self.fields)
-        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +118,7 @@ def make_plan(
                 notes.append(_clone_note(wanted.alert_id, current, other))
             else:
                 reason = f"leftover: a second alert of {wanted.alert_id}, from a creation whose answer was lost"
-                actions.append(replace(_delete(wanted.alert_id, other, reason), is_leftover=True))
+                actions.append(_delete(wanted.alert_id, other, Reason.LEFTOVER, reason))
         notes += _parent_note(wanted, current)
     for alert_id, orphans in sorted(ours.items()):
         nonces: dict[str, Ours] = {}
@@ -159,7 +127,7 @@ def make_plan(
                 notes.append(_clone_note(alert_id, nonces[orphan.nonce], orphan) + _NOT_FOR_LONG)
                 continue
             nonces[orphan.nonce] = orphan
-            actions.append(_delete(alert_id, orphan, "its configuration is gone"))
+            actions.append(_delete(alert_id, orphan, Reason.REMOVED, "its configuration is gone"))
     return Plan(
         environment,
         host,
@@ -176,7 +144,7 @@ MIN_DELETIONS = 5
 def mass_deletion(plan: Plan, percent: int) -> str | None:
     """Why a plan that removes more than this share of what is deployed should not be carried out unseen; None when it does not.
     Leftovers don't count: the alert itself stays."""
-    removed = sum(action.action is Action.DELETE and not action.is_leftover for action in plan.actions)
+    removed = sum(action.why is not Reason.LEFTOVER for action in plan.of(Action.DELETE))
     allowed = max(MIN_DELETIONS, plan.deployed * percent // 100)
     if removed <= allowed:
         return None
@@ -187,92 +155,67 @@ def mass_deletion(plan: Plan, percent: int) -> str | None:
 
 
 def _act(wanted: DesiredAlert, current: Ours | None, known: SyncState, choices: Choices) -> PlannedAction:
-    alert_id, compiled = wanted.alert_id, wanted.compiled
     if current is None:
         return _absent(wanted, known, choices)
     if not wanted.is_enabled and choices.delete_disabled:
-        return replace(_delete(alert_id, current, "is disabled"), compiled=compiled, held_reason=wanted.held_reason)
-    if compiled is None:
+        return _delete(wanted.alert_id, current, Reason.DISABLED, "is disabled")
+    if wanted.compiled is None:
         return _held(wanted, current)
-    return _compared(compiled, current, known, choices)
+    return _compared(wanted.compiled, current, known, choices)
 
 
 def _absent(wanted: DesiredAlert, known: SyncState, choices: Choices) -> PlannedAction:
     alert_id, compiled = wanted.alert_id, wanted.compiled
     if compiled is None:
         reason = wanted.held_reason
-        return PlannedAction(Action.HELD, alert_id, reason, held_reason=reason, is_enabled=wanted.is_enabled)
-    name = compiled.display_name
+        return Held(alert_id, wanted.why, reason, error=reason, is_enabled=wanted.is_enabled)
     if not compiled.is_enabled:
-        return PlannedAction(Action.UNCHANGED, alert_id, "disabled, and not deployed", name, compiled=compiled)
+        return Absent(alert_id, Reason.DISABLED, "disabled, and not deployed", compiled=compiled)
     gone = known.databricks_alert_id
     if gone is None:
-        return PlannedAction(Action.CREATE, alert_id, "is new", name, compiled=compiled)
-    reason, is_drift = f"{gone} is gone from the workspace", known.applied_hash == compiled.config_hash
-    if is_drift and choices.keep_remote:
-        return PlannedAction(Action.KEPT, alert_id, f"{reason}; left so", name, compiled=compiled, is_drift=True)
-    return PlannedAction(Action.CREATE, alert_id, reason, name, compiled=compiled, is_drift=is_drift)
+        return Create(alert_id, Reason.NEW, "is new", compiled=compiled)
+    reason = f"{gone} is gone from the workspace"
+    why = Reason.DRIFTED if known.applied_hash == compiled.config_hash else Reason.GONE
+    if why is Reason.DRIFTED and choices.keep_remote:
+        return Kept(alert_id, why, f"{reason}; left so", compiled=compiled)
+    return Create(alert_id, why, reason, compiled=compiled)
 
 
 def _held(wanted: DesiredAlert, current: Ours) -> PlannedAction:
     """What was deployed before stays, but a disabled alert does not go on running."""
-    body = current.alert.body
-    name = str(body.get("display_name") or "")
     reason = f"{wanted.held_reason}; what was deployed before stays"
-    planned = PlannedAction(
-        Action.HELD,
-        wanted.alert_id,
-        reason,
-        name,
-        current.alert.id,
-        current.nonce,
-        name,
-        held_reason=wanted.held_reason,
-    )
-    schedule = body.get("schedule") or {}
-    if wanted.is_enabled or schedule.get("pause_status") == "PAUSED":
-        return planned
-    paused = {**body, "schedule": {**schedule, "pause_status": "PAUSED"}}
-    fields = (FieldDifference("schedule.pause_status", schedule.get("pause_status") or "UNPAUSED", "PAUSED"),)
-    return replace(planned, action=Action.UPDATE, reason=f"is disabled; {reason}", fields=fields, body=paused)
+    given: dict[str, Any] = {"remote": current.alert, "nonce": current.nonce, "error": wanted.held_reason}
+    status = (current.alert.body.get("schedule") or {}).get("pause_status") or "UNPAUSED"
+    if wanted.is_enabled or status == "PAUSED":
+        return Held(wanted.alert_id, wanted.why, reason, is_enabled=wanted.is_enabled, **given)
+    fields = (FieldDifference("schedule.pause_status", status, "PAUSED"),)
+    return Pause(wanted.alert_id, wanted.why, f"is disabled; {reason}", is_enabled=False, fields=fields, **given)
 
 
 def _compared(
     compiled: CompiledAlert, current: Ours, known: SyncState, choices: Choices, *, taken_over: bool = False
 ) -> PlannedAction:
-    remote, body = current.alert.body, compiled.body(current.nonce)
     is_applied = known.applied_hash == compiled.config_hash
     given_name = known.databricks_display_name if is_applied else None
-    fields = tuple(differences(body, remote, compiled.alert_id, given_name=given_name))
+    body = compiled.body(current.nonce)
+    fields = tuple(differences(body, current.alert.body, compiled.alert_id, given_name=given_name))
     changed = ", ".join(difference.path for difference in fields)
-    action, reason = Action.UNCHANGED, "is as configured"
+    kind: type[Adopt | AdoptAsItIs | Unchanged | Kept | Update] = Unchanged
+    why, reason = Reason.AS_CONFIGURED, "is as configured"
     if taken_over:
-        action, reason = Action.ADOPT, f"was made by hand and is taken over; changes {changed}"
+        kind, why, reason = Adopt, Reason.TAKEN_OVER, f"was made by hand and is taken over; changes {changed}"
     elif current.alert.id != known.databricks_alert_id:
-        action, reason = (
-            Action.ADOPT,
-            "is in the workspace already, by its marker" + (f"; differs in {changed}" if fields else ""),
-        )
-    elif fields and is_applied and choices.keep_remote:
-        action, reason = Action.KEPT, f"was changed in the workspace: {changed}; left so"
+        kind, why = (Adopt if fields else AdoptAsItIs), (Reason.DRIFTED if fields and is_applied else Reason.FOUND)
+        reason = "is in the workspace already, by its marker" + (f"; differs in {changed}" if fields else "")
     elif fields and is_applied:
-        action, reason = Action.UPDATE, f"was changed in the workspace: {changed}"
+        kind, why, reason = Update, Reason.DRIFTED, f"was changed in the workspace: {changed}"
+        if choices.keep_remote:
+            kind, reason = Kept, f"{reason}; left so"
     elif fields:
         source = f" (template {compiled.template_id})" if compiled.template_id else ""
-        action, reason = Action.UPDATE, f"changed: {changed}{source}"
-    return PlannedAction(
-        action,
-        compiled.alert_id,
-        reason,
-        compiled.display_name,
-        current.alert.id,
-        current.nonce,
-        str(remote.get("display_name") or ""),
-        compiled,
-        fields,
-        body,
-        is_drift=bool(fields) and is_applied and not taken_over,
-    )
+        kind, why, reason = Update, Reason.CHANGED, f"changed: {changed}{source}"
+    given: dict[str, Any] = {"remote": current.alert, "nonce": current.nonce, "fields": fields}
+    return kind(compiled.alert_id, why, reason, compiled=compiled, **given)
 
 
 def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState, environment: str) -> PlannedAction:
@@ -281,7 +224,7 @@ def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState,
     second one would alert twice."""
     if known.is_reserved:
         reason = f"the adoption of {stored.id} did not end; run `alerting adopt {stored.id}` again. Until then it is left alone"
-        return PlannedAction(Action.HELD, wanted.alert_id, reason, remote_id=stored.id, held_reason=reason)
+        return Held(wanted.alert_id, Reason.ADOPTION_UNFINISHED, reason, remote=stored, error=reason)
     if marker_of(stored) is None and known.applied_hash is None and known.deployment_nonce is not None:
         current = Ours(stored, known.deployment_nonce)
         if wanted.compiled is None:
@@ -291,12 +234,11 @@ def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState,
         f"the query of {stored.id} no longer begins with the marker of {wanted.alert_id} in environment {environment}: it was edited in "
         "the workspace. Trash that alert there to have it deployed anew, or restore its first line"
     )
-    return PlannedAction(Action.HELD, wanted.alert_id, reason, remote_id=stored.id, held_reason=reason, is_drift=True)
+    return Held(wanted.alert_id, Reason.MARKER_LOST, reason, remote=stored, error=reason)
 
 
-def _delete(alert_id: str, ours: Ours, reason: str) -> PlannedAction:
-    name = str(ours.alert.body.get("display_name") or "")
-    return PlannedAction(Action.DELETE, alert_id, reason, name, ours.alert.id, ours.nonce, name)
+def _delete(alert_id: str, ours: Ours, why: Reason, reason: str) -> PlannedAction:
+    return Delete(alert_id, why, reason, remote=ours.alert, nonce=ours.nonce)
 
 
 def _clone_note(alert_id: str, current: Ours, other: Ours) -> str:

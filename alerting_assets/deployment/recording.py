@@ -9,22 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
 
+from alerting_assets.deployment.actions import Outcome
 from alerting_assets.deployment.metrics import SyncMetrics, measure, store_metrics
-from alerting_assets.deployment.outcome import Outcome, Status
-from alerting_assets.deployment.plan import Action, Plan, PlannedAction
+from alerting_assets.deployment.plan import Plan
 from alerting_assets.errors import AlertingError
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.workspace.port import Workspace
 
 _log = logging.getLogger(__name__)
-
-_EXPECTED = {
-    Action.CREATE: Status.CREATED,
-    Action.UPDATE: Status.UPDATED,
-    Action.ADOPT: Status.UPDATED,
-    Action.DELETE: Status.DELETED,
-    Action.HELD: Status.INVALID,
-}
 
 
 @dataclass
@@ -84,10 +76,4 @@ def recorded(
 
 def expected_outcomes(plan: Plan) -> list[Outcome]:
     """As if the plan were carried out and all went well."""
-    return [Outcome(planned, _expected(planned)) for planned in plan.actions]
-
-
-def _expected(planned: PlannedAction) -> Status:
-    if planned.held_reason and planned.action is not Action.DELETE:
-        return Status.INVALID
-    return _EXPECTED.get(planned.action, Status.UNCHANGED) if planned.writes else Status.UNCHANGED
+    return [Outcome(planned, planned.status) for planned in plan.actions]

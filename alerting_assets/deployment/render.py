@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from alerting_assets.deployment.outcome import Outcome, Status, SyncResult
-from alerting_assets.deployment.plan import Action, Plan, PlannedAction
+from alerting_assets.deployment.actions import HELD_BACK, Action, Outcome, PlannedAction, Status
+from alerting_assets.deployment.apply import SyncResult
+from alerting_assets.deployment.plan import Plan
 
 _SIGNS = {
     Action.CREATE: ("+", "green"),
@@ -76,15 +77,15 @@ def result_text(result: SyncResult) -> RenderableType:
 
 def result_summary(result: SyncResult) -> Text:
     words = {
-        Status.CREATED: "created",
-        Status.UPDATED: "updated",
-        Status.DELETED: "deleted",
-        Status.UNCHANGED: "unchanged",
-        Status.INVALID: "held back",
-        Status.ERROR: "failed",
+        "created": (Status.CREATED,),
+        "updated": (Status.UPDATED,),
+        "deleted": (Status.DELETED,),
+        "unchanged": (Status.UNCHANGED,),
+        "held back": HELD_BACK,
+        "failed": (Status.ERROR,),
     }
     return Text(
-        "Applied: " + ", ".join(f"{result.count(status)} {word}" for status, word in words.items()), style="bold"
+        "Applied: " + ", ".join(f"{result.count(*statuses)} {word}" for word, statuses in words.items()), style="bold"
     )
 
 

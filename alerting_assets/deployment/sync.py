@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, Self
 
 from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, target_of, to_alerts
-from alerting_assets.deployment.apply import apply_plan
+from alerting_assets.deployment.actions import Reason
+from alerting_assets.deployment.apply import SyncResult, apply_plan
 from alerting_assets.deployment.identity import read_state
 from alerting_assets.deployment.lease import Position, held_lease, read_position
 from alerting_assets.deployment.observe import observe
-from alerting_assets.deployment.outcome import SyncResult
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan, mass_deletion
 from alerting_assets.deployment.recording import Record, expected_outcomes, recorded
 from alerting_assets.errors import SyncStopped
@@ -23,7 +23,7 @@ from alerting_assets.settings import Settings
 from alerting_assets.validation import AlertVerdict, alert_verdicts, policy_of
 from alerting_assets.workspace.port import Workspace
 
-NOT_VALIDATED = (
+_NOT_VALIDATED = (
     "was never validated in its present form; run `alerting validate`, or materialize validated_queries for it"
 )
 
@@ -179,7 +179,7 @@ class Syncer:
 
 
 @dataclass(frozen=True)
-class Gate:
+class AdmissionPolicy:
     """strict: one enabled alert that is not fit stops the deployment of all. unsupported: what the engine at hand cannot judge is
     deployed, as long as it is proven to only read."""
 
@@ -187,29 +187,30 @@ class Gate:
     unsupported: bool = False
 
 
-def gate_of(settings: Settings) -> Gate:
-    return Gate(settings.strict, settings.deploy_unsupported)
+def admission_policy(settings: Settings) -> AdmissionPolicy:
+    return AdmissionPolicy(settings.strict, settings.deploy_unsupported)
 
 
 def desired_alerts(
-    alerts: Iterable[ConfiguredAlert], verdicts: Mapping[str, AlertVerdict | None], gate: Gate = Gate()
+    alerts: Iterable[ConfiguredAlert],
+    verdicts: Mapping[str, AlertVerdict | None],
+    admission: AdmissionPolicy = AdmissionPolicy(),
 ) -> list[DesiredAlert]:
     """Only an alert with a good verdict is deployed (docs/architecture.md, "Quarantine, not stoppage").
 
-    Raises SyncStopped where the gate is strict and an enabled alert is not fit."""
+    Raises SyncStopped where the policy is strict and an enabled alert is not fit."""
     desired = []
     unfit = []
     for alert in alerts:
         verdict = verdicts.get(alert.alert_id)
-        if verdict is None:
-            desired.append(DesiredAlert.held(alert.alert_id, NOT_VALIDATED, is_enabled=alert.is_enabled))
-        elif alert.compiled is None or not verdict.may_be_deployed(unsupported=gate.unsupported):
-            desired.append(DesiredAlert.held(alert.alert_id, verdict.reason, is_enabled=alert.is_enabled))
-            if alert.is_enabled:
-                unfit.append(f"{alert.alert_id}: {verdict.reason}")
-        else:
+        if verdict and alert.compiled and verdict.may_be_deployed(unsupported=admission.unsupported):
             desired.append(DesiredAlert.deploy(alert.compiled))
-    if gate.strict and unfit:
+            continue
+        why, reason = (Reason.QUARANTINED, verdict.reason) if verdict else (Reason.NOT_VALIDATED, _NOT_VALIDATED)
+        desired.append(DesiredAlert.held(alert.alert_id, reason, is_enabled=alert.is_enabled, why=why))
+        if verdict and alert.is_enabled:
+            unfit.append(f"{alert.alert_id}: {reason}")
+    if admission.strict and unfit:
         more = f", and {len(unfit) - SHOWN} more" if len(unfit) > SHOWN else ""
         raise SyncStopped(
             f"ALERTING_STRICT is on and {len(unfit)} of {len(desired)} alerts are not fit, so none is deployed: "
@@ -222,4 +223,5 @@ def read_desired(lakehouse: Lakehouse, settings: Settings) -> tuple[list[Row], l
     """The rows of alert_configurations, and what they ask for by the verdicts that are stored."""
     rows = read_rows(lakehouse)
     alerts = to_alerts(rows, target_of(settings))
-    return rows, desired_alerts(alerts, alert_verdicts(lakehouse, alerts, policy_of(settings)), gate_of(settings))
+    verdicts = alert_verdicts(lakehouse, alerts, policy_of(settings))
+    return rows, desired_alerts(alerts, verdicts, admission_policy(settings))

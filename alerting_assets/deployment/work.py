@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from alerting_assets.alerts.configuration import OWNED_COLUMNS
+from alerting_assets.deployment.actions import Status
 from alerting_assets.deployment.lease import read_position
-from alerting_assets.deployment.outcome import Status
-from alerting_assets.deployment.sync import NOT_VALIDATED
 from alerting_assets.errors import ChangesUnavailable
 from alerting_assets.lakehouse.port import Changes, Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -23,6 +22,10 @@ from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 _AFTER = ("insert", "update_postimage")
+_NOT_VALIDATED_OF_OLD = (
+    "was never validated in its present form; run `alerting validate`, or materialize validated_queries for it"
+)
+"""Before NOT_VALIDATED was a status, rows said it by this error alone; the next sync of the alert writes them anew."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,10 @@ def _due_again(lakehouse: Lakehouse, now: datetime) -> set[str]:
 
 
 def _is_due(row: Mapping[str, Any], now: datetime) -> bool:
-    if row["last_sync_status"] == Status.INVALID:
-        return bool(row["last_sync_error"] == NOT_VALIDATED)  # edited while a sync was under way
-    if row["last_sync_status"] != Status.ERROR or row["last_synced_at"] is None:
+    status, error = row["last_sync_status"], row["last_sync_error"]
+    if status == Status.NOT_VALIDATED or (status == Status.INVALID and error == _NOT_VALIDATED_OF_OLD):
+        return True
+    if status != Status.ERROR or row["last_synced_at"] is None:
         return False
     return bool(now >= row["last_synced_at"] + pause_after(row["failed_syncs"] or 1))
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from alerting_assets.deployment.actions import Create, Outcome, Status
 from alerting_assets.deployment.identity import SyncState
-from alerting_assets.deployment.outcome import Outcome, Status
-from alerting_assets.deployment.plan import Action
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, SYNC_COLUMNS
@@ -40,7 +39,7 @@ def write_back(
     Rows that are gone by now stay gone."""
     rows = []
     for outcome in outcomes:
-        if outcome.planned.is_leftover or not outcome.planned.is_configured:
+        if not outcome.planned.is_configured:
             continue  # its row says nothing about a leftover, and a removed alert has none
         before = state.get(outcome.alert_id, SyncState(outcome.alert_id))
         after = _state_after(outcome, before, host)
@@ -50,43 +49,15 @@ def write_back(
 
 
 def _state_after(outcome: Outcome, before: SyncState, host: str) -> SyncState:
-    planned, compiled = outcome.planned, outcome.planned.compiled
-    known = before.on(host)
-    if outcome.status is Status.ERROR:
-        # The nonce that was stored for a creation stays: by it the next sync finds an alert that was created after all.
-        created = SyncState(outcome.alert_id, databricks_host=host, deployment_nonce=outcome.nonce)
-        return replace(
-            created if planned.action is Action.CREATE else before,
-            last_sync_status=outcome.status.value,
-            last_sync_error=outcome.error,
-            failed_syncs=(before.failed_syncs or 0) + 1,
-        )
-    if planned.action is Action.KEPT:
-        return before
-    if planned.action is Action.DELETE:
-        return SyncState(outcome.alert_id, last_sync_status=outcome.status.value)
-    if compiled is None:
-        is_nowhere = not planned.is_enabled and before.databricks_host in (None, host)
-        if is_nowhere and before.last_sync_status == Status.DELETED:
-            return before
-        kept = SyncState(outcome.alert_id) if is_nowhere else before
-        return replace(
-            kept, last_sync_status=Status.INVALID.value, last_sync_error=planned.held_reason, failed_syncs=None
-        )
-    if outcome.remote_id is None:  # disabled, and not deployed here
-        elsewhere = before.databricks_host not in (None, host)
-        was_deleted = before.last_sync_status == Status.DELETED
-        status = Status.DELETED if was_deleted else outcome.status
-        return before if elsewhere else SyncState(outcome.alert_id, last_sync_status=status.value)
-    settled = outcome.status is Status.UNCHANGED and known.last_sync_status in (Status.CREATED, Status.UPDATED)
-    return SyncState(
-        outcome.alert_id,
-        outcome.remote_id,
-        host,
-        outcome.remote_name,
-        outcome.nonce,
-        compiled.config_hash,
-        known.last_sync_status if settled else outcome.status.value,
+    if outcome.status is not Status.ERROR:
+        return outcome.planned.state_after(outcome, before, host)
+    # The nonce that was stored for a creation stays: by it the next sync finds an alert that was created after all.
+    created = SyncState(outcome.alert_id, databricks_host=host, deployment_nonce=outcome.nonce)
+    return replace(
+        created if isinstance(outcome.planned, Create) else before,
+        last_sync_status=outcome.status.value,
+        last_sync_error=outcome.error,
+        failed_syncs=(before.failed_syncs or 0) + 1,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from alerting_assets.alerts.configuration import did_you_mean
+from alerting_assets.errors import did_you_mean
 from alerting_assets.evaluation.unit_tests import AlertTest, moment
 from alerting_assets.lakehouse.arrow import arrow_schema, arrow_type
 from alerting_assets.lakehouse.port import Column

@@ -12,13 +12,13 @@ from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.compiler import compile_alert
-from alerting_assets.alerts.configuration import did_you_mean, parse_configuration
+from alerting_assets.alerts.configuration import parse_configuration
 from alerting_assets.alerts.query_text import QueryTextError
 from alerting_assets.alerts.rewrite import at_moment, replace_tables, tables_read
 from alerting_assets.alerts.templates import AlertTemplate, instantiate
 from alerting_assets.configuration import ConfiguredAlert
 from alerting_assets.configuration.templates import encoded
-from alerting_assets.errors import AlertingError, QueryError
+from alerting_assets.errors import AlertingError, QueryError, did_you_mean
 from alerting_assets.evaluation.decide import Decision, decide, failed
 from alerting_assets.evaluation.given_rows import GivenError, given_table, history_table
 from alerting_assets.evaluation.notification import rendered

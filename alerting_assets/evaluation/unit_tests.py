@@ -10,11 +10,10 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import State
 from alerting_assets.alerts.templates import AlertTemplate
 from alerting_assets.alerts.yaml_text import line_of, plain, read_entries
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 
 _FIELDS = ("name", "alert", "params", "as_of", "given", "columns", "history", "expect")
 _EXPECTED = ("state", "value", "subject", "body")

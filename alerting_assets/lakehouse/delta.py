@@ -166,7 +166,7 @@ class DeltaStore:
         if unknown:
             raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
         try:
-            return scan(table, schema.names if columns is None else columns)
+            return _scan(table, schema.names if columns is None else columns)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise failure(name, self.path(name), "cannot be read", error) from error
 
@@ -198,7 +198,7 @@ def _turn_of_this_process(path: Path) -> threading.Lock:
     return _turns.setdefault(path, threading.Lock())
 
 
-def scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
+def _scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
     """Rows in no order.
 
     `to_pyarrow_table` is not used: the threads that pyarrow starts for it are sometimes still there when the process ends, which

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -88,7 +88,6 @@ class EmbeddedLakehouse(Lakehouse):
         update: Sequence[str] | None = None,
         insert: bool = True,
         matched_if: str | None = None,
-        delete_where_not_matched: Mapping[str, str] | None = None,
     ) -> MergeResult:
         return delta_writes.merge(
             self._store,
@@ -98,7 +97,6 @@ class EmbeddedLakehouse(Lakehouse):
             update=update,
             insert=insert,
             matched_if=matched_if,
-            delete_where_not_matched=delete_where_not_matched,
         )
 
     def delete(self, table: str | TableName, keys: pa.Table) -> int:

@@ -14,7 +14,7 @@ Contract, the same for every engine:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -77,7 +77,6 @@ class Changes:
 class MergeResult:
     inserted: int
     updated: int
-    deleted: int
 
 
 class Lakehouse(ABC):
@@ -124,7 +123,6 @@ class Lakehouse(ABC):
         update: Sequence[str] | None = None,
         insert: bool = True,
         matched_if: str | None = None,
-        delete_where_not_matched: Mapping[str, str] | None = None,
     ) -> MergeResult:
         """MERGE on the columns `on`.
 
@@ -132,7 +130,6 @@ class Lakehouse(ABC):
         insert: whether unmatched rows are inserted.
         matched_if: further condition on the update, SQL over `target.` and `source.` columns (source may hold columns that the
             table lacks, for use here only). It is our own text, never a user's.
-        delete_where_not_matched: {column: value}: target rows with exactly these values that `rows` does not hold are deleted.
         """
 
     @abstractmethod

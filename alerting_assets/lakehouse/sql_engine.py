@@ -143,16 +143,13 @@ class SqlLakehouse(Lakehouse):
         update: Sequence[str] | None = None,
         insert: bool = True,
         matched_if: str | None = None,
-        delete_where_not_matched: Mapping[str, str] | None = None,
     ) -> MergeResult:
         name = self._name(table)
         refuse_duplicates(name, rows, on)
         schema = self._arrow_schema(name)
         planned = merge_source(name, rows, schema, on=on, update=update, insert=insert, extra=matched_if is not None)
-        subset(name, schema, list(delete_where_not_matched or ()))
-        acts = planned.rows.num_rows and (planned.updated or insert)
-        if not acts and not delete_where_not_matched:
-            return MergeResult(0, 0, 0)
+        if not (planned.rows.num_rows and (planned.updated or insert)):
+            return MergeResult(0, 0)
         with self._source(name, planned.rows) as source:
             sql = sql_text.merge(
                 name,
@@ -163,14 +160,9 @@ class SqlLakehouse(Lakehouse):
                 inserted=planned.stored if insert else (),
                 columns=planned.rows.column_names,
                 matched_if=matched_if,
-                delete_where_not_matched=delete_where_not_matched,
             )
             counts = self._write(name, lambda: self._run(sql, source.parameters)).to_pylist()[0]
-        return MergeResult(
-            inserted=int(counts["num_inserted_rows"]),
-            updated=int(counts["num_updated_rows"]),
-            deleted=int(counts["num_deleted_rows"]),
-        )
+        return MergeResult(int(counts["num_inserted_rows"]), int(counts["num_updated_rows"]))
 
     def delete(self, table: str | TableName, keys: pa.Table) -> int:
         name = self._name(table)

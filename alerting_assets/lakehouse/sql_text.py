@@ -1,12 +1,12 @@
 """The statements of the SQL engines, as text: one dialect, that of Databricks and of Spark with Delta. Pure.
 
-Values never stand in the text: rows come as a relation (`source`: a view, or a SELECT over a parameter). The only exception are
-the values of `delete_where_not_matched` and of comments, which are written by `text_literal`.
+Values never stand in the text: rows come as a relation (`source`: a view, or a SELECT over a parameter). The only exceptions
+are names that a catalog is asked for, comments and locations, which stand there as literals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,8 +16,6 @@ from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.port import Column, TableName, TableSpec
 from alerting_assets.sql_literal import identifier, text_literal
 
-REMOVE = "__remove"
-"""Column of a merge's source that marks the keys to delete."""
 CHANGE_FEED = "delta.enableChangeDataFeed"
 
 
@@ -86,7 +84,6 @@ def merge(
     inserted: Sequence[str],
     columns: Sequence[str],
     matched_if: str | None = None,
-    delete_where_not_matched: Mapping[str, str] | None = None,
 ) -> str:
     """schema: the table's, in Arrow. columns: all of the source. A matched row is touched only where one of `updated` differs.
 
@@ -98,36 +95,19 @@ def merge(
         changed = f"({changed}) AND ({matched_if})"
     unchanged = f"{_on(schema, on)} AND NOT COALESCE({changed}, false)" if changed else _on(schema, on)
     kept = ", ".join(f"source.{identifier(column)}" for column in columns)
-    removed = ""
-    if delete_where_not_matched:
-        wanted = " AND ".join(
-            f"target.{identifier(column)} = {text_literal(value)}" for column, value in delete_where_not_matched.items()
-        )
-        nothing = ", ".join(
-            f"{'target.' + identifier(column) if column in on else 'NULL'} AS {identifier(column)}"
-            for column in columns
-        )
-        kept += f", false AS {REMOVE}"
-        removed = (
-            f"\n  UNION ALL\n  SELECT {nothing}, true AS {REMOVE} FROM {quoted(name)} AS target"
-            f"\n  LEFT ANTI JOIN {source} AS source ON {_on(schema, on)}\n  WHERE {wanted}"
-        )
     clauses = [
         f"MERGE INTO {quoted(name)} AS target",
         f"USING (\n  SELECT {kept} FROM {source} AS source"
-        f"\n  LEFT ANTI JOIN {quoted(name)} AS target ON {unchanged}{removed}\n) AS source",
+        f"\n  LEFT ANTI JOIN {quoted(name)} AS target ON {unchanged}\n) AS source",
         f"ON {_on(schema, on)}",
     ]
-    if delete_where_not_matched:
-        clauses.append(f"WHEN MATCHED AND source.{REMOVE} AND {wanted} THEN DELETE")
-    keep = f" AND NOT source.{REMOVE}" if delete_where_not_matched else ""
     if changed:
         assignments = ", ".join(f"target.{identifier(name)} = source.{identifier(name)}" for name in updated)
-        clauses.append(f"WHEN MATCHED{keep} AND ({changed}) THEN UPDATE SET {assignments}")
+        clauses.append(f"WHEN MATCHED AND ({changed}) THEN UPDATE SET {assignments}")
     if inserted:
         names = ", ".join(identifier(column) for column in inserted)
         values = ", ".join(f"source.{identifier(column)}" for column in inserted)
-        clauses.append(f"WHEN NOT MATCHED{keep} THEN INSERT ({names}) VALUES ({values})")
+        clauses.append(f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})")
     return "\n".join(clauses)
 
 

@@ -75,7 +75,7 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional("deployment_nonce"),
         _optional("applied_hash"),
         _optional("last_synced_at", TIMESTAMP),
-        _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR"),
+        _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR"),
         _optional("last_sync_error"),
         _optional("failed_syncs", INT, comment="in a row; the pauses between them grow"),
     ),

@@ -14,9 +14,8 @@ from typing import Any, TypeVar
 
 from ruamel.yaml.comments import CommentedMap
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.yaml_text import line_of, plain, read_document
-from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 from alerting_assets.settings import VALIDATION_FILE, Settings
 from alerting_assets.validation.finding import Severity
 

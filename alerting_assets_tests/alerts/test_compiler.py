@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from alerting_assets.alerts.compiled import Target
 from alerting_assets.alerts.gated import COLUMNS
-from alerting_assets.alerts.marker import Marker, mark, read_marker, strip_marker
+from alerting_assets.alerts.marker import Marker, mark, read_marker
 from alerting_assets.alerts.operators import OPERATORS, Aggregation, Operator
 from alerting_assets.alerts.query_text import resolve_placeholders
 from alerting_assets.errors import CompileError
@@ -207,10 +207,9 @@ def test_the_order_of_channels_means_nothing() -> None:
 
 
 @given(text=st.text(max_size=80))
-def test_a_marker_is_read_back_and_stripped(text: str) -> None:
+def test_a_marker_is_read_back(text: str) -> None:
     marker = Marker("A-1", "prod", NONCE)
     assert read_marker(mark(text, marker)) == marker
-    assert strip_marker(mark(text, marker)) == text
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
-from alerting_assets.deployment import Action, Outcome, PlannedAction, Status
+from alerting_assets.deployment import Outcome, Reason, Status
+from alerting_assets.deployment.actions import Held
 from alerting_assets.deployment.metrics import SyncMetrics, recent_metrics, store_metrics
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import ALERT_SYNC_METRICS
@@ -20,7 +21,7 @@ from alerting_assets_tests.deployment.syncs import START, measured
 
 def outcomes(**counts: int) -> list[Outcome]:
     """CREATED=2: two alerts with this status."""
-    planned = PlannedAction(Action.UNCHANGED, "A", "")
+    planned = Held("A", Reason.QUARANTINED, "")
     return [Outcome(planned, Status(status)) for status, number in counts.items() for _ in range(number)]
 
 
@@ -30,10 +31,12 @@ def requests(*latencies: float) -> list[Request]:
 
 @pytest.mark.unit
 def test_every_status_is_counted_and_held_back_alerts_are_neither_success_nor_error() -> None:
-    sync = measured(outcomes=outcomes(CREATED=5, UPDATED=4, DELETED=3, UNCHANGED=2, INVALID=1, ERROR=6))
+    sync = measured(
+        outcomes=outcomes(CREATED=5, UPDATED=4, DELETED=3, UNCHANGED=2, INVALID=1, NOT_VALIDATED=2, ERROR=6)
+    )
     assert (sync.created_count, sync.updated_count, sync.deleted_count, sync.unchanged_count) == (5, 4, 3, 2)
-    assert (sync.invalid_count, sync.error_count) == (1, 6)
-    assert (sync.total_alerts, sync.success_count, sync.success_rate) == (21, 14, 14 / 21)
+    assert (sync.invalid_count, sync.error_count) == (3, 6)
+    assert (sync.total_alerts, sync.success_count, sync.success_rate) == (23, 14, 14 / 23)
 
 
 @pytest.mark.unit

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.marker import Marker, mark
-from alerting_assets.deployment import Action, Choices, DesiredAlert, Plan, SyncState, make_plan
+from alerting_assets.deployment import Action, Choices, DesiredAlert, Plan, Reason, SyncState, make_plan
+from alerting_assets.deployment.actions import AdoptAsItIs, Create, Pause, Update
 from alerting_assets.deployment.plan import mass_deletion
 from alerting_assets.workspace.port import RemoteAlert
 from alerting_assets_tests.examples import TARGET, compiled
@@ -180,7 +181,7 @@ def test_a_disabled_alert_does_not_run_on_because_its_query_is_broken(delete_dis
         assert (action.action, action.reason) == (Action.DELETE, "is disabled")
         return
     assert (action.action, [field.path for field in action.fields]) == (Action.UPDATE, ["schedule.pause_status"])
-    assert action.body is not None
+    assert isinstance(action, Pause)
     paused = deployed("r1", schedule=action.body["schedule"])
     again = make_plan(held, [paused], {"A": stored()}, environment="test", host=HOST, choices=choices)
     assert brief(again) == [("HELD", "r1")]
@@ -376,10 +377,10 @@ def carry_out(
         if action.action is Action.DELETE:
             assert action.remote_id
             del after[action.remote_id]
-        elif action.action in (Action.CREATE, Action.UPDATE, Action.ADOPT) and action.compiled:
+        elif isinstance(action, Create | Update | AdoptAsItIs):
             nonce = action.nonce or f"{number:032x}"
             remote_id = action.remote_id or f"new-{action.alert_id}"
-            if action.fields or action.action is Action.CREATE:
+            if action.writes:
                 after[remote_id] = deployed(remote_id, nonce, action.compiled)
             known[action.alert_id] = SyncState(
                 action.alert_id, remote_id, HOST, None, nonce, action.compiled.config_hash, "CREATED"
@@ -398,9 +399,7 @@ def test_one_apply_makes_it_true_and_the_second_finds_nothing_to_do(
 
     held = {action.alert_id for action in second.of(Action.HELD)}
     # A clone of a removed alert cannot be told from the alert itself once that is gone: it goes next.
-    assert all(
-        action.action is Action.DELETE and action.reason == "its configuration is gone" for action in second.pending
-    )
+    assert all(action.why is Reason.REMOVED for action in second.pending)
     for wanted in desired:
         if wanted.compiled is not None and wanted.compiled.is_enabled and wanted.alert_id not in held:
             mine = [action for action in second.actions if action.alert_id == wanted.alert_id]

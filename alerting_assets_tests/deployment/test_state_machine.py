@@ -27,7 +27,7 @@ from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import AlertConfiguration
 from alerting_assets.alerts.marker import read_marker
 from alerting_assets.configuration import Row, delete_alert, read_rows, set_fields, to_alerts
-from alerting_assets.deployment import Action, Choices, DesiredAlert, Syncer, SyncResult, find_work
+from alerting_assets.deployment import Action, Choices, DesiredAlert, Reason, Syncer, SyncResult, find_work
 from alerting_assets.errors import SyncStopped, WorkspaceError
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, create_tables
@@ -357,7 +357,7 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         for _ in range(2):
             self._sync_changed(life=Life(), workspace=self.patient, threads=4)
         plan = self._syncer(self.patient, 4).plan(*self._desired())
-        left = [action for action in plan.pending if not action.is_leftover]
+        left = [action for action in plan.pending if action.why is not Reason.LEFTOVER]
         assert all(clones and action.action is Action.DELETE for action in left), left
         self.clock += timedelta(hours=2)
 

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pytest
 
 from alerting_assets.configuration import Row, read_rows
-from alerting_assets.deployment import Choices, DesiredAlert, Syncer
+from alerting_assets.deployment import Choices, DesiredAlert, Reason, Syncer, find_work
 from alerting_assets.deployment.lease import held_lease
+from alerting_assets.deployment.render import result_summary
 from alerting_assets.errors import SyncStopped, WorkspaceDenied, WorkspaceUnavailable
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
@@ -246,6 +247,31 @@ def test_a_quarantined_alert_is_recorded_once_and_stays_deployed(world: World) -
     assert world.remote_ids() == ["A"]
     world.sync()
     assert_settled(world, "A")
+
+
+def test_an_alert_that_nobody_has_validated_is_held_back_and_due_at_once(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    world.configure("A", severity="CRITICAL")
+
+    def unseen() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
+        rows, desired = world.desired()
+        return rows, [DesiredAlert.held("A", "in whatever words", why=Reason.NOT_VALIDATED), *desired[1:]]
+
+    def due() -> frozenset[str] | None:
+        return find_work(world.lakehouse, "test", "local", datetime.now(UTC)).alert_ids
+
+    result = world.sync(unseen)
+    assert counts(result) == {"NOT_VALIDATED": 1, "UNCHANGED": 1}
+    assert "1 held back" in str(result_summary(result))
+    assert (world.row("A")["last_sync_status"], world.row("A")["databricks_alert_id"] is None) == (
+        "NOT_VALIDATED",
+        False,
+    )
+    assert (due(), world.remote_ids()) == ({"A"}, ["A", "B"])
+    assert counts(world.sync()) == {"UPDATED": 1, "UNCHANGED": 1}
+    assert due() == set()
+    assert_settled(world, "A", "B")
 
 
 def test_a_quarantined_alert_that_is_disabled_and_gone_has_no_id(world: World) -> None:

@@ -14,7 +14,6 @@ from alerting_assets.configuration import delete_alert, read_rows
 from alerting_assets.configuration.rows import as_table
 from alerting_assets.deployment import Work, find_work
 from alerting_assets.deployment.lease import Position, held_lease
-from alerting_assets.deployment.sync import NOT_VALIDATED
 from alerting_assets.deployment.work import pause_after
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
@@ -168,8 +167,19 @@ def test_an_alert_that_failed_is_tried_again_after_growing_pauses(lakehouse: Emb
 
 def test_an_edit_that_came_between_validation_and_deployment_is_not_forgotten(lakehouse: EmbeddedLakehouse) -> None:
     configure(lakehouse, "A", "B")
-    write_back(lakehouse, "A", last_sync_status="INVALID", last_sync_error=NOT_VALIDATED)
+    write_back(lakehouse, "A", last_sync_status="NOT_VALIDATED", last_sync_error="in whatever words")
     write_back(lakehouse, "B", last_sync_status="INVALID", last_sync_error="no such table")
+    synced(lakehouse)
+    assert ids(work(lakehouse)) == {"A"}
+
+
+def test_rows_of_the_version_before_that_say_it_by_their_error_are_not_forgotten_either(
+    lakehouse: EmbeddedLakehouse,
+) -> None:
+    error = "was never validated in its present form; run `alerting validate`, or materialize validated_queries for it"
+    configure(lakehouse, "A", "B")
+    write_back(lakehouse, "A", last_sync_status="INVALID", last_sync_error=error)
+    write_back(lakehouse, "B", last_sync_status="INVALID", last_sync_error=f"{error}!")
     synced(lakehouse)
     assert ids(work(lakehouse)) == {"A"}
 

@@ -57,7 +57,6 @@ def statements() -> dict[str, str]:
             updated=["alert_name", "tags"],
             inserted=few.names,
             columns=few.names,
-            delete_where_not_matched={"managed_by": "yaml:o'brien.yml"},
         ),
         "merge that takes a lease": sql_text.merge(
             leases,

@@ -90,6 +90,6 @@ engine = open_lakehouse(Settings(lakehouse="warehouse", home=folder, catalog="ca
             engine.create_table(THINGS)
             rows = things(*({**FULL, "id": f"{number:03}"} for number in range(30)))
             assert engine.append("things", rows) == 1
-            assert engine.merge("things", rows, on=THINGS.key) == MergeResult(0, 0, 0)
+            assert engine.merge("things", rows, on=THINGS.key) == MergeResult(0, 0)
             assert engine.read("things").sort_by("id").to_pylist() == rows.to_pylist()
             assert [name.table for name in engine.tables()] == ["things"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerting_assets.alerts.configuration import did_you_mean
-from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.errors import QueryError, QueryErrorKind, did_you_mean
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule

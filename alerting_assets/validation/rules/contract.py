@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import Aggregation, ValueType
-from alerting_assets.errors import QueryError
+from alerting_assets.errors import QueryError, did_you_mean
 from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.query import AlertQuery
 from alerting_assets.validation.rules.base import Rule

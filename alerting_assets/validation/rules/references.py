@@ -6,9 +6,8 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.query_text import QueryTextError
-from alerting_assets.errors import QueryError
+from alerting_assets.errors import QueryError, did_you_mean
 from alerting_assets.lakehouse.port import TableName
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.query import AlertQuery

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from sqlglot import exp
 from sqlglot.tokenizer_core import TokenType
 
-from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.parse import DIALECT, start_of
+from alerting_assets.errors import did_you_mean
 from alerting_assets.lakehouse.functions import documented
 from alerting_assets.validation.finding import Finding, Group
 from alerting_assets.validation.functions import FILE_FORMATS, is_allowed, reaches_outside

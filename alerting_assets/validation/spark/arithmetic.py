@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 
 from alerting_assets.validation.families import INTERVALS, NESTED, TIMES, Family, TypedTree, shown
+from alerting_assets.validation.spark import Diagnostic
 
 _NEVER = (Family.BOOLEAN, Family.BINARY, *NESTED)
 _FRACTIONS = (exp.DType.BIGINT, exp.DType.DECIMAL, exp.DType.DOUBLE, exp.DType.FLOAT)
 
 
-def _sum(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
+def _sum(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     left, right = typed.family(node.this), typed.family(node.expression)
     sides = {left, right}
     wrong = next((side for side in (left, right) if side in _NEVER), None)
@@ -30,7 +31,7 @@ def _sum(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
         yield node, f"{shown(node)} takes a {right} from a {left}"
 
 
-def _product(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
+def _product(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     left, right = typed.family(node.this), typed.family(node.expression)
     wrong = next((side for side in (left, right) if side in (*_NEVER, *TIMES)), None)
     if wrong is not None:
@@ -41,7 +42,7 @@ def _product(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]
         yield node, f"{shown(node)} divides by an {right}"
 
 
-def _days(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
+def _days(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     days = node.expression
     if isinstance(days, exp.Mul) and isinstance(days.expression, exp.Neg):
         days = days.this  # date_sub, as it is read
@@ -51,21 +52,21 @@ def _days(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
         yield node, f"{shown(node)}: days are whole numbers of type INT"
 
 
-def _points_in_time(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
+def _points_in_time(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     for side in (node.this, node.expression):
         if isinstance(side, exp.Expr) and typed.family(side) in (Family.NUMBER, *_NEVER):
             yield node, f"{shown(node)} needs two points in time"
             return
 
 
-def _interval(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:  # noqa: ARG001
+def _interval(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     text = node.this.name.lower() if isinstance(node.this, exp.Literal) and node.this.is_string else ""
     words = {word.rstrip("s") for word in text.split()}
     if words & {"year", "month"} and words & {"week", "day", "hour", "minute", "second", "millisecond", "microsecond"}:
         yield node, f"{shown(node)} mixes months with days"
 
 
-def _range(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
+def _range(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     """RANGE BETWEEN 1 PRECEDING …: the sort key and the distance have a difference."""
     spec, order = node.args.get("spec"), node.args.get("order")
     if not isinstance(spec, exp.WindowSpec) or spec.args.get("kind") != "RANGE" or order is None:
@@ -86,7 +87,7 @@ def _range(typed: TypedTree, node: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
 
 
 JUDGES_OF_ARITHMETIC: tuple[
-    tuple[tuple[type[exp.Expr], ...], Callable[[TypedTree, exp.Expr], Iterator[tuple[exp.Expr, str]]]], ...
+    tuple[tuple[type[exp.Expr], ...], Callable[[TypedTree, exp.Expr], Iterator[Diagnostic]]], ...
 ] = (
     ((exp.Add, exp.Sub), _sum),
     ((exp.Mul, exp.Div, exp.IntDiv, exp.Mod), _product),

@@ -11,11 +11,11 @@ from sqlglot.tokenizer_core import Token, TokenType
 from alerting_assets.alerts.parse import ARGUMENT, DIALECT, Call, calls_of
 from alerting_assets.validation.families import Family, TypedTree, family_of
 from alerting_assets.validation.signatures import MAPS, NUMBERS, Kind, Signature, signatures
+from alerting_assets.validation.spark import Diagnostic
 
 if TYPE_CHECKING:
     from alerting_assets.validation.query import AlertQuery
 
-Problem = tuple[int, str]
 
 _KINDS: dict[Family, frozenset[Kind]] = {
     Family.NUMBER: NUMBERS,
@@ -50,12 +50,12 @@ _COLUMNS = (TokenType.VAR, TokenType.IDENTIFIER)
 _MAX_INT = 2**31 - 1
 
 
-def first_unfit_call(query: AlertQuery) -> Problem | None:
+def first_unfit_call(query: AlertQuery) -> Diagnostic | None:
     typed = query.typed
     return next(_problems(query, typed), None) if typed is not None else None
 
 
-def _problems(query: AlertQuery, typed: TypedTree) -> Iterator[Problem]:
+def _problems(query: AlertQuery, typed: TypedTree) -> Iterator[Diagnostic]:
     calls = _calls(query)
     met: dict[int, set[int]] = {}
     for node in typed.tree.walk() if calls else ():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from alerting_assets.alerts.parse import DIALECT
+from alerting_assets.validation.spark import Diagnostic
 
 if TYPE_CHECKING:
     from alerting_assets.validation.query import AlertQuery
@@ -20,7 +21,7 @@ _CLOSED = (
 """What is inside is computed from a group's rows, perhaps, or is a matter of its own."""
 
 
-def first_ungrouped(query: AlertQuery) -> tuple[exp.Expr, str] | None:
+def first_ungrouped(query: AlertQuery) -> Diagnostic | None:
     """Of the columns in SELECT, HAVING and ORDER BY. Silent about subqueries, which see others' columns, and about groups in sets."""
     for scope in () if query.is_large else query.scopes:
         select = scope.expression

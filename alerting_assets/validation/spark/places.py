@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from alerting_assets.validation.families import shown
+from alerting_assets.validation.spark import Diagnostic
 
 if TYPE_CHECKING:
     from alerting_assets.validation.query import AlertQuery
 
-Problem = tuple[exp.Expr, str]
 
 _RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead)
 _GENERATORS = (exp.Explode, exp.ExplodeOuter, exp.Posexplode, exp.PosexplodeOuter, exp.Inline)
@@ -20,19 +20,19 @@ _NO_STAR = (exp.Max, exp.Min, exp.Sum, exp.Avg, exp.Stddev, exp.Variance)
 _NOT_ORDERED_SETS = (exp.Sum, exp.Avg, exp.Max, exp.Min, exp.Count)
 
 
-def first_misplaced(query: AlertQuery) -> Problem | None:
+def first_misplaced(query: AlertQuery) -> Diagnostic | None:
     if query.is_large:
         return None
     return next((problem for node in query.nodes for problem in _problems(node)), None)
 
 
-def _problems(node: exp.Expr) -> Iterator[Problem]:
+def _problems(node: exp.Expr) -> Iterator[Diagnostic]:
     for kinds, judge in _JUDGES:
         if isinstance(node, kinds):
             yield from judge(node)
 
 
-def _window(node: exp.Expr) -> Iterator[Problem]:
+def _window(node: exp.Expr) -> Iterator[Diagnostic]:
     function, spec, order = node.this, node.args.get("spec"), node.args.get("order")
     named = node.args.get("alias")
     if named is None and order is None and isinstance(function, _RANKS):
@@ -50,7 +50,7 @@ def _window(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{shown(node)}: a window function stands inside FILTER"
 
 
-def _generator(node: exp.Expr) -> Iterator[Problem]:
+def _generator(node: exp.Expr) -> Iterator[Diagnostic]:
     parent = node.parent
     if isinstance(parent, exp.Alias | exp.Aliases):
         parent = parent.parent
@@ -60,25 +60,25 @@ def _generator(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{shown(node)} makes rows: it stands alone in SELECT or in LATERAL VIEW"
 
 
-def _lateral(node: exp.Expr) -> Iterator[Problem]:
+def _lateral(node: exp.Expr) -> Iterator[Diagnostic]:
     if node.args.get("view") and isinstance(
         node.this, exp.Upper | exp.Lower | exp.Length | exp.Trim | exp.Concat | exp.AggFunc
     ):
         yield node, f"LATERAL VIEW needs a function that makes rows, which {shown(node.this)} does not"
 
 
-def _star(node: exp.Expr) -> Iterator[Problem]:
+def _star(node: exp.Expr) -> Iterator[Diagnostic]:
     if isinstance(node.this, exp.Star):
         yield node, f"{shown(node)}: only COUNT counts *"
 
 
-def _distinct(node: exp.Expr) -> Iterator[Problem]:
+def _distinct(node: exp.Expr) -> Iterator[Diagnostic]:
     parent = node.parent
     if isinstance(parent, exp.Func) and not isinstance(parent, exp.AggFunc | exp.Anonymous | exp.AnonymousAggFunc):
         yield parent, f"{shown(parent)}: DISTINCT stands in aggregate functions only"
 
 
-def _within(node: exp.Expr) -> Iterator[Problem]:
+def _within(node: exp.Expr) -> Iterator[Diagnostic]:
     if isinstance(node.this, _NOT_ORDERED_SETS):
         yield node, f"{shown(node)}: {node.this.key} takes no WITHIN GROUP"
     share = node.this.this if isinstance(node.this, exp.PercentileCont | exp.PercentileDisc) else None
@@ -88,7 +88,7 @@ def _within(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{shown(node)}: a percentage is a constant"
 
 
-def _aggregate(node: exp.Expr) -> Iterator[Problem]:
+def _aggregate(node: exp.Expr) -> Iterator[Diagnostic]:
     """In WHERE, JOIN or GROUP BY of its own SELECT. Inside HAVING a subquery's may be one of the rows around it."""
     outer = node.parent if isinstance(node.parent, exp.Filter | exp.WithinGroup | exp.IgnoreNulls) else node
     if isinstance(outer.parent, exp.Window):
@@ -98,23 +98,23 @@ def _aggregate(node: exp.Expr) -> Iterator[Problem]:
         yield node, f"{shown(node)} stands in {clause.key.upper()}, where there are no groups yet; filter in HAVING"
 
 
-def _windowed(node: exp.Expr) -> Iterator[Problem]:
+def _windowed(node: exp.Expr) -> Iterator[Diagnostic]:
     clause = node.find_ancestor(exp.Where, exp.Group, exp.Join, exp.Having, exp.Select, exp.Query, exp.Filter)
     if isinstance(clause, exp.Where | exp.Group | exp.Join | exp.Having):
         yield node, f"{shown(node)}: a window function cannot stand in {clause.key.upper()}; use QUALIFY or a subquery"
 
 
-def _ordered(node: exp.Expr) -> Iterator[Problem]:
+def _ordered(node: exp.Expr) -> Iterator[Diagnostic]:
     if isinstance(node.this, exp.Neg) and isinstance(node.this.this, exp.Literal):
         yield node, f"ORDER BY {shown(node)}: there is no column of that number"
 
 
-def _limit(node: exp.Expr) -> Iterator[Problem]:
+def _limit(node: exp.Expr) -> Iterator[Diagnostic]:
     if isinstance(node.expression, exp.Null | exp.Boolean | exp.Column):
         yield node, f"{shown(node).strip()}: a limit is a constant whole number"
 
 
-def _arrow(node: exp.Expr) -> Iterator[Problem]:
+def _arrow(node: exp.Expr) -> Iterator[Diagnostic]:
     """sqlglot takes an arrow for the operator of other databases where no function asks for a lambda."""
     if "only_json_types" not in node.args:
         return
@@ -128,7 +128,7 @@ def _arrow(node: exp.Expr) -> Iterator[Problem]:
 
 _NO_CALLS = (exp.Connector, exp.Case, exp.If, exp.Cast, exp.JSONExtract, exp.JSONExtractScalar)
 
-_Judge = Callable[[exp.Expr], Iterator[Problem]]
+_Judge = Callable[[exp.Expr], Iterator[Diagnostic]]
 _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     ((exp.Window,), _window),
     ((exp.Window,), _windowed),

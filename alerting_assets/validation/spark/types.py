@@ -19,12 +19,12 @@ from alerting_assets.validation.families import (
     holds_map,
     shown,
 )
+from alerting_assets.validation.spark import Diagnostic
 from alerting_assets.validation.spark.arithmetic import JUDGES_OF_ARITHMETIC
 
 if TYPE_CHECKING:
     from alerting_assets.validation.query import AlertQuery
 
-Problem = tuple[exp.Expr, str]
 MAX_PRECISION = 38
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
@@ -33,7 +33,7 @@ _PERCENTILES = (exp.Quantile, exp.ApproxQuantile)
 _SAME_TYPE = (exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least, exp.Array, exp.Lag, exp.Lead)
 
 
-def first_type_problem(query: AlertQuery) -> Problem | None:
+def first_type_problem(query: AlertQuery) -> Diagnostic | None:
     """One is enough: others often follow from it."""
     typed = query.typed
     if typed is None:
@@ -41,23 +41,23 @@ def first_type_problem(query: AlertQuery) -> Problem | None:
     return next((problem for node in typed.tree.walk() for problem in _problems(typed, node)), None)
 
 
-def _problems(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _problems(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     for kinds, judge in (*_JUDGES, *JUDGES_OF_ARITHMETIC):
         if isinstance(node, kinds):
             yield from judge(typed, node)
 
 
-def _comparison(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _comparison(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     yield from _compared(typed, node, node.this, node.expression)
 
 
-def _compared(typed: TypedTree, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> Iterator[Problem]:
+def _compared(typed: TypedTree, node: exp.Expr, left: exp.Expr, right: exp.Expr) -> Iterator[Diagnostic]:
     first, second = typed.family(left), typed.family(right)
     if not can_be_compared(first, second):
         yield node, f"{shown(node)} compares a {first} with a {second}"
 
 
-def _membership(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _membership(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     query = node.args.get("query")
     others = list(node.expressions)
     if isinstance(query, exp.Subquery) and isinstance(query.this, exp.Select) and len(query.this.selects) == 1:
@@ -66,12 +66,12 @@ def _membership(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
         yield from _compared(typed, node, node.this, other)
 
 
-def _between(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _between(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     for bound in (node.args["low"], node.args["high"]):
         yield from _compared(typed, node, node.this, bound)
 
 
-def _case(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _case(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     operand = node.this
     for branch in node.args.get("ifs") or ():
         if operand is not None:
@@ -82,24 +82,24 @@ def _case(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
     yield from _common(typed, node, [*results, node.args.get("default")])
 
 
-def _if(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _if(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     if not isinstance(node.parent, exp.Case):
         yield from _common(typed, node, [node.args.get("true"), node.args.get("false")])
 
 
-def _condition(typed: TypedTree, condition: exp.Expr) -> Iterator[Problem]:
+def _condition(typed: TypedTree, condition: exp.Expr) -> Iterator[Diagnostic]:
     found = typed.family(condition)
     if found not in (None, Family.BOOLEAN, Family.STRING):
         yield condition, f"{shown(condition)} is a {found}, where a condition must be"
 
 
-def _filter(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _filter(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     where = node.expression
     if isinstance(where, exp.Where):
         yield from _condition(typed, where.this)
 
 
-def _lambda(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _lambda(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     if isinstance(node, exp.Anonymous) and node.name.lower() != "forall":
         return
     for part in node.iter_expressions():
@@ -107,12 +107,12 @@ def _lambda(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             yield from _condition(typed, part.this)
 
 
-def _same_type(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _same_type(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     items = [node.args.get(name) for name in ("this", "expression", "default")]
     yield from _common(typed, node, [*items, *node.expressions])
 
 
-def _common(typed: TypedTree, node: exp.Expr, items: list[exp.Expr | None]) -> Iterator[Problem]:
+def _common(typed: TypedTree, node: exp.Expr, items: list[exp.Expr | None]) -> Iterator[Diagnostic]:
     known = [found for item in items if (found := typed.family(item)) is not None]
     for other in known[1:]:
         if not have_common_type(known[0], other):
@@ -120,13 +120,13 @@ def _common(typed: TypedTree, node: exp.Expr, items: list[exp.Expr | None]) -> I
             return
 
 
-def _cast(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _cast(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     source, target = typed.family(node.this), family_of(node.args["to"])
     if not can_be_cast(source, target):
         yield node, f"{shown(node)}: there is no cast from {source} to {target}"
 
 
-def _decimal(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+def _decimal(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     if node.this is not exp.DType.DECIMAL or not node.expressions:
         return
     sizes = [item.name for item in node.expressions]
@@ -139,13 +139,13 @@ def _decimal(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: AR
             )
 
 
-def _literal(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+def _literal(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     text = node.name
     if not node.is_string and text.isdigit() and len(text) > MAX_PRECISION:
         yield node, f"{text[:20]}… has {len(text)} digits; numbers have at most {MAX_PRECISION}"
 
 
-def _bits(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _bits(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     for side in (node.this, node.args.get("expression")):
         type_ = typed.type(side)
         family = typed.family(side)
@@ -158,26 +158,26 @@ def _bits(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             return
 
 
-def _order(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _order(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     if typed.family(node.this) is Family.MAP or holds_map(typed.type(node.this)):
         yield node, f"{shown(node)}: maps have no order"
     elif (type_ := typed.type(node.this)) is not None and type_.this is exp.DType.VARIANT:
         yield node, f"{shown(node)}: variants have no order; cast them"
 
 
-def _array_order(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _array_order(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     inner = node.this
     if isinstance(inner, exp.Array) and any(typed.family(item) is Family.MAP for item in inner.expressions):
         yield node, f"{shown(node)}: maps have no order"
 
 
-def _percentage(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+def _percentage(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     share = node.args.get("quantile")
     if isinstance(share, exp.Literal) and not share.is_string and not 0 <= float(share.name) <= 1:
         yield node, f"{shown(node)}: a percentage lies between 0 and 1"
 
 
-def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     type_ = typed.type(node.this)
     if type_ is not None and type_.this is exp.DType.ARRAY and type_.expressions:
         inner = type_.expressions[0]
@@ -185,7 +185,7 @@ def _flatten(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             yield node, f"{shown(node)} needs an array of arrays"
 
 
-def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
+def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:
     left, right = node.this, node.expression
     if not isinstance(left, exp.Select) or not isinstance(right, exp.Select):
         return
@@ -201,18 +201,18 @@ def _set_operation(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:
             return
 
 
-def _scalar(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+def _scalar(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     inner = node.this
     if isinstance(node.parent, exp.Binary | exp.Neg) and isinstance(inner, exp.Select) and len(inner.expressions) > 1:
         yield node, f"{shown(node)} stands for one value and has {len(inner.expressions)} columns"
 
 
-def _nth(typed: TypedTree, node: exp.Expr) -> Iterator[Problem]:  # noqa: ARG001
+def _nth(typed: TypedTree, node: exp.Expr) -> Iterator[Diagnostic]:  # noqa: ARG001
     if node.args.get("offset") is not None and node.args["offset"].name == "0":
         yield node, f"{shown(node)} counts from 1"
 
 
-_Judge = Callable[[TypedTree, exp.Expr], Iterator[Problem]]
+_Judge = Callable[[TypedTree, exp.Expr], Iterator[Diagnostic]]
 _JUDGES: tuple[tuple[tuple[type[exp.Expr], ...], _Judge], ...] = (
     (_COMPARISONS, _comparison),
     ((exp.In,), _membership),

@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `deployment_nonce` STRING,
   `applied_hash` STRING,
   `last_synced_at` TIMESTAMP,
-  `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, ERROR',
+  `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR',
   `last_sync_error` STRING,
   `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
   CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
@@ -175,17 +175,12 @@ SELECT `alert_id`, `alert_name`, `managed_by`, `tags` FROM (SELECT inline(from_j
 -- merge of a YAML file's rows
 MERGE INTO `health_monitor`.`gold`.`alert_configurations` AS target
 USING (
-  SELECT source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags`, false AS __remove FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST')))) AS source
+  SELECT source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST')))) AS source
   LEFT ANTI JOIN `health_monitor`.`gold`.`alert_configurations` AS target ON target.`alert_id` = source.`alert_id` AND NOT COALESCE(NOT (target.`alert_name` <=> source.`alert_name`) OR NOT (array_sort(map_entries(target.`tags`)) <=> array_sort(map_entries(source.`tags`))), false)
-  UNION ALL
-  SELECT target.`alert_id` AS `alert_id`, NULL AS `alert_name`, NULL AS `managed_by`, NULL AS `tags`, true AS __remove FROM `health_monitor`.`gold`.`alert_configurations` AS target
-  LEFT ANTI JOIN (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`alert_id`: STRING, `alert_name`: STRING, `managed_by`: STRING, `tags`: MAP<STRING, STRING>>>', map('mode', 'FAILFAST')))) AS source ON target.`alert_id` = source.`alert_id`
-  WHERE target.`managed_by` = 'yaml:o\'brien.yml'
 ) AS source
 ON target.`alert_id` = source.`alert_id`
-WHEN MATCHED AND source.__remove AND target.`managed_by` = 'yaml:o\'brien.yml' THEN DELETE
-WHEN MATCHED AND NOT source.__remove AND (NOT (target.`alert_name` <=> source.`alert_name`) OR NOT (array_sort(map_entries(target.`tags`)) <=> array_sort(map_entries(source.`tags`)))) THEN UPDATE SET target.`alert_name` = source.`alert_name`, target.`tags` = source.`tags`
-WHEN NOT MATCHED AND NOT source.__remove THEN INSERT (`alert_id`, `alert_name`, `managed_by`, `tags`) VALUES (source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags`);
+WHEN MATCHED AND (NOT (target.`alert_name` <=> source.`alert_name`) OR NOT (array_sort(map_entries(target.`tags`)) <=> array_sort(map_entries(source.`tags`)))) THEN UPDATE SET target.`alert_name` = source.`alert_name`, target.`tags` = source.`tags`
+WHEN NOT MATCHED THEN INSERT (`alert_id`, `alert_name`, `managed_by`, `tags`) VALUES (source.`alert_id`, source.`alert_name`, source.`managed_by`, source.`tags`);
 
 -- merge that takes a lease
 MERGE INTO `health_monitor`.`gold`.`sync_leases` AS target
