@@ -9,8 +9,7 @@ import typer
 from rich.markup import escape
 
 from alerting_assets.alerts.configuration import did_you_mean
-from alerting_assets.cli.config import Json
-from alerting_assets.cli.context import FINDINGS, console, lakehouse, print_json, progress, settings
+from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, print_json, progress, settings
 from alerting_assets.configuration import templates_of
 from alerting_assets.errors import SettingsError
 from alerting_assets.evaluation.unit_test_files import collect_tests, open_runner
