@@ -10,8 +10,17 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from alerting_assets.alerts.operators import Domain, Severity
-from alerting_assets.cli.context import FINDINGS, console, lakehouse, now, print_json, print_table, progress, settings
-from alerting_assets.cli.sync import Json
+from alerting_assets.cli.context import (
+    FINDINGS,
+    Json,
+    console,
+    lakehouse,
+    now,
+    print_json,
+    print_table,
+    progress,
+    settings,
+)
 from alerting_assets.configuration import target_of
 from alerting_assets.configuration.files import appended, file_name
 from alerting_assets.deployment.adopt import Adopter, Candidate

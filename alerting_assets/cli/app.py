@@ -1,50 +1,94 @@
-"""The command tree, and the one place where errors become messages and exit codes."""
+"""The command tree, and the one place where errors become messages and exit codes.
+
+A command's module is imported when that command is chosen, and no sooner: most of them need libraries that take a second."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup
 
-from alerting_assets.cli import (
-    adopt,
-    config,
-    evaluate,
-    local,
-    metrics,
-    notification,
-    sync,
-    templates,
-    unit_test,
-    validate,
-)
 from alerting_assets.cli.context import errors, print_json
 from alerting_assets.errors import AlertingError, DefinitionError
 
+COMMANDS = {
+    "validate": (
+        "validate:validate",
+        "Give a verdict on every alert: the files', and the rows' that people made. Executes no query, writes no configuration.",
+    ),
+    "plan": (
+        "sync:plan",
+        "Show what `apply` would do and why, edits made in the workspace included; write nothing.",
+    ),
+    "apply": (
+        "sync:apply",
+        "Load the files, validate, and bring the workspace to what is configured: also what was changed there by hand.",
+    ),
+    "adopt": (
+        "adopt:adopt",
+        "Take alerts that were made by hand in the workspace into the configuration; without ids: list them.",
+    ),
+    "evaluate": (
+        "evaluate:evaluate",
+        "Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each.",
+    ),
+    "status": (
+        "evaluate:status",
+        "Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new.",
+    ),
+    "metrics": (
+        "metrics:metrics",
+        "The newest syncs: what they did, their requests and latencies, and why one failed.",
+    ),
+    "test": (
+        "unit_test:run_tests",
+        "Run the unit tests of alerts/tests/*.yml and of your own templates: given rows in, a decision expected. Touches no table.",
+    ),
+    "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
+    "config": ("config:app", "Look at and edit rows of alert_configurations."),
+    "templates": ("templates:app", "The library of templates: alerts that need only parameters."),
+    "notification": ("notification:app", "Custom texts of notifications."),
+    "workspace": ("local:workspace", "The local workspace: everything with no account."),
+    "demo": ("local:demo", "The demo lakehouse."),
+}
+"""name → (module of this folder and what in it is the command, or the group of commands; the first paragraph of its help)."""
+
+
+def command_of(name: str) -> Any:
+    """The command itself, in typer's terms. Imports its module."""
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(import_module(f"alerting_assets.cli.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        return typer.main.get_group(found)
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command(name)(found)
+    return typer.main.get_command(alone)
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands stand for the real ones, with their line of help, until one is chosen."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and command_of(str(name)), rest
+
+
 app = typer.Typer(
     name="alerting",
+    cls=LazyGroup,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Alerts as data: validate them, deploy them to the workspace, evaluate them.\n\n"
     "Exit codes: 0 fine, 1 findings (invalid alerts, drift, firing with --fail-on), 2 a wrong call or setting.",
 )
-app.command()(validate.validate)
-app.command()(sync.plan)
-app.command()(sync.apply)
-app.command()(adopt.adopt)
-app.command()(evaluate.evaluate)
-app.command()(evaluate.status)
-app.command()(metrics.metrics)
-app.command("test")(unit_test.run_tests)
-app.add_typer(config.app, name="config")
-app.add_typer(templates.app, name="templates")
-app.add_typer(notification.app, name="notification")
-app.add_typer(local.workspace, name="workspace", help="The local workspace: everything with no account.")
-app.add_typer(local.demo, name="demo", help="The demo lakehouse.")
-app.command()(local.dev)
+for _name, (_, _help) in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
 
 
 def main() -> None:

@@ -10,13 +10,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from alerting_assets.cli.context import console, lakehouse, now, print_json, print_table, settings
+from alerting_assets.cli.context import Json, console, lakehouse, now, print_json, print_table, settings
 from alerting_assets.configuration import delete_alert, read_rows, set_fields
 from alerting_assets.errors import SettingsError, did_you_mean
 
 app = typer.Typer(no_args_is_help=True, help="Look at and edit rows of alert_configurations.")
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID")]
 
 

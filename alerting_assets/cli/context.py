@@ -8,17 +8,23 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from alerting_assets.lakehouse import open_lakehouse
-from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from alerting_assets.lakehouse.port import Lakehouse
+
+Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
+AlertIds = Annotated[
+    list[str] | None, typer.Argument(metavar="[ALERT_ID]…", help="These alerts only; none: all.", show_default=False)
+]
 
 FINDINGS = 1
 """Exit code: the command did its work and found something; 2 is a wrong call or setting."""
@@ -63,6 +69,9 @@ def settings() -> Settings:
 @contextmanager
 def lakehouse(chosen: Settings) -> Iterator[Lakehouse]:
     """With our tables created."""
+    from alerting_assets.lakehouse import open_lakehouse
+    from alerting_assets.lakehouse.tables import create_tables
+
     with open_lakehouse(chosen) as opened:
         create_tables(opened)
         yield opened

@@ -10,6 +10,8 @@ import typer
 from alerting_assets.alerts.operators import State
 from alerting_assets.cli.context import (
     FINDINGS,
+    AlertIds,
+    Json,
     console,
     lakehouse,
     now,
@@ -19,7 +21,7 @@ from alerting_assets.cli.context import (
     progress,
     settings,
 )
-from alerting_assets.cli.sync import AlertIds, Json, wanted_alerts
+from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import read_rows, target_of, to_alerts
 from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
 from alerting_assets.validation import alert_verdicts, evaluable, policy_of, validate_all_alert_queries

@@ -16,9 +16,8 @@ from typing import Annotated
 
 import typer
 
-from alerting_assets.cli.context import console, lakehouse, now, print_counts, print_json, progress, settings
+from alerting_assets.cli.context import Json, console, lakehouse, now, print_counts, print_json, progress, settings
 from alerting_assets.dagster_home import CHECKOUT, prepare_dagster_home
-from alerting_assets.demo import refresh_demo
 from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import LOCAL_WAREHOUSE_ID, Settings
@@ -26,13 +25,12 @@ from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer, running_address
 
-workspace = typer.Typer(no_args_is_help=True)
-demo = typer.Typer(no_args_is_help=True)
+workspace = typer.Typer(no_args_is_help=True, help="The local workspace: everything with no account.")
+demo = typer.Typer(no_args_is_help=True, help="The demo lakehouse.")
 
 STOP_SECONDS = 20
 """How long Dagster may take to end its children after Ctrl-C."""
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback; nothing else is ever listened on.")]
 
 
@@ -79,6 +77,8 @@ def evaluate(as_json: Json = False) -> None:
 @demo.command()
 def refresh(as_json: Json = False) -> None:
     """Build the demo lakehouse, or move it up to now."""
+    from alerting_assets.demo import refresh_demo
+
     with lakehouse(settings()) as tables, progress("generate", as_json) as advance:
         rows = refresh_demo(tables, now=now(), on_progress=advance)
     if as_json:

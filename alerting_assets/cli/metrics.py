@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alerting_assets.cli.context import console, lakehouse, print_json, print_table, settings
-from alerting_assets.cli.sync import Json
+from alerting_assets.cli.context import Json, console, lakehouse, print_json, print_table, settings
 from alerting_assets.deployment.metrics import SyncMetrics, recent_metrics
 
 COLUMNS = (

@@ -11,8 +11,7 @@ from rich.text import Text
 from alerting_assets.alerts import notification
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import AlertConfiguration
-from alerting_assets.cli.config import Json
-from alerting_assets.cli.context import FINDINGS, console, lakehouse, print_json, print_table, settings
+from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, print_json, print_table, settings
 from alerting_assets.configuration import definitions_from, read_rows, rows_after_load, target_of, to_alerts
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.evaluation import Decision, latest_decision

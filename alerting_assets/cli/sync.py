@@ -10,6 +10,8 @@ from rich.markup import escape
 
 from alerting_assets.cli.context import (
     FINDINGS,
+    AlertIds,
+    Json,
     console,
     lakehouse,
     now,
@@ -35,10 +37,6 @@ from alerting_assets.validation import policy_of, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.port import Workspace
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for machines.")]
-AlertIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[ALERT_ID]…", help="These alerts only; none: all.", show_default=False)
-]
 Recreate = Annotated[
     bool,
     typer.Option(

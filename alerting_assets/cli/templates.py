@@ -14,8 +14,8 @@ from ruamel.yaml.error import YAMLError
 from alerting_assets.alerts.operators import Domain
 from alerting_assets.alerts.template_parameters import ParameterType
 from alerting_assets.alerts.templates import AlertTemplate, check_parameters
-from alerting_assets.cli.config import Json, as_yaml
-from alerting_assets.cli.context import console, lakehouse, now, print_json, print_table, settings
+from alerting_assets.cli.config import as_yaml
+from alerting_assets.cli.context import Json, console, lakehouse, now, print_json, print_table, settings
 from alerting_assets.configuration import read_rows, render_template, seed_template_alerts, templates_of
 from alerting_assets.configuration.add import FILE, add_from_template
 from alerting_assets.configuration.templates import FOLDER

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli.config import Json
-from alerting_assets.cli.context import FINDINGS, console, lakehouse, print_json, progress, settings
+from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, print_json, progress, settings
 from alerting_assets.configuration import templates_of
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.evaluation.unit_test_files import collect_tests, open_runner

@@ -13,6 +13,8 @@ from rich.markup import escape
 
 from alerting_assets.cli.context import (
     FINDINGS,
+    AlertIds,
+    Json,
     console,
     lakehouse,
     now,
@@ -22,7 +24,7 @@ from alerting_assets.cli.context import (
     progress,
     settings,
 )
-from alerting_assets.cli.sync import AlertIds, Json, wanted_alerts
+from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
     ConfiguredAlert,
     definitions_from,

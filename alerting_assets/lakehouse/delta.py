@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from deltalake import DeltaTable, QueryBuilder, Schema
@@ -183,7 +183,7 @@ class DeltaStore:
             return Changes(schema.empty_table(), head)
         try:
             feed = table.load_cdf(starting_version=max(since + 1, 0), ending_version=head.version)
-            rows = pa.table(feed).select(schema.names).cast(schema)
+            rows = _as_pyarrow(feed).select(schema.names).cast(schema)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise ChangesUnavailable(
                 f"table {name}: the change feed does not reach back to version {since}: {reason(error)}"
@@ -206,7 +206,12 @@ def _scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
     names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
     batches = QueryBuilder().register("scanned", table).execute(f"SELECT {names} FROM scanned").read_all()
     schema = table_schema(table)
-    return pa.table(batches).cast(pa.schema([schema.field(column) for column in columns]))
+    return _as_pyarrow(batches).cast(pa.schema([schema.field(column) for column in columns]))
+
+
+def _as_pyarrow(data: Any) -> pa.Table:
+    """data: of delta-rs. Not by `pa.table`, which imports pandas to ask whether it got one of its frames."""
+    return pa.RecordBatchReader.from_stream(data).read_all()
 
 
 _CHANGE_FIELDS = (

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from databricks.sdk.core import Config
-
 from alerting_assets.errors import (
     SettingsError,
     WorkspaceError,
@@ -20,6 +18,7 @@ from alerting_assets.settings import Settings
 from alerting_assets.workspace.endpoint import Endpoint, endpoint_file
 from alerting_assets.workspace.failures import Hints
 from alerting_assets.workspace.port import RemoteAlert, Request
+from alerting_assets.workspace.sdk import Config
 from alerting_assets.workspace.transport import NoRetries, Transport
 
 ALERTS = "/api/2.0/alerts"

@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 import requests
-from databricks.sdk.errors import PermissionDenied
-from databricks.sdk.errors.base import DatabricksError
 from urllib3.exceptions import NewConnectionError
 
 from alerting_assets.errors import (
@@ -32,6 +30,7 @@ from alerting_assets.errors import (
     WorkspaceThrottled,
     WorkspaceUnavailable,
 )
+from alerting_assets.workspace.sdk import DatabricksError, PermissionDenied
 
 _ALREADY_EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
 _UNREADABLE = "unable to parse response"  # the SDK then appends the whole exchange, headers included

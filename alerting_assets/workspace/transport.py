@@ -19,15 +19,13 @@ from functools import partial
 from typing import Any, NoReturn
 
 import requests
-from databricks.sdk.clock import Clock
-from databricks.sdk.core import ApiClient, Config
-from databricks.sdk.errors.base import DatabricksError
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
 from alerting_assets.errors import WorkspaceError, WorkspaceThrottled, WorkspaceUnavailable
 from alerting_assets.workspace.failures import Answer, Failed, Hints, Repeat, translate
 from alerting_assets.workspace.pace import NoTurn, Pace, Stopped
 from alerting_assets.workspace.port import Request
+from alerting_assets.workspace.sdk import ApiClient, Clock, Config, DatabricksError
 
 _CONNECTIONS_PER_CLIENT = 10  # what an SDK client keeps at least, over plain http too, where no setting of it helps
 _STATISTICS_KEPT = 20_000

@@ -1,0 +1,81 @@
+"""What a command imports, and what it shows before it has imported anything."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.core import TyperGroup
+from typer.testing import CliRunner
+
+from alerting_assets.cli.app import COMMANDS, app, command_of
+
+HEAVY = {
+    "alerting_assets.demo",
+    "alerting_assets.workspace.local.app",
+    "dagster",
+    "databricks.sdk",
+    "mlflow",
+    "pandas",
+    "pyspark",
+    "sklearn",
+    "starlette",
+    "uvicorn",
+}
+TABLES = {"deltalake", "pyarrow"}
+MODULES = "import atexit, sys; atexit.register(lambda: print('MODULES', *sys.modules, file=sys.stderr))"
+"""Printed as the last thing of a process."""
+
+
+def modules_of(folder: Path, *arguments: str) -> set[str]:
+    """Loaded by `alerting` with these arguments when it ends."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"{MODULES}; from alerting_assets.cli import main; main()", *arguments],
+        cwd=folder,
+        env={**os.environ, "ALERTING_HOME": str(folder / "home")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stderr.rpartition("MODULES ")[2].split())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], HEAVY | TABLES | {"pydantic", "requests", "ruamel.yaml", "sqlglot"}),
+        (["templates", "list"], HEAVY | {"deltalake"}),
+        (["config", "list"], HEAVY),
+        (["metrics"], HEAVY),
+        (["notification", "placeholders"], HEAVY | {"deltalake"}),
+        (["workspace", "--help"], HEAVY - {"alerting_assets.workspace.local.app", "starlette", "uvicorn"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_imports_what_it_needs(tmp_path: Path, arguments: list[str], unwanted: set[str]) -> None:
+    assert not modules_of(tmp_path, *arguments) & unwanted
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_of_help_is_that_of_the_command_itself(name: str) -> None:
+    command = command_of(name)
+    assert " ".join(command.help.split("\n\n")[0].split()) == COMMANDS[name][1]
+    if isinstance(command, TyperGroup):
+        assert command.commands, "a group without commands"
+
+
+@pytest.mark.unit
+def test_help_lists_every_command_and_an_unknown_one_gets_the_nearest() -> None:
+    runner = CliRunner()
+    shown = runner.invoke(app, ["--help"])
+    assert shown.exit_code == 0
+    assert all(f" {name} " in shown.output for name in COMMANDS)
+    wrong = runner.invoke(app, ["tmplates"])
+    assert wrong.exit_code == 2
+    assert "Did you mean 'templates'?" in wrong.output
