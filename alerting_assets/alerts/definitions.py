@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ruamel.yaml.comments import CommentedMap
-
 from alerting_assets.alerts.configuration import AlertConfiguration, did_you_mean, parse_configuration
 from alerting_assets.alerts.templates import AlertTemplate, instantiate
 from alerting_assets.alerts.thresholds import NUMBER, FieldError, is_quoted
-from alerting_assets.alerts.yaml_text import line_of, plain, read_entries
+from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
 from alerting_assets.errors import DefinitionError, Problem, TemplateError
 
 _MANAGED = "is set by the loader; remove it"
@@ -58,8 +56,8 @@ def parse_definitions(
     return sorted(alerts, key=lambda alert: alert.alert_id)
 
 
-def _parse(entry: CommentedMap, file: str, templates: Mapping[str, AlertTemplate]) -> AlertConfiguration:
-    values: dict[str, Any] = plain(entry)
+def _parse(entry: YamlMap, file: str, templates: Mapping[str, AlertTemplate]) -> AlertConfiguration:
+    values: dict[str, Any] = dict(entry)
 
     def problem(field: str | None, message: str) -> Problem:
         alert_id = values.get("alert_id")

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ruamel.yaml.comments import CommentedMap
-
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, did_you_mean
 from alerting_assets.alerts.query_text import QueryTextError, resolve_placeholders
 from alerting_assets.alerts.template_parameters import (
@@ -20,7 +18,7 @@ from alerting_assets.alerts.template_parameters import (
     read_parameters,
 )
 from alerting_assets.alerts.thresholds import FieldError
-from alerting_assets.alerts.yaml_text import line_of, plain, read_document
+from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_document
 from alerting_assets.errors import DefinitionError, Problem, TemplateError
 
 _ID = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
@@ -60,7 +58,7 @@ class AlertTemplate:
     query_template: str
     fields: Mapping[str, Any]
     file: str
-    tests: Sequence[CommentedMap] = field(default=(), repr=False, compare=False)
+    tests: Sequence[YamlMap] = field(default=(), repr=False, compare=False)
 
     @property
     def agent_domain(self) -> str:
@@ -84,9 +82,9 @@ class AlertTemplate:
 def parse_template(file: str, text: str) -> AlertTemplate:
     """One template a file, named by its id in lower case. Raises DefinitionError with every problem."""
     document = read_document(file, text)
-    if not isinstance(document, CommentedMap):
+    if not isinstance(document, YamlMap):
         raise DefinitionError([Problem("a template is a mapping; it begins with template_id", file=file, line=1)])
-    values = plain(document)
+    values = dict(document)
     problems: list[Problem] = []
 
     def problem(field: str, message: str) -> None:

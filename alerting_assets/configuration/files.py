@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
-from alerting_assets.alerts.yaml_text import read_document
+from alerting_assets.alerts.yaml_text import read_round_trip
 from alerting_assets.errors import DefinitionError, Problem, SettingsError
 from alerting_assets.settings import VALIDATION_FILE
 
@@ -66,7 +66,7 @@ def appended(file: str, text: str, entries: Iterable[Mapping[str, Any]]) -> str:
     """The text of a file with these entries behind the ones that it has; comments stay. Strings of several lines become blocks.
 
     Raises DefinitionError for a text that is no list under `alerts:`."""
-    document = read_document(file, text) if text.strip() else CommentedMap(alerts=CommentedSeq())
+    document = read_round_trip(file, text) if text.strip() else CommentedMap(alerts=CommentedSeq())
     if not isinstance(document, CommentedMap) or not isinstance(document.get("alerts"), CommentedSeq):
         raise DefinitionError([Problem("is no list under `alerts:`, so nothing can be added to it", file=file)])
     document["alerts"].extend(CommentedMap({name: _block(value) for name, value in entry.items()}) for entry in entries)

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ruamel.yaml.comments import CommentedMap
-
 from alerting_assets.alerts.configuration import did_you_mean
 from alerting_assets.alerts.operators import State
 from alerting_assets.alerts.templates import AlertTemplate
-from alerting_assets.alerts.yaml_text import line_of, plain, read_entries
+from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
 from alerting_assets.errors import DefinitionError, Problem
 
 _FIELDS = ("name", "alert", "params", "as_of", "given", "columns", "history", "expect")
@@ -85,7 +83,7 @@ def moment(value: Any, as_of: datetime) -> datetime:
     raise ValueError(f"{value!r} is no time; write 2026-11-02T12:00:00Z, or relative to as_of: -90m, -2h, -3d")
 
 
-def _parse_all(entries: Sequence[CommentedMap], file: str, template_id: str | None) -> list[AlertTest]:
+def _parse_all(entries: Sequence[YamlMap], file: str, template_id: str | None) -> list[AlertTest]:
     tests: list[AlertTest] = []
     problems: list[Problem] = []
     seen: set[str] = set()
@@ -107,9 +105,9 @@ def _parse_all(entries: Sequence[CommentedMap], file: str, template_id: str | No
 
 
 def _parse(entry: Any, file: str, template_id: str | None) -> AlertTest:
-    if not isinstance(entry, CommentedMap):
+    if not isinstance(entry, YamlMap):
         raise DefinitionError([Problem("a test is a mapping of fields to values", "tests", file=file)])
-    values = plain(entry)
+    values = dict(entry)
     problems: list[Problem] = []
 
     def problem(name: str, message: str) -> None:

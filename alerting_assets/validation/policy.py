@@ -11,10 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ruamel.yaml.comments import CommentedMap
-
 from alerting_assets.alerts.configuration import did_you_mean
-from alerting_assets.alerts.yaml_text import line_of, plain, read_document
+from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_document
 from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets.settings import VALIDATION_FILE, Settings
 from alerting_assets.validation.finding import FIXED, Group, Severity
@@ -86,7 +84,7 @@ def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
     document = read_document(path.name, text)
     if document is None:
         return policy
-    if not isinstance(document, CommentedMap):
+    if not isinstance(document, YamlMap):
         raise DefinitionError([Problem(f"is a mapping with the keys {', '.join(_KEYS)}", file=path.name, line=1)])
     reader = _Reader(path.name, document, rules)
     made = Policy(
@@ -102,7 +100,7 @@ def _read(policy: Policy, path: Path, rules: Mapping[str, Group]) -> Policy:
 
 
 class _Reader:
-    def __init__(self, file: str, document: CommentedMap, rules: Mapping[str, Group]) -> None:
+    def __init__(self, file: str, document: YamlMap, rules: Mapping[str, Group]) -> None:
         self._file, self._document, self._rules = file, document, rules
         self.problems = [
             self._problem(f"is not known; keys are {', '.join(_KEYS)}", str(key), line_of(document, key))
@@ -112,7 +110,7 @@ class _Reader:
 
     def severities(self) -> dict[str, Severity]:
         given = self._document.get("rules") or {}
-        if not isinstance(given, CommentedMap):
+        if not isinstance(given, YamlMap):
             return self._wrong({}, "rules", "is a mapping of rules to ERROR, WARNING or OFF") if given else {}
         found = {}
         for name, value in given.items():
@@ -130,8 +128,8 @@ class _Reader:
             return self._wrong({}, "silences", "is a list of {alert_id, rule, reason}")
         found: dict[tuple[str, str], str] = {}
         for entry in given:
-            values: Any = plain(entry)
-            line = line_of(entry) if isinstance(entry, CommentedMap) else line_of(self._document, "silences")
+            values: Any = entry
+            line = line_of(entry) if isinstance(entry, YamlMap) else line_of(self._document, "silences")
             if not isinstance(values, dict) or set(values) != {"alert_id", "rule", "reason"}:
                 self.problems.append(self._problem("has exactly alert_id, rule and reason", "silences", line))
             elif not all(isinstance(value, str) and value.strip() for value in values.values()):
@@ -141,7 +139,7 @@ class _Reader:
         return found
 
     def fact_tables(self) -> tuple[str, ...]:
-        given = plain(self._document.get("fact_tables", list(FACT_TABLES)))
+        given = self._document.get("fact_tables", list(FACT_TABLES))
         if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
             return self._wrong(FACT_TABLES, "fact_tables", "is a list of patterns of table names, as fact_*")
         return tuple(given)
