@@ -38,7 +38,7 @@ class Settings:
     warehouse_id: str = LOCAL_WAREHOUSE_ID  # DATABRICKS_WAREHOUSE_ID
     parent_path: str | None = None  # ALERTING_PARENT_PATH, the workspace folder that alerts live in
     max_concurrency: int = 16  # ALERTING_MAX_CONCURRENCY, requests at a time
-    requests_per_minute: int = 600  # ALERTING_REQUESTS_PER_MINUTE
+    requests_per_minute: int = 900  # ALERTING_REQUESTS_PER_MINUTE
     request_burst: int = 100  # ALERTING_REQUEST_BURST
     lease_wait_seconds: int = 60  # ALERTING_LEASE_WAIT_SECONDS, how long a sync waits for another one to end
     delete_disabled: bool = (
@@ -94,7 +94,7 @@ class Settings:
             warehouse_id=env.get("DATABRICKS_WAREHOUSE_ID") or LOCAL_WAREHOUSE_ID,
             parent_path=_parent_path(env.get("ALERTING_PARENT_PATH")),
             max_concurrency=_whole(env, "ALERTING_MAX_CONCURRENCY", 16),
-            requests_per_minute=_whole(env, "ALERTING_REQUESTS_PER_MINUTE", 600),
+            requests_per_minute=_whole(env, "ALERTING_REQUESTS_PER_MINUTE", 900),
             request_burst=_whole(env, "ALERTING_REQUEST_BURST", 100),
             lease_wait_seconds=_whole(env, "ALERTING_LEASE_WAIT_SECONDS", 60, least=0),
             delete_disabled=_switch(env, "ALERTING_DELETE_DISABLED"),

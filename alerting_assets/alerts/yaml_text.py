@@ -1,7 +1,7 @@
 """YAML that people write: lists of mappings under one key, with the line of every field for messages.
 
-What a text means is what ruamel.yaml (YAML 1.2) makes of it, which takes two milliseconds a definition. libyaml (by PyYAML) is
-thirty times as fast, and its events are enough for the texts that both understand alike; where they may not, ruamel is asked:
+What a text means is what ruamel.yaml (YAML 1.2) makes of it, which takes a millisecond a definition. libyaml (by PyYAML) is
+twenty-five times as fast, and its events are enough for the texts that both understand alike; where they may not, ruamel is asked:
 errors, anchors, tags, directives, several documents, odd characters, odd blocks, keys that are no texts or that occur twice.
 """
 

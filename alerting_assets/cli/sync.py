@@ -110,7 +110,7 @@ def apply(
             validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-            return read_desired(tables, chosen)
+            return read_desired(tables, chosen, alerts)
 
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         with progress("apply", as_json) as advance:

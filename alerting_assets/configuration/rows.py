@@ -61,17 +61,21 @@ def owned(row: Mapping[str, Any]) -> Row:
     return {name: row[name] for name in OWNED_COLUMNS}
 
 
-def to_alerts(rows: Iterable[Row], target: Target) -> list[ConfiguredAlert]:
-    """One alert for each row. Rows that share an alert_id become one alert, which has that as its problem."""
+def to_alerts(rows: Iterable[Row], target: Target, known: Iterable[ConfiguredAlert] = ()) -> list[ConfiguredAlert]:
+    """One alert for each row. Rows that share an alert_id become one alert, which has that as its problem. known: alerts that were
+    made for this target before; one whose row still says the same is taken over."""
+    before = {alert.alert_id: alert for alert in known}
     by_id: dict[str, list[Row]] = {}
     for row in rows:
         by_id.setdefault(row["alert_id"], []).append(row)
-    return [_to_alert(same_id, target) for same_id in by_id.values()]
+    return [_to_alert(same_id, target, before.get(alert_id)) for alert_id, same_id in by_id.items()]
 
 
-def _to_alert(rows: Sequence[Row], target: Target) -> ConfiguredAlert:
+def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | None) -> ConfiguredAlert:
     row = rows[0]
     alert_id = row["alert_id"]
+    if before and before.compiled and before.configuration and [before.configuration.row()] == [*map(owned, rows)]:
+        return before
     configuration = None
     try:
         if len(rows) > 1:

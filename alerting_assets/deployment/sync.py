@@ -219,9 +219,11 @@ def desired_alerts(
     return desired
 
 
-def read_desired(lakehouse: Lakehouse, settings: Settings) -> tuple[list[Row], list[DesiredAlert]]:
-    """The rows of alert_configurations, and what they ask for by the verdicts that are stored."""
+def read_desired(
+    lakehouse: Lakehouse, settings: Settings, known: Iterable[ConfiguredAlert] = ()
+) -> tuple[list[Row], list[DesiredAlert]]:
+    """The rows of alert_configurations, and what they ask for by the verdicts that are stored. known: alerts read a moment ago."""
     rows = read_rows(lakehouse)
-    alerts = to_alerts(rows, target_of(settings))
+    alerts = to_alerts(rows, target_of(settings), known)
     verdicts = alert_verdicts(lakehouse, alerts, policy_of(settings))
     return rows, desired_alerts(alerts, verdicts, admission_policy(settings))

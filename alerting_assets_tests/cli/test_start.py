@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from alerting_assets.cli.app import COMMANDS, app, command_of
+from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
+from alerting_assets.settings import Settings
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.examples import values
 
 HEAVY = {
     "alerting_assets.demo",
@@ -59,6 +64,21 @@ def modules_of(folder: Path, *arguments: str) -> set[str]:
 )
 def test_a_command_imports_what_it_needs(tmp_path: Path, arguments: list[str], unwanted: set[str]) -> None:
     assert not modules_of(tmp_path, *arguments) & unwanted
+
+
+@pytest.mark.integration
+def test_an_apply_that_finds_nothing_to_do_starts_no_engine(tmp_path: Path) -> None:
+    chosen = Settings(home=tmp_path / "home")
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "a.yml").write_text(json.dumps(values(alert_query_template="SELECT 1.0 AS cost")))
+    with (
+        EmbeddedLakehouse(chosen.lakehouse_root, chosen.catalog, chosen.schema) as tables,
+        LocalWorkspaceServer(chosen.workspace_root, tables.query, port=0),
+    ):
+        assert modules_of(tmp_path, "apply") >= {"pyspark", "grpc"}, "a new query is analysed"
+        for arguments in (["apply"], ["apply", "--changed"], ["plan"]):
+            unwanted = {*HEAVY, "grpc", "databricks.sdk.service.sql"} - {"pandas", "databricks.sdk"}
+            assert not modules_of(tmp_path, *arguments) & unwanted, arguments
 
 
 @pytest.mark.unit

@@ -52,6 +52,24 @@ def test_definitions_become_rows_that_read_back_the_same(lakehouse: Lakehouse, d
     assert all(alert.compiled for alert in to_alerts(read_rows(lakehouse), TARGET))
 
 
+def test_an_alert_is_taken_over_as_long_as_its_row_says_the_same(lakehouse: Lakehouse, definitions: Path) -> None:
+    load_definitions(lakehouse, definitions, NOW)
+    before = to_alerts(read_rows(lakehouse), TARGET)
+    write(
+        definitions,
+        "a.yml",
+        {"alert_id": "A", "threshold_value_double": 7.0},
+        {"alert_id": "B", "tags": {"z": "1", "a": "2"}, "template_params": {"days": 7}},
+    )
+    load_definitions(lakehouse, definitions, LATER)
+    rows = read_rows(lakehouse)
+    again = to_alerts(rows, TARGET, before)
+    assert again == to_alerts(rows, TARGET)
+    assert [alert in before for alert in again] == [False, True]
+    assert [one is other for one, other in zip(to_alerts(rows, TARGET, again), again, strict=True)] == [True, True]
+    assert to_alerts([*rows, rows[0]], TARGET, again)[0].problems, "a row that occurs twice is not taken over"
+
+
 def test_loading_the_same_files_again_writes_nothing(lakehouse: Lakehouse, definitions: Path) -> None:
     load_definitions(lakehouse, definitions, NOW)
     before = version(lakehouse)
