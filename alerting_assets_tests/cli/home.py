@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import logging
@@ -91,6 +92,7 @@ def _in_place(
 ) -> Iterator[None]:
     root = logging.getLogger()
     kept = (dict(os.environ), os.getcwd(), sys.argv, (sys.stdin, sys.stdout, sys.stderr), root.handlers[:], root.level)
+    collections = gc.get_threshold()
     try:
         os.environ.clear()
         os.environ.update(environment)
@@ -106,3 +108,4 @@ def _in_place(
         sys.argv = kept[2]
         sys.stdin, sys.stdout, sys.stderr = kept[3]
         root.handlers[:], root.level = kept[4], kept[5]
+        gc.set_threshold(*collections)
