@@ -7,9 +7,11 @@ statements are canceled. Rows go in as JSON parameters; what is too large for on
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,6 +62,8 @@ QUERY_SECONDS = 600.0
 START_SECONDS = 900.0
 """How many seconds a warehouse may take to start."""
 LINK_ATTEMPTS = 4
+CANCEL_SECONDS = 10.0
+"""How long an interrupted statement is waited for until it is canceled. A second Ctrl-C does not wait."""
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +95,12 @@ class WarehouseStatements(Statements):
         in_schema: bool = True,
     ) -> pa.Table:
         body = self._body(sql, parameters or {}, in_schema=in_schema)
-        answer = self._call("POST", STATEMENTS, STATEMENTS, body=body, repeatable=reads)
-        return self._rows(self._finished(answer))
+
+        def work(stop: threading.Event) -> pa.Table:
+            answer = self._call("POST", STATEMENTS, STATEMENTS, body=body, repeatable=reads)
+            return self._rows(self._finished(answer, stop), stop)
+
+        return _in_own_thread(work)
 
     @contextmanager
     def source(self, rows: pa.Table) -> Iterator[Source]:
@@ -140,7 +148,7 @@ class WarehouseStatements(Statements):
             ]
         return body
 
-    def _finished(self, answer: dict[str, Any]) -> StatementResponse:
+    def _finished(self, answer: dict[str, Any], stop: threading.Event) -> StatementResponse:
         response = StatementResponse.from_dict(answer)
         started = submitted = time.monotonic()
         pause, told = POLL_SECONDS[0], False
@@ -151,7 +159,8 @@ class WarehouseStatements(Statements):
                     if not told:
                         told = self._tell_start()
                 self._check_time(response, submitted, started)
-                time.sleep(pause)
+                if stop.wait(pause):
+                    raise CancelledError
                 pause = min(pause * 1.5, POLL_SECONDS[1])
                 path = STATEMENT.format(id=response.statement_id)
                 response = StatementResponse.from_dict(self._call("GET", path, STATEMENT))
@@ -197,12 +206,14 @@ class WarehouseStatements(Statements):
             "see the warehouse in the workspace (SQL Warehouses): start it there, or set DATABRICKS_WAREHOUSE_ID to one that runs"
         )
 
-    def _rows(self, response: StatementResponse) -> pa.Table:
+    def _rows(self, response: StatementResponse, stop: threading.Event) -> pa.Table:
         manifest = response.manifest
         count = (manifest.total_chunk_count if manifest else 0) or 0
         tables = []
         first = _link(response.result, 0)
         for index in range(count):
+            if stop.is_set():
+                raise CancelledError
             tables.append(self._chunk(response.statement_id or "", index, first if index == 0 else None))
         if tables:
             return pa.concat_tables(tables)
@@ -279,6 +290,32 @@ def warehouse_lakehouse(
         transport, warehouse_id, catalog, schema, query_seconds=query_seconds, parameter_bytes=parameter_bytes
     )
     return SqlLakehouse(statements, catalog, schema, sql_text.DATABRICKS, "warehouse")
+
+
+def _in_own_thread(work: Callable[[threading.Event], pa.Table]) -> pa.Table:
+    """The result of `work(stop)`, which runs in a thread of its own. When the caller is interrupted, `stop` is set, and `work` gets a
+    moment to end what it began.
+
+    Ctrl-C arrives in the main thread. There it would break off the request that submits a statement, which then runs on and has no id
+    to cancel it by; and it would be lost in a destructor of the HTTP libraries, for Python drops what is raised in one."""
+    stop, result = threading.Event(), Future[pa.Table]()
+
+    def target() -> None:
+        try:
+            if not stop.is_set():
+                result.set_result(work(stop))
+        except BaseException as error:  # noqa: BLE001  it is raised again in the thread that waits
+            result.set_exception(error)
+
+    thread = threading.Thread(target=target, name="statement", daemon=True)
+    try:
+        thread.start()
+        return result.result()
+    except BaseException:
+        stop.set()
+        if thread.is_alive():
+            thread.join(CANCEL_SECONDS)
+        raise
 
 
 _OF_THE_STATEMENT = (None, ServiceErrorCode.BAD_REQUEST, ServiceErrorCode.ALREADY_EXISTS, ServiceErrorCode.NOT_FOUND)

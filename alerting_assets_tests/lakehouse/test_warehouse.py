@@ -91,8 +91,14 @@ class Warehouse:
         return any(entry["path"].endswith("/cancel") for entry in journal["requests"])
 
     def lose_an_answer(self) -> None:
-        rule = {"fault": "lose_response", "match": {"method": "POST", "path": "/api/2.0/sql/statements*"}, "times": 1}
-        self.post("/api/local/faults", rule)
+        self._disturb_a_submission(fault="lose_response")
+
+    def hold_an_answer(self, milliseconds: int) -> None:
+        self._disturb_a_submission(fault="hang", latency_ms=milliseconds)
+
+    def _disturb_a_submission(self, **rule: object) -> None:
+        match = {"method": "POST", "path": "/api/2.0/sql/statements*"}
+        self.post("/api/local/faults", {"match": match, "times": 1, **rule})
 
 
 @pytest.fixture
@@ -198,22 +204,21 @@ def test_a_query_that_takes_too_long_is_not_proven_wrong(warehouse: Warehouse, s
     assert finding.suggestion == "make it shorter or simpler; the next validation tries again"
 
 
-def test_an_interrupt_cancels_the_statement(warehouse: Warehouse) -> None:
-    engine, is_over = warehouse.open(), threading.Event()
+@pytest.mark.parametrize("answer_after", [0, 500])
+def test_an_interrupt_cancels_the_statement(warehouse: Warehouse, answer_after: int) -> None:
+    """Also one that runs and whose id is not known yet. answer_after: milliseconds from its start until the service tells its id."""
+    engine = warehouse.open()
+    if answer_after:
+        warehouse.hold_an_answer(answer_after)
 
-    def press_ctrl_c() -> None:
-        """Once it runs; and again, as a person would: Python loses one that arrives in a finalizer."""
+    def press_ctrl_c_once_it_runs() -> None:
         while not warehouse.engine.ran:
-            time.sleep(0.05)
-        is_over.wait(0.5)
-        while not is_over.is_set():
-            os.kill(os.getpid(), signal.SIGINT)
-            is_over.wait(5.0)
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=press_ctrl_c, daemon=True).start()
+    threading.Thread(target=press_ctrl_c_once_it_runs, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         engine.query("SELECT very_slow")
-    is_over.set()
     assert warehouse.canceled()
 
 
