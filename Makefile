@@ -8,11 +8,11 @@ SDK_LATEST := 0.162.0
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
 IN_PARALLEL = -n $(WORKERS) --dist worksteal
 
-.PHONY: setup run dev test test-thorough test-sdk-latest test-spark test-ui bench lint lock clean
+.PHONY: setup run dev test test-thorough test-sdk-latest test-spark test-spark-thorough test-ui bench lint lock clean
 .DEFAULT_GOAL := help
 
 help:  ## the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## */\t/' | expand -t 22
 
 setup: .venv/.installed  ## create .venv with exact versions, and the command .venv/bin/alerting
 
@@ -32,7 +32,7 @@ dev: setup  ## local workspace + Dagster UI + daemon; Ctrl-C stops them
 test: setup  ## every test that needs Python only, on all cores
 	$(BIN)/python -m pytest $(IN_PARALLEL)
 
-test-thorough: setup  ## the same and what proves it many times over: about an hour; before a change that touches its subject is done
+test-thorough: setup  ## the same and what proves it many times over: about a quarter of an hour on two cores; before a change that touches its subject is done
 	ALERTING_TEST_PROFILE=thorough $(BIN)/python -m pytest $(IN_PARALLEL) -m "" --timeout=3600
 
 test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tests on the newest databricks-sdk
@@ -48,12 +48,15 @@ test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tes
 	@touch $@
 
 test-spark: setup  ## the tests on Spark + Delta; need Java 17 and, the first time, Maven Central
-	$(BIN)/python -m pytest alerting_assets_tests/spark -m integration --timeout=600
+	$(BIN)/python -m pytest alerting_assets_tests/spark --timeout=600
 	@$(BIN)/python -m alerting_assets_tests.lakehouse.count_conformance
+
+test-spark-thorough: setup  ## the same and what takes a JVM for each of its steps, or repeats the suite over HTTP
+	ALERTING_TEST_PROFILE=thorough $(BIN)/python -m pytest alerting_assets_tests/spark -m "" --timeout=1800
 
 test-ui: setup  ## the UI tests; need an installed chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock playwright==1.65.2
-	$(BIN)/python -m pytest alerting_assets_tests/ui -m integration
+	$(BIN)/python -m pytest alerting_assets_tests/ui
 
 bench: setup  ## benchmarks; each prints JSON
 	@for f in benchmarks/bench_*.py; do echo "# $$f"; $(BIN)/python $$f || exit 1; done
