@@ -47,12 +47,15 @@ test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tes
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(.venv-sdk/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages_of_venv.pth"
 	@touch $@
 
+# A JVM a worker: a third one is slower than to wait for one of two.
+ON_SPARK = alerting_assets_tests/spark -n 2 --dist loadfile
+
 test-spark: setup  ## the tests on Spark + Delta; need Java 17 and, the first time, Maven Central
-	$(BIN)/python -m pytest alerting_assets_tests/spark --timeout=600
+	$(BIN)/python -m pytest $(ON_SPARK) --timeout=600
 	@$(BIN)/python -m alerting_assets_tests.lakehouse.count_conformance
 
-test-spark-thorough: setup  ## the same and what takes a JVM for each of its steps, or repeats the suite over HTTP
-	ALERTING_TEST_PROFILE=thorough $(BIN)/python -m pytest alerting_assets_tests/spark -m "" --timeout=1800
+test-spark-thorough: setup  ## the same and the whole suite over HTTP, killed JVMs, the main job with all definitions
+	ALERTING_TEST_PROFILE=thorough $(BIN)/python -m pytest $(ON_SPARK) -m "" --timeout=1800
 
 test-ui: setup  ## the UI tests; need an installed chromium
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock playwright==1.65.2

@@ -51,9 +51,11 @@ def assert_nothing_is_lost(engine: Lakehouse, writers: list[str], times: int) ->
 
 
 class WritersConformance(ABC):
-    """opening: Python that sets `engine` for `folder`, run in another process. writes, kills: how often, for slow engines fewer."""
+    """opening: Python that sets `engine` for `folder`, run in another process. threads, writes, kills: how many, for slow engines
+    fewer."""
 
     opening: ClassVar[str]
+    threads: ClassVar[int] = 4
     writes: ClassVar[int] = 5
     kills: ClassVar[int] = 6
     kill_within_seconds: ClassVar[float] = 0.4
@@ -68,8 +70,8 @@ class WritersConformance(ABC):
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def test_threads_that_write_the_same_table_lose_nothing(self, tmp_path: Path) -> None:
-        writers = ["t1", "t2", "t3", "t4"]
-        with self.open(tmp_path) as engine, ThreadPoolExecutor(4) as pool:
+        writers = [f"t{number}" for number in range(self.threads)]
+        with self.open(tmp_path) as engine, ThreadPoolExecutor(self.threads) as pool:
             engine.create_table(COUNTERS)
             list(pool.map(lambda writer: write(engine, writer, self.writes), writers))
             assert_nothing_is_lost(engine, writers, self.writes)

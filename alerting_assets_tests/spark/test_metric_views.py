@@ -16,7 +16,7 @@ from alerting_assets.lakehouse.spark import LocalSparkLakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets_tests.analytics.test_metric_views import MEASURED, SYNCS
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("jvm")]
 
 NAMES = ("spark_catalog", "gold")
 

@@ -19,8 +19,9 @@ from alerting_assets.workspace.client import connect_for_statements
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.lakehouse.conformance import FULL, THINGS, LakehouseConformance, things
+from alerting_assets_tests.spark.statements import check_errors, check_every_kind_of_statement
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("jvm")]
 
 SMALL_CHUNKS = Rules(chunk_bytes=200)
 """So that most results come in several parts."""
@@ -46,7 +47,36 @@ def started_warehouse(
         yield server
 
 
+@contextmanager
+def opened(home: Path, **how: int) -> Iterator[SqlLakehouse]:
+    """The warehouse engine on a server of its own. how: of `warehouse_lakehouse`."""
+    with started_warehouse(home, "cat", "main", SMALL_CHUNKS):
+        settings = Settings(lakehouse="warehouse", home=home, catalog="cat", schema="main")
+        transport = connect_for_statements(settings)
+        with warehouse_lakehouse(transport, settings.warehouse_id, "cat", "main", **how) as engine:
+            yield engine
+
+
+def test_parameters_results_in_parts_and_errors_are_as_everywhere_over_http(tmp_path: Path) -> None:
+    with opened(tmp_path) as engine:
+        check_every_kind_of_statement(engine)
+        check_errors(engine)
+
+
+def test_rows_too_large_for_one_statement_are_one_commit_and_leave_nothing_behind(tmp_path: Path) -> None:
+    with opened(tmp_path, parameter_bytes=1_000) as engine:
+        engine.create_table(THINGS)
+        rows = things(*({**FULL, "id": f"{number:03}"} for number in range(10)))
+        assert engine.append("things", rows) == 1
+        assert engine.merge("things", rows, on=THINGS.key) == MergeResult(0, 0)
+        assert engine.read("things").sort_by("id").to_pylist() == rows.to_pylist()
+        assert [name.table for name in engine.tables()] == ["things"]
+
+
+@pytest.mark.thorough
 class TestWarehouseLakehouse(LakehouseConformance):
+    """The whole suite once more: its statements are those that run in `TestLocalSparkLakehouse`."""
+
     opening = """
 from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.settings import Settings
@@ -81,15 +111,3 @@ engine = open_lakehouse(Settings(lakehouse="warehouse", home=folder, catalog="ca
         assert isinstance(engine, SqlLakehouse)
         engine._statements.run(f"DROP TABLE cat.main.{table}")
         shutil.rmtree(self.table_folder(folder, table), ignore_errors=True)
-
-    def test_rows_too_large_for_one_statement_are_one_commit_and_leave_nothing_behind(self, tmp_path: Path) -> None:
-        self.open(tmp_path).close()
-        settings = Settings(lakehouse="warehouse", home=tmp_path)
-        transport = connect_for_statements(settings)
-        with warehouse_lakehouse(transport, "local", "cat", "main", parameter_bytes=2_000) as engine:
-            engine.create_table(THINGS)
-            rows = things(*({**FULL, "id": f"{number:03}"} for number in range(30)))
-            assert engine.append("things", rows) == 1
-            assert engine.merge("things", rows, on=THINGS.key) == MergeResult(0, 0)
-            assert engine.read("things").sort_by("id").to_pylist() == rows.to_pylist()
-            assert [name.table for name in engine.tables()] == ["things"]
