@@ -6,7 +6,6 @@ that `any` leaves out; NULL is one of them unless it says `-null`. `constant` be
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -39,7 +38,7 @@ class Kind(StrEnum):
 
 NUMBERS = frozenset({Kind.INT, Kind.BIGINT, Kind.DECIMAL, Kind.DOUBLE})
 MAPS = frozenset({Kind.MAP_OF_TEXTS, Kind.MAP})
-_GROUPS = {"number": NUMBERS, "maps": MAPS}
+GROUPS = {"number": NUMBERS, "maps": MAPS}
 
 
 @dataclass(frozen=True)
@@ -68,35 +67,11 @@ def signatures() -> dict[str, dict[int | None, Signature]]:
     return found
 
 
-def text_of(signature: Signature) -> str:
-    if signature.arguments is None:
-        return f"{signature.name} ..."
-    texts = ["?" if argument is None else _text_of(argument) for argument in signature.arguments]
-    return f"{signature.name} {', '.join(texts) or '()'}"
-
-
 def signature_of(line: str) -> Signature:
     name, _, rest = line.partition(" ")
     if rest == "...":
         return Signature(name, None)
     return Signature(name, tuple(map(_argument_of, rest.split(", "))) if rest != "()" else ())
-
-
-def _text_of(argument: Argument) -> str:
-    left_out = [kind for kind in Kind if kind not in argument.kinds]
-    if len(left_out) < len(Kind) / 2:
-        text = "any" + "".join(f"-{kind}" for kind in left_out)
-    else:
-        text = ("|".join(_words(argument.kinds)) or "null") + ("-null" if Kind.NULL in left_out else "")
-    return f"constant {text}" if argument.constant else text
-
-
-def _words(kinds: frozenset[Kind]) -> Iterator[str]:
-    for name, group in _GROUPS.items():
-        if group <= kinds:
-            yield name
-            kinds -= group
-    yield from (kind for kind in Kind if kind in kinds and kind is not Kind.NULL)
 
 
 def _argument_of(text: str) -> Argument | None:
@@ -106,8 +81,8 @@ def _argument_of(text: str) -> Argument | None:
     first, *left_out = text.removeprefix("constant ").split("-")
     kinds = set(Kind) if first == "any" else {Kind.NULL}
     for word in first.split("|"):
-        if word in _GROUPS:
-            kinds |= _GROUPS[word]
+        if word in GROUPS:
+            kinds |= GROUPS[word]
         elif word not in ("any", ""):
             kinds.add(Kind(word))
     return Argument(frozenset(kinds - {Kind(word) for word in left_out}), constant)

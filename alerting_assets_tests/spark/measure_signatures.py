@@ -19,7 +19,8 @@ from sqlglot.errors import SqlglotError
 
 from alerting_assets.alerts.query_text import QueryTextError, tokens_of
 from alerting_assets.lakehouse.functions import documented
-from alerting_assets.validation.signatures import PATH, Argument, Kind, Signature, text_of
+from alerting_assets.validation.signatures import PATH, Argument, Kind, Signature
+from alerting_assets_tests.validation.signature_text import text_of
 
 MANY = 9
 """A function that takes as many arguments takes any number of them."""

@@ -9,7 +9,8 @@ import pytest
 from alerting_assets.lakehouse.functions import documented
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation import Policy, validate_lines
-from alerting_assets.validation.signatures import PATH, Argument, Kind, Signature, signature_of, signatures, text_of
+from alerting_assets.validation.signatures import PATH, Argument, Kind, Signature, signature_of, signatures
+from alerting_assets_tests.validation.signature_text import text_of
 
 
 def lines() -> list[str]:
