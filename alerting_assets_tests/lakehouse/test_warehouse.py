@@ -204,6 +204,15 @@ def test_a_query_that_takes_too_long_is_not_proven_wrong(warehouse: Warehouse, s
     assert finding.suggestion == "make it shorter or simpler; the next validation tries again"
 
 
+@pytest.fixture
+def heeds_ctrl_c() -> Iterator[None]:
+    """A process that a script started in the background ignores SIGINT, and so do its children: the tests, too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_ctrl_c")
 @pytest.mark.parametrize("answer_after", [0, 500])
 def test_an_interrupt_cancels_the_statement(warehouse: Warehouse, answer_after: int) -> None:
     """Also one that runs and whose id is not known yet. answer_after: milliseconds from its start until the service tells its id."""
