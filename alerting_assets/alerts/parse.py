@@ -187,9 +187,8 @@ def _parse(text: str, seconds: float) -> list[exp.Expr]:
         raise
     except RecursionError:
         raise NotReadable("is nested too deeply to be read; write it with fewer levels of parentheses") from None
-    except (
-        Exception
-    ) as error:  # sqlglot's own on texts that it does not expect, as map('a'): no text may stop its reader
+    # sqlglot raises all kinds on texts that it does not expect, as map('a'), and no text may stop its reader.
+    except Exception as error:
         raise SqlglotError(f"our parser cannot read it ({type(error).__name__})") from error
     return [tree for tree in trees if tree is not None and not isinstance(tree, exp.Semicolon)]
 

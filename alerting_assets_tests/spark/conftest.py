@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 
 import pytest
 
 from alerting_assets.lakehouse import spark_jvm
+from alerting_assets_tests.ports import free_ports
 
 # For JVMs of tests, those of other processes included: they live for minutes and see a few rows, so they never earn back what the
 # optimizing compiler and a parallel garbage collector cost, which is 40 % of their CPU.
@@ -17,9 +17,7 @@ os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSeria
 @pytest.fixture(scope="session")
 def connect_address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Starts the JVM of this process. The address of its Spark Connect server."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     configuration = {
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
         "spark.connect.grpc.binding.address": "127.0.0.1",

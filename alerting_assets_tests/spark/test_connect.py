@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.lakehouse.port import Lakehouse, TableName
 from alerting_assets.lakehouse.spark_jvm import DELTA_CATALOG, DELTA_PACKAGE
 from alerting_assets.settings import Settings
+from alerting_assets_tests.ports import free_ports
 from alerting_assets_tests.spark.statements import check_errors, check_every_kind_of_statement
 
 pytestmark = pytest.mark.integration
@@ -54,9 +54,7 @@ def test_a_server_that_is_not_there_is_named_without_its_token() -> None:
 @contextmanager
 def server_process(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A Spark Connect server as people start one."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     configuration = {
         "spark.master": "local[2]",
         "spark.driver.host": "127.0.0.1",

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 import pytest
 import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from alerting_assets_tests.ports import free_ports
 
 pytestmark = pytest.mark.integration
 
@@ -43,11 +44,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     }
     environment.pop("DAGSTER_HOME", None)
     subprocess.run([sys.executable, "-m", "alerting_assets"], env=environment, check=True, timeout=300)
-    ports = []
-    for _ in range(2):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            ports.append(str(probe.getsockname()[1]))
+    ports = [str(port) for port in free_ports(2)]
     dev = [
         sys.executable,
         "-c",
