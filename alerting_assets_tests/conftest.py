@@ -20,9 +20,8 @@ ENOUGH_MEMORY = 2 * 1024**3
 if os.access(MEMORY_DISK, os.W_OK) and shutil.disk_usage(MEMORY_DISK).free > ENOUGH_MEMORY:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY_DISK))
     os.environ.setdefault("TMPDIR", str(MEMORY_DISK))
-os.environ.setdefault(
-    "COLUMNS", "200"
-)  # commands that run in this process write their tables for a terminal of this width
+# Commands that run in this process write their tables for a terminal of this width.
+os.environ.setdefault("COLUMNS", "200")
 
 
 @pytest.fixture

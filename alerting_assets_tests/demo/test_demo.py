@@ -126,7 +126,7 @@ def test_what_goes_on_now_has_happened_before() -> None:
         assert now.starts_at < NOW < now.ends_at
 
 
-def test_the_demo_has_a_million_usage_rows_and_ends_now(demo: Lakehouse) -> None:
+def test_the_demo_has_a_million_usage_rows_of_ninety_days(demo: Lakehouse) -> None:
     (row,) = demo.query(
         "SELECT COUNT(*) AS n, MIN(usage_end_time) AS first, MAX(usage_end_time) AS last FROM health_monitor.gold.fact_usage"
     ).to_pylist()
