@@ -24,9 +24,10 @@ class AlertTestFailed(AssertionError):
 def pytest_collect_file(parent: pytest.Collector, file_path: Path) -> AlertTestFile | None:
     if file_path.suffix not in (".yml", ".yaml") or file_path.parent.name != "tests":
         return None
+    from alerting_assets.evaluation.unit_test_files import is_test_file
     from alerting_assets.settings import Settings
 
-    if file_path.parent.parent != Settings.from_environment().definitions.absolute():
+    if not is_test_file(Settings.from_environment().definitions.absolute(), file_path):
         return None
     file: AlertTestFile = AlertTestFile.from_parent(parent, path=file_path)
     return file
@@ -39,13 +40,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 class AlertTestFile(pytest.File):
     def collect(self) -> Iterator[AlertTestItem]:
-        from alerting_assets.errors import DefinitionError
         from alerting_assets.evaluation.unit_tests import parse_tests
 
-        try:
-            tests = parse_tests(f"tests/{self.path.name}", self.path.read_text(encoding="utf-8"))
-        except DefinitionError as error:
-            raise self.CollectError(str(error)) from None
+        tests, problems = parse_tests(f"tests/{self.path.name}", self.path.read_text(encoding="utf-8"))
+        if problems:
+            raise self.CollectError("\n".join(map(str, problems)))
         for test in tests:
             yield AlertTestItem.from_parent(self, name=test.title, test=test)
 

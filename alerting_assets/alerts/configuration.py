@@ -35,6 +35,12 @@ from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 _DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
 
+ALERT_ID = re.compile(r"[A-Z0-9_-]{1,64}")
+_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+MAX_SECONDS = 2**31 - 1
+"""Of a field that counts them: what the Alerts API takes."""
+
 NOT_YET = (
     "ml_model_name",
     "ml_threshold",
@@ -67,8 +73,11 @@ def _timezone(value: str) -> str:
     return value
 
 
-def _unicode(value: str) -> str:
-    if any("\ud800" <= character <= "\udfff" for character in value):
+def _plain_text(value: str) -> str:
+    found = _NOT_TEXT.search(value)
+    if found and found[0] == "\0":
+        raise ValueError(f"holds the character NUL (character {found.start() + 1}), which no text may; remove it")
+    if found:
         raise ValueError(f"{value!r} holds half of a surrogate pair, which is no text; write the character itself")
     return value
 
@@ -85,8 +94,8 @@ def _one_of(kind: type[StrEnum]) -> Callable[[Any], Any]:
     return check
 
 
-Text = Annotated[str, AfterValidator(_unicode)]
-NonEmpty = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, AfterValidator(_plain_text)]
+NonEmpty = Annotated[Text, Field(min_length=1)]
 
 
 class AlertConfiguration(BaseModel):
@@ -98,9 +107,9 @@ class AlertConfiguration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    alert_id: Annotated[str, Field(pattern=r"^[A-Z0-9_-]{1,64}$")]
-    alert_name: Annotated[str, Field(min_length=1, max_length=200)]
-    alert_description: str | None = None
+    alert_id: Annotated[str, Field(pattern=f"^{ALERT_ID.pattern}$")]
+    alert_name: Annotated[Text, Field(min_length=1, max_length=200)]
+    alert_description: Text | None = None
     agent_domain: Annotated[Domain, BeforeValidator(_one_of(Domain))]
     severity: Annotated[Severity, BeforeValidator(_one_of(Severity))]
     alert_query_template: NonEmpty
@@ -108,13 +117,13 @@ class AlertConfiguration(BaseModel):
     aggregation_type: Annotated[Aggregation | None, BeforeValidator(_one_of(Aggregation))] = None
     operator: Annotated[Operator, BeforeValidator(_one_of(Operator))]
     threshold_value_double: FiniteFloat | None = None
-    threshold_value_string: str | None = None
+    threshold_value_string: Text | None = None
     threshold_value_bool: bool | None = None
     threshold_value_min: FiniteFloat | None = None
     threshold_value_max: FiniteFloat | None = None
     threshold_value_list: list[Text] | None = None
     change_direction: Annotated[ChangeDirection | None, BeforeValidator(_one_of(ChangeDirection))] = None
-    change_lookback_seconds: Annotated[int, Field(ge=1)] | None = None
+    change_lookback_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] | None = None
     for_evaluations: Annotated[int, Field(ge=1, le=MAX_EVALUATIONS)] | None = None
     recovery_threshold_double: FiniteFloat | None = None
     empty_result_state: Annotated[EmptyResultState, BeforeValidator(_one_of(EmptyResultState))] = EmptyResultState.OK
@@ -123,10 +132,10 @@ class AlertConfiguration(BaseModel):
     is_enabled: bool = True
     notification_channels: list[Text] = []
     notify_on_ok: bool = False
-    retrigger_seconds: Annotated[int, Field(ge=0)] | None = None
-    custom_subject_template: str | None = None
-    custom_body_template: str | None = None
-    template_id: str | None = None
+    retrigger_seconds: Annotated[int, Field(ge=0, le=MAX_SECONDS)] | None = None
+    custom_subject_template: Text | None = None
+    custom_body_template: Text | None = None
+    template_id: Text | None = None
     template_params: dict[Text, Text] | None = None
     ml_model_enabled: bool = False
     ml_model_name: str | None = None

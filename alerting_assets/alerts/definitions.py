@@ -3,57 +3,144 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from alerting_assets.alerts.configuration import AlertConfiguration, parse_configuration
+from alerting_assets.alerts.configuration import ALERT_ID, AlertConfiguration, parse_configuration
 from alerting_assets.alerts.templates import AlertTemplate, instantiate
 from alerting_assets.alerts.thresholds import NUMBER, FieldError, is_quoted
 from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
 from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_you_mean
 
+_log = logging.getLogger(__name__)
+
 _MANAGED = "is set by the loader; remove it"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an alert is defined. line: of its entry. query_line: where the first line of its query stands, and whether the lines
+    behind it follow one by one, as they do in a block (`|`)."""
+
+    file: str
+    line: int
+    query_line: int
+    is_block: bool = False
+
+    def of_query(self, line: int | None) -> str:
+        """`file:line` of a line of the query, counted from 1; of the query where the line cannot be told."""
+        return f"{self.file}:{self.query_line + (line - 1 if line and self.is_block else 0)}"
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """What a folder of files says; a mistake costs the alert that it is in, and no other.
+
+    alerts: those that can be used, ordered by alert_id, `managed_by` set to `yaml:<file>`.
+    places: of these, by alert_id.
+    problems: all that is wrong; each costs one alert, or one file.
+    held: alert_ids that are defined in a way that cannot be used: a wrong field, or the same id twice.
+    unclear: the texts, by file, of files that hold something of which not even the alert_id can be told; None where not even the
+        text is known. Any alert may be meant."""
+
+    alerts: tuple[AlertConfiguration, ...]
+    places: Mapping[str, Place] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    held: frozenset[str] = frozenset()
+    unclear: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def mentioned(self) -> set[str]:
+        """The ids that are taken, and those that may be."""
+        words = (word for text in self.unclear.values() for word in ALERT_ID.findall(text or ""))
+        return {*(alert.alert_id for alert in self.alerts), *self.held, *words}
+
+    def may_define(self, alert_id: str, file: str) -> bool:
+        """Whether an alert that is not among `alerts` may be meant all the same, so that it is not to be removed. file: that it came
+        from."""
+        if alert_id in self.held or file in self.unclear:
+            return True
+        word = re.compile(rf"(?<![A-Z0-9_-]){re.escape(alert_id)}(?![A-Z0-9_-])")
+        return any(text is None or word.search(text) for text in self.unclear.values())
 
 
 def parse_definitions(
     files: Mapping[str, str], templates: Mapping[str, AlertTemplate] = MappingProxyType({})
 ) -> list[AlertConfiguration]:
-    """files: name → text. templates: by id. Returns the alerts ordered by alert_id, `managed_by` set to `yaml:<file>`.
+    """The alerts of files that have to be right as a whole, as `read_definitions` orders them. Raises DefinitionError with every
+    problem of every file."""
+    found = read_definitions(files, templates)
+    if found.problems:
+        raise DefinitionError(found.problems)
+    return list(found.alerts)
 
-    Raises DefinitionError with every problem of every file; then none of them is to be used."""
-    alerts: list[AlertConfiguration] = []
-    places: dict[str, str] = {}
+
+def read_definitions(
+    files: Mapping[str, str], templates: Mapping[str, AlertTemplate] = MappingProxyType({})
+) -> Definitions:
+    """files: name → text. templates: by id. Raises nothing: whatever is wrong is a problem of what it is in."""
+    alerts: dict[str, AlertConfiguration] = {}
+    places: dict[str, Place] = {}
+    twice: set[str] = set()
+    held: set[str] = set()
+    unclear: dict[str, str | None] = {}
     problems: list[Problem] = []
     for file in sorted(files):
-        try:
-            entries = list(read_entries(file, files[file], key="alerts", what="alert"))
-        except DefinitionError as error:
-            problems += error.problems
-            continue
+        entries, wrong = read_entries(file, files[file], key="alerts", what="alert")
+        problems += wrong
+        if wrong:
+            unclear[file] = files[file]
         for entry in entries:
-            try:
-                alert = _parse(entry, file, templates)
-            except DefinitionError as error:
-                problems += error.problems
+            alert, faults = _one(entry, file, templates)
+            problems += faults
+            alert_id = entry.get("alert_id")
+            if not isinstance(alert_id, str) or not ALERT_ID.fullmatch(alert_id):
+                unclear[file] = files[file]
                 continue
-            place = f"{file}:{line_of(entry)}"
-            if alert.alert_id in places:
-                problems.append(
-                    Problem(
-                        f"is already used at {places[alert.alert_id]}",
-                        "alert_id",
-                        alert.alert_id,
-                        file,
-                        line_of(entry, "alert_id"),
-                    )
-                )
-                continue
-            places[alert.alert_id] = place
-            alerts.append(alert)
-    if problems:
-        raise DefinitionError(problems)
-    return sorted(alerts, key=lambda alert: alert.alert_id)
+            if alert_id in places:
+                twice.add(alert_id)
+                first = places[alert_id]
+                message = f"is used at {first.file}:{first.line} as well; neither is taken until one of them is gone"
+                problems.append(Problem(message, "alert_id", alert_id, file, line_of(entry, "alert_id")))
+            else:
+                places[alert_id] = _place(entry, file)
+            if alert is None:
+                held.add(alert_id)
+            else:
+                alerts[alert_id] = alert
+    held |= twice
+    return Definitions(
+        tuple(alerts[alert_id] for alert_id in sorted(alerts.keys() - held)),
+        {alert_id: place for alert_id, place in places.items() if alert_id not in held},
+        tuple(problems),
+        frozenset(held),
+        unclear,
+    )
+
+
+def _one(
+    entry: YamlMap, file: str, templates: Mapping[str, AlertTemplate]
+) -> tuple[AlertConfiguration | None, Sequence[Problem]]:
+    try:
+        return _parse(entry, file, templates), ()
+    except DefinitionError as error:
+        return None, error.problems
+    except Exception as error:  # noqa: BLE001 — told as a problem and in the log: a fault of ours costs one alert, too
+        _log.exception("the entry at %s:%s cannot be read", file, line_of(entry))
+        alert_id = entry.get("alert_id")
+        message = (
+            f"cannot be read ({type(error).__name__}: {error}), which is a fault of alerting_assets; please report it"
+        )
+        return None, [Problem(message, None, alert_id if isinstance(alert_id, str) else None, file, line_of(entry))]
+
+
+def _place(entry: YamlMap, file: str) -> Place:
+    block = entry.blocks.get("alert_query_template")
+    return Place(file, line_of(entry), block or line_of(entry, "alert_query_template"), block is not None)
 
 
 def _parse(entry: YamlMap, file: str, templates: Mapping[str, AlertTemplate]) -> AlertConfiguration:

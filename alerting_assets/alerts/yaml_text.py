@@ -26,15 +26,21 @@ _UNSURE = re.compile(
 _INT = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+MAX_VALUES = 250_000
+"""That a file may hold once its aliases are written out."""
+
 _FAILURES = (ValueError, IndexError, AssertionError, NotImplementedError)
 """Of ruamel itself: on values such as 2026-99-99 and `-_`, and on some comments."""
 
 
 class YamlMap(dict[str, Any]):
-    """A mapping. line: where it begins; lines: of its keys; both counted from 1."""
+    """A mapping. line: where it begins; lines: of its keys; blocks: of the first line of those values that are blocks (`|`). All
+    counted from 1."""
 
     def __init__(self, line: int) -> None:
-        self.line, self.lines = line, dict[str, int]()
+        self.line, self.lines, self.blocks = line, dict[str, int](), dict[str, int]()
 
 
 class YamlList(list[Any]):
@@ -56,7 +62,7 @@ def read_document(file: str, text: str) -> Any:
         try:
             return _read_fast(text)
         except _Unsure:
-            return _undecorated(read_round_trip(file, text))
+            return _Undecorator(file).value_of(read_round_trip(file, text))
     except RecursionError:
         raise DefinitionError([Problem("YAML: is nested too deeply", file=file, line=1)]) from None
 
@@ -70,6 +76,8 @@ def read_round_trip(file: str, text: str) -> Any:
         return YAML(typ="rt", pure=True).load(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if error.context_mark and mark.line >= len(text.rstrip().splitlines()):
+            mark = error.context_mark  # what the end of the file finds open is wrong where it begins
         raise DefinitionError(
             [Problem(f"YAML: {error.problem or error.context}", file=file, line=mark.line + 1 if mark else 1)]
         ) from None
@@ -79,33 +87,39 @@ def read_round_trip(file: str, text: str) -> Any:
         raise DefinitionError([Problem(f"YAML: cannot be read ({error})", file=file, line=1)]) from None
 
 
-def read_entries(file: str, text: str, *, key: str, what: str) -> Iterator[YamlMap]:
-    """The mappings under `key`; a mapping without it, or a list, stands for itself. what: `alert`, `test`, in messages."""
-    document = read_document(file, text)
+def read_entries(file: str, text: str, *, key: str, what: str) -> tuple[list[YamlMap], list[Problem]]:
+    """The mappings under `key`, and what is wrong with the rest of the text. A mapping without the key, or a list, stands for
+    itself. what: `alert`, `test`, in messages."""
+
+    def problem(message: str, line: int) -> Problem:
+        return Problem(message, file=file, line=line)
+
+    try:
+        document = read_document(file, text)
+    except DefinitionError as error:
+        return [], list(error.problems)
     if document is None:
-        raise DefinitionError(
-            [Problem(f"holds no {what}; write a list under `{key}:`, or delete the file", file=file, line=1)]
-        )
+        return [], [problem(f"holds no {what}; write a list under `{key}:`, or delete the file", 1)]
+    problems = []
     if isinstance(document, YamlMap) and key in document:
-        unknown = [name for name in document if name != key]
-        if unknown:
-            raise DefinitionError(
-                [
-                    Problem(f"{name!r} is not known beside `{key}`", file=file, line=line_of(document, name))
-                    for name in unknown
-                ]
-            )
+        problems = [
+            problem(f"{name!r} is not known beside `{key}`", line_of(document, name))
+            for name in document
+            if name != key
+        ]
         document = document[key]
     elif isinstance(document, YamlMap):
         document = [document]
     if not isinstance(document, list) or not document:
-        raise DefinitionError([Problem(f"expected a list of {what}s under `{key}:`", file=file, line=1)])
+        return [], [*problems, problem(f"expected a list of {what}s under `{key}:`", 1)]
     article = "an" if what[0] in "aeiou" else "a"
-    for index, entry in enumerate(document):
-        if not isinstance(entry, YamlMap):
-            line = document.lines[index] if isinstance(document, YamlList) else 1
-            raise DefinitionError([Problem(f"{article} {what} is a mapping of fields to values", file=file, line=line)])
-        yield entry
+    lines = document.lines if isinstance(document, YamlList) else [1]
+    problems += [
+        problem(f"{article} {what} is a mapping of fields to values", line)
+        for entry, line in zip(document, lines, strict=True)
+        if not isinstance(entry, YamlMap)
+    ]
+    return [entry for entry in document if isinstance(entry, YamlMap)], problems
 
 
 def line_of(entry: YamlMap, field: str | None = None) -> int:
@@ -154,7 +168,10 @@ def _value(events: Iterator[Any], event: Any) -> Any:
         if type(key) is not str or key in found:
             raise _Unsure
         found.lines[key] = event.start_mark.line + 1
-        found[key] = _value(events, next(events))
+        event = next(events)
+        if type(event) is yaml.ScalarEvent and event.style == "|":
+            found.blocks[key] = event.start_mark.line + 2
+        found[key] = _value(events, event)
     return found
 
 
@@ -187,42 +204,65 @@ def _by_ruamel(text: str) -> Any:
     if text == "<<":
         raise _Unsure
     try:
-        return _undecorated(read_round_trip("", text))
+        return _Undecorator("").value_of(read_round_trip("", text))
     except DefinitionError:
         raise _Unsure from None
 
 
-def _undecorated(value: Any) -> Any:
-    """ruamel's nodes as ours."""
-    from ruamel.yaml.comments import CommentedMap, CommentedSeq
-    from ruamel.yaml.scalarbool import ScalarBoolean
-    from ruamel.yaml.scalarfloat import ScalarFloat
-    from ruamel.yaml.scalarint import ScalarInt
-    from ruamel.yaml.scalarstring import ScalarString
-    from ruamel.yaml.timestamp import TimeStamp
+class _Undecorator:
+    """Makes ruamel's nodes ours. What an alias repeats is repeated; MAX_VALUES of one file are the limit, since few lines of aliases
+    of aliases stand for billions. Raises DefinitionError."""
 
-    def line(place: Any) -> int:
-        return int(place[0] or 0) + 1
+    def __init__(self, file: str) -> None:
+        self._file, self._count = file, 0
 
-    if isinstance(value, Mapping):
-        found = YamlMap(line([value.lc.line]) if isinstance(value, CommentedMap) else 1)
-        for key, item in value.items():
-            found[str(key)] = _undecorated(item)
-            if isinstance(value, CommentedMap) and key in (value.lc.data or ()):  # what is merged in has no line
-                found.lines[str(key)] = line(value.lc.key(key))
-        return found
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        items = YamlList()
-        for index, item in enumerate(value):
-            items.append(_undecorated(item))
-            items.lines.append(line(value.lc.item(index)) if isinstance(value, CommentedSeq) else 1)
-        return items
-    if isinstance(value, TimeStamp):
-        return _moment(value)
-    for decorated, kind in ((ScalarString, str), (ScalarBoolean, bool), (ScalarFloat, float), (ScalarInt, int)):
-        if isinstance(value, decorated):
-            return kind(value)
-    return value
+    def value_of(self, value: Any) -> Any:
+        from ruamel.yaml.comments import CommentedMap, CommentedSeq
+        from ruamel.yaml.scalarbool import ScalarBoolean
+        from ruamel.yaml.scalarfloat import ScalarFloat
+        from ruamel.yaml.scalarint import ScalarInt
+        from ruamel.yaml.scalarstring import LiteralScalarString
+        from ruamel.yaml.timestamp import TimeStamp
+
+        def line(place: Any) -> int:
+            return int(place[0] or 0) + 1
+
+        self._count += 1
+        if self._count > MAX_VALUES:
+            message = f"YAML: its aliases stand for more than {MAX_VALUES:,} values; write them out, or fewer of them"
+            raise DefinitionError([Problem(message, file=self._file, line=1)])
+        if isinstance(value, Mapping):
+            found = YamlMap(line([value.lc.line]) if isinstance(value, CommentedMap) else 1)
+            marks: Any = value.lc if isinstance(value, CommentedMap) else None
+            places = marks.data or {} if marks else {}
+            for key, item in value.items():
+                found[str(key)] = self.value_of(item)
+                if key in places:  # what is merged in has no line
+                    found.lines[str(key)] = line(marks.key(key))
+                    if isinstance(item, LiteralScalarString):
+                        found.blocks[str(key)] = line(marks.value(key)) + 1
+            return found
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            items = YamlList()
+            for index, item in enumerate(value):
+                items.append(self.value_of(item))
+                items.lines.append(line(value.lc.item(index)) if isinstance(value, CommentedSeq) else 1)
+            return items
+        if isinstance(value, TimeStamp):
+            return _moment(value)
+        if isinstance(value, str):
+            return _whole(value)
+        for decorated, kind in ((ScalarBoolean, bool), (ScalarFloat, float), (ScalarInt, int)):
+            if isinstance(value, decorated):
+                return kind(value)
+        return value
+
+
+def _whole(text: str) -> str:
+    """A plain string. JSON, which is YAML as well, writes characters beyond U+FFFF as two escapes, halves of one character."""
+    if not _HALF.search(text):
+        return str(text)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _moment(value: Any) -> datetime:

@@ -19,8 +19,8 @@ FIELDS: tuple[Field, ...] = ("custom_subject_template", "custom_body_template")
 )
 def alert_tests_pass(alerting: AlertingResource) -> dg.AssetCheckResult:
     settings = alerting.settings
-    tests = collect_tests(settings.definitions, templates_of(settings.definitions))
-    if not tests:
+    tests, problems = collect_tests(settings.definitions, templates_of(settings.definitions))
+    if not tests and not problems:
         return dg.AssetCheckResult(
             passed=True, description="there are no tests; `alerting test` says how to write some"
         )
@@ -28,10 +28,12 @@ def alert_tests_pass(alerting: AlertingResource) -> dg.AssetCheckResult:
         outcomes = runner.run(tests)
     failed = [outcome for outcome in outcomes if not outcome.passed]
     return dg.AssetCheckResult(
-        passed=not failed,
+        passed=not failed and not problems,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{len(failed)} of {len(outcomes)} tests failed",
+        description=f"{len(failed)} of {len(outcomes)} tests failed"
+        + (f"; {len(problems)} more problems: tests that cannot be read" if problems else ""),
         metadata={
+            "cannot be read": table([{"problem": str(problem)} for problem in problems]),
             "failed": table(
                 [
                     {

@@ -14,8 +14,16 @@ GROUP = "alerting"
 OWNERS = ["team:platform"]
 
 
+DEFINITIONS_ARE_RIGHT = dg.AssetCheckSpec(
+    "definitions_are_right",
+    asset="alert_configurations",
+    description="Every definition can be used. One that cannot holds back its own alert only: the row stays as it was last right.",
+)
+
+
 @dg.asset(
     group_name=GROUP,
+    check_specs=[DEFINITIONS_ARE_RIGHT],
     owners=OWNERS,
     kinds={"deltalake", "yaml"},
     description=(
@@ -25,7 +33,16 @@ OWNERS = ["team:platform"]
 )
 def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult[None]:
     lakehouse = alerting.get_lakehouse()
-    result = load_definitions(lakehouse, alerting.settings.definitions, alerting.now())
+    settings = alerting.settings
+    result = load_definitions(
+        lakehouse,
+        settings.definitions,
+        alerting.now(),
+        strict=settings.strict,
+        max_delete_percent=settings.max_delete_percent,
+    )
+    for problem in result.problems:
+        context.log.warning("%s", problem)
     rows = read_rows(lakehouse)
     add_partitions(context.instance, [row["alert_id"] for row in rows])
     return dg.MaterializeResult(
@@ -37,6 +54,7 @@ def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingRe
             "changed": len(result.changed),
             "removed": len(result.removed),
             "unchanged": len(result.unchanged),
+            "kept": len(result.kept),
             "enabled": sum(row["is_enabled"] for row in rows),
             "by_domain": dict(Counter(row["agent_domain"] for row in rows)),
             "definitions": dg.MetadataValue.path(str(alerting.settings.definitions.absolute())),
@@ -50,9 +68,32 @@ def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingRe
                         "schedule": row["schedule_cron"],
                         "owner": row["owner"],
                         "managed_by": row["managed_by"],
+                        "definition": row["definition_error"] or "right",
                     }
                     for row in rows
                 ]
             ),
-        }
+        },
+        check_results=[
+            dg.AssetCheckResult(
+                check_name=DEFINITIONS_ARE_RIGHT.name,
+                passed=not result.problems,
+                severity=dg.AssetCheckSeverity.ERROR,
+                description=f"{len(result.problems)} problems in {settings.definitions.name}/, "
+                f"{len(result.kept)} rows kept as they were last right",
+                metadata={
+                    "problems": table(
+                        [
+                            {
+                                "place": f"{problem.file}:{problem.line}" if problem.line else problem.file,
+                                "alert_id": problem.alert_id,
+                                "field": problem.field,
+                                "problem": problem.message,
+                            }
+                            for problem in result.problems
+                        ]
+                    )
+                },
+            )
+        ],
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from alerting_assets.errors import Problem
 from alerting_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -89,6 +90,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     for row in rows:
         table.add_row(*("–" if cell is None else _styled(str(cell)) for cell in row))
     console.print(table)
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """What is wrong with files, a line each, so that an editor finds the place."""
+    for problem in problems:
+        console.print(f"[bold red]error:[/bold red] {escape(str(problem))}", soft_wrap=True)
 
 
 def print_counts(counts: Mapping[str, int]) -> None:

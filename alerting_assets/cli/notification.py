@@ -12,7 +12,7 @@ from alerting_assets.alerts import notification
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import AlertConfiguration
 from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, print_json, print_table, settings
-from alerting_assets.configuration import definitions_from, read_rows, rows_after_load, target_of, to_alerts
+from alerting_assets.configuration import defined_alerts, plan_load, read_rows, target_of
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.evaluation import Decision, latest_decision
 from alerting_assets.evaluation.notification import rendered
@@ -88,7 +88,7 @@ def placeholders(as_json: Json = False) -> None:
 
 def _alert(tables: Lakehouse, chosen: Settings, alert_id: str) -> AlertConfiguration:
     rows = read_rows(tables)
-    alerts = to_alerts(rows_after_load(rows, definitions_from(chosen.definitions, rows)), target_of(chosen))
+    alerts = defined_alerts(rows, plan_load(chosen.definitions, rows), target_of(chosen))
     found = next((alert for alert in alerts if alert.alert_id == alert_id), None)
     if found is None:
         near = did_you_mean(alert_id, [alert.alert_id for alert in alerts])

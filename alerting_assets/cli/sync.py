@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -16,14 +17,16 @@ from alerting_assets.cli.context import (
     lakehouse,
     now,
     print_json,
+    print_problems,
     progress,
     settings,
 )
 from alerting_assets.configuration import (
     ConfiguredAlert,
+    LoadResult,
     Row,
-    definitions_from,
     load_definitions,
+    plan_load,
     read_rows,
     rows_after_load,
     target_of,
@@ -31,12 +34,18 @@ from alerting_assets.configuration import (
 )
 from alerting_assets.deployment import DesiredAlert, Syncer, admission_policy, desired_alerts, find_work, read_desired
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
-from alerting_assets.errors import SettingsError, did_you_mean
+from alerting_assets.errors import Problem, SettingsError, did_you_mean
 from alerting_assets.settings import Settings
 from alerting_assets.validation import policy_of, validate_all_alert_queries
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.port import Workspace
 
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict", help="One definition or query that is not right stops everything, as ALERTING_STRICT=true."
+    ),
+]
 Recreate = Annotated[
     bool,
     typer.Option(
@@ -62,12 +71,13 @@ def plan(
     keep_remote: KeepRemote = False,
     allow_deletes: AllowDeletes = False,
     recreate: Recreate = False,
+    strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Show what `apply` would do and why, edits made in the workspace included; write nothing.
 
     Exit code 1: there is something to do, or an alert is quarantined."""
-    _show_plan(settings(), alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=False)
+    _show_plan(_chosen(strict), alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=False)
 
 
 def apply(
@@ -82,6 +92,7 @@ def apply(
     keep_remote: KeepRemote = False,
     allow_deletes: AllowDeletes = False,
     recreate: Recreate = False,
+    strict: Strict = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan only, and count it as a dry run in alert_sync_metrics.")
     ] = False,
@@ -89,17 +100,20 @@ def apply(
 ) -> None:
     """Load the files, validate, and bring the workspace to what is configured: also what was changed there by hand.
 
-    Exit code 1: an alert is quarantined or failed."""
+    A definition or query that is not right holds back its own alert: what is deployed of that stays. Exit code 1: there is one, or a
+    request failed."""
     if changed and (alert_ids or dry_run):
         raise SettingsError("--changed goes neither with alert ids nor with --dry-run")
-    chosen = settings()
+    chosen = _chosen(strict)
     if dry_run:
         _show_plan(chosen, alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=True)
         return
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        load_definitions(tables, chosen.definitions, now())
+        loaded = load_definitions(
+            tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
+        )
         alerts = to_alerts(read_rows(tables), target_of(chosen))
         only = frozenset(alert_ids) if alert_ids else None
         work = find_work(tables, chosen.environment, workspace.host, now()) if changed else None
@@ -116,13 +130,17 @@ def apply(
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance, up_to=work.up_to if work else None)
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
+    problems = _problems(loaded, frozenset(alert_ids) if alert_ids else None)
+    if not as_json:
+        print_problems(problems)
     if as_json:
-        print_json({**result_json(result), "requests": {"reads": workspace.reads, "writes": workspace.writes}})
+        requests = {"reads": workspace.reads, "writes": workspace.writes}
+        print_json({**result_json(result), "problems": [asdict(one) for one in problems], "requests": requests})
     elif work is not None and work.is_nothing:
         console.print("Nothing changed since the last sync; the workspace was not asked.")
     else:
         console.print(result_text(result))
-    if result.errors or result.held:
+    if result.errors or result.held or problems:
         raise typer.Exit(FINDINGS)
 
 
@@ -140,7 +158,9 @@ def _show_plan(
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
         rows = read_rows(tables)
-        after = rows_after_load(rows, definitions_from(chosen.definitions, rows))
+        limit = _limit(chosen, allow_deletes)
+        loaded = plan_load(chosen.definitions, rows, strict=chosen.strict, max_delete_percent=limit)
+        after = rows_after_load(rows, loaded)
         alerts = to_alerts(after, target_of(chosen))
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
@@ -150,14 +170,34 @@ def _show_plan(
         made = syncer.dry_run(tables, lambda: (after, desired), now) if recorded else syncer.plan(after, desired)
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     objection = syncer.objection(made)
+    problems = _problems(loaded, only)
     if as_json:
-        print_json({**plan_json(made), "objection": objection})
+        print_json({**plan_json(made), "problems": [asdict(one) for one in problems], "objection": objection})
     else:
+        print_problems(problems)
         console.print(plan_text(made))
         if objection:
             console.print(f"[bold red]`apply` would stop:[/bold red] {escape(objection)}", soft_wrap=True)
-    if made.pending or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only):
+    if (
+        made.pending
+        or problems
+        or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only)
+    ):
         raise typer.Exit(FINDINGS)
+
+
+def _chosen(strict: bool) -> Settings:
+    chosen = settings()
+    return replace(chosen, strict=True) if strict else chosen
+
+
+def _limit(chosen: Settings, allow_deletes: bool) -> int | None:
+    return None if allow_deletes else chosen.max_delete_percent
+
+
+def _problems(loaded: LoadResult, only: frozenset[str] | None) -> list[Problem]:
+    """Those that a command about these alerts tells. only: None: all alerts."""
+    return [problem for problem in loaded.problems if only is None or problem.alert_id in only]
 
 
 def _syncer(

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, print_json, progress, settings
+from alerting_assets.cli.context import (
+    FINDINGS,
+    Json,
+    console,
+    lakehouse,
+    print_json,
+    print_problems,
+    progress,
+    settings,
+)
 from alerting_assets.configuration import templates_of
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.evaluation.unit_test_files import collect_tests, open_runner
@@ -27,13 +37,13 @@ def run_tests(
 ) -> None:
     """Run the unit tests of alerts/tests/*.yml and of your own templates: given rows in, a decision expected. Touches no table.
 
-    Exit code 1: a test failed."""
+    Exit code 1: a test failed, or cannot be read."""
     chosen = settings()
     catalog = templates_of(chosen.definitions)
     wants_shipped = templates or any(name in catalog for name in names or ())
-    tests = collect_tests(chosen.definitions, catalog, shipped=wants_shipped)
+    tests, problems = collect_tests(chosen.definitions, catalog, shipped=wants_shipped)
     for name in names or ():
-        if name not in {item.subject for item in tests}:
+        if not problems and name not in {item.subject for item in tests}:
             near = did_you_mean(name, sorted({item.subject for item in tests}))
             raise SettingsError(f"{name!r} has no tests{near}")
     tests = [item for item in tests if not names or item.subject in names]
@@ -44,10 +54,12 @@ def run_tests(
     failed = [outcome for outcome in outcomes if not outcome.passed]
     if as_json:
         summary = {"passed": len(outcomes) - len(failed), "failed": len(failed), "seconds": round(seconds, 3)}
-        print_json({"tests": [_json(outcome) for outcome in outcomes], "summary": summary})
+        wrong = [asdict(problem) for problem in problems]
+        print_json({"tests": [_json(outcome) for outcome in outcomes], "problems": wrong, "summary": summary})
     else:
         _print(outcomes, failed, seconds)
-    if failed:
+        print_problems(problems)
+    if failed or problems:
         raise typer.Exit(FINDINGS)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from alerting_assets.alerts.definitions import Place
 from alerting_assets.cli.context import (
     FINDINGS,
     AlertIds,
@@ -20,6 +22,7 @@ from alerting_assets.cli.context import (
     now,
     print_counts,
     print_json,
+    print_problems,
     print_table,
     progress,
     settings,
@@ -27,16 +30,16 @@ from alerting_assets.cli.context import (
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
     ConfiguredAlert,
-    definitions_from,
+    defined_alerts,
+    plan_load,
     read_rows,
-    rows_after_load,
     target_of,
-    to_alerts,
 )
 from alerting_assets.errors import SettingsError
 from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.settings import Settings
 from alerting_assets.validation import (
+    CONFIGURATION,
     AlertVerdict,
     Finding,
     QueryVerdict,
@@ -86,18 +89,23 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
     policy = policy_of(chosen)
     with lakehouse(chosen) as tables, progress("validate", as_json) as advance:
         rows = read_rows(tables)
-        alerts = wanted_alerts(
-            to_alerts(rows_after_load(rows, definitions_from(chosen.definitions, rows)), target_of(chosen)), alert_ids
-        )
+        loaded = plan_load(chosen.definitions, rows, max_delete_percent=chosen.max_delete_percent)
+        alerts = wanted_alerts(defined_alerts(rows, loaded, target_of(chosen)), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
     notes = [] if alert_ids else policy.idle_silences(alert.alert_id for alert in alerts)
+    problems = [problem for problem in loaded.problems if not alert_ids or problem.alert_id in alert_ids]
+    places = loaded.definitions.places
     if as_json:
-        print_json({**_report_json(report), "notes": notes})
+        print_json(
+            {**_report_json(report, places), "problems": [asdict(problem) for problem in problems], "notes": notes}
+        )
     else:
-        _print_report(report, alerts)
+        judged = {verdict.alert_id for verdict in report.quarantined}
+        print_problems(problem for problem in problems if problem.alert_id not in judged)
+        _print_report(report, alerts, places)
         for note in notes:
             console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
-    return not report.quarantined
+    return not report.quarantined and not problems
 
 
 def _one_text(chosen: Settings, path: Path, as_json: bool) -> bool:
@@ -174,9 +182,9 @@ def _lines(path: Path) -> Iterator[Mapping[str, Any] | Finding]:
             yield item if isinstance(item, dict) else input_finding(f"line {number} is no JSON object")
 
 
-def _report_json(report: ValidationReport) -> dict[str, Any]:
+def _report_json(report: ValidationReport, places: Mapping[str, Place]) -> dict[str, Any]:
     return {
-        "alerts": [_verdict_json(verdict) for verdict in report.verdicts],
+        "alerts": [_verdict_json(verdict, places.get(verdict.alert_id)) for verdict in report.verdicts],
         "summary": {
             "valid": len(report.valid),
             "quarantined": len(report.quarantined),
@@ -186,10 +194,11 @@ def _report_json(report: ValidationReport) -> dict[str, Any]:
     }
 
 
-def _verdict_json(verdict: AlertVerdict) -> dict[str, Any]:
+def _verdict_json(verdict: AlertVerdict, place: Place | None) -> dict[str, Any]:
     finding = verdict.finding
     return {
         "alert_id": verdict.alert_id,
+        "place": _place(finding, place),
         "verdict": verdict.verdict.value,
         "rule": finding.rule if finding else None,
         "message": finding.message if finding else None,
@@ -200,14 +209,26 @@ def _verdict_json(verdict: AlertVerdict) -> dict[str, Any]:
     }
 
 
-def _print_report(report: ValidationReport, alerts: Sequence[ConfiguredAlert]) -> None:
+def _place(finding: Finding | None, place: Place | None) -> str | None:
+    """Where in a file the query is wrong: `cost.yml:12`."""
+    return place.of_query(finding.line) if finding and place and finding.rule != CONFIGURATION else None
+
+
+def _print_report(report: ValidationReport, alerts: Sequence[ConfiguredAlert], places: Mapping[str, Place]) -> None:
     names = {alert.alert_id: alert.name for alert in alerts}
-    rows = [(item.verdict.value, item.alert_id, names[item.alert_id], item.reason or None) for item in report.verdicts]
+
+    def told(alert_id: str, finding: Finding) -> str:
+        place = _place(finding, places.get(alert_id))
+        return f"{place}: {finding.text}" if place else finding.text
+
+    rows = [
+        (item.verdict.value, item.alert_id, names[item.alert_id], item.finding and told(item.alert_id, item.finding))
+        for item in report.verdicts
+    ]
     print_table("Verdicts", ("verdict", "alert", "name", "reason"), rows)
     if report.warnings:
-        print_table(
-            "Warnings", ("alert", "warning"), [(alert_id, finding.text) for alert_id, finding in report.warnings]
-        )
+        warnings = [(alert_id, told(alert_id, finding)) for alert_id, finding in report.warnings]
+        print_table("Warnings", ("alert", "warning"), warnings)
     print_counts({"valid": len(report.valid), "quarantined": len(report.quarantined), "warnings": len(report.warnings)})
 
 

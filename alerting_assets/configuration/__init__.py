@@ -1,7 +1,7 @@
 """Configured alerts: YAML files into `alert_configurations`, rows out as checked configurations, edits by hand."""
 
 from alerting_assets.configuration.edit import delete_alert, set_fields
-from alerting_assets.configuration.load import LoadResult, definitions_from, load_definitions, rows_after_load
+from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
 from alerting_assets.configuration.rows import ConfiguredAlert, Row, read_rows, target_of, to_alerts
 from alerting_assets.configuration.seed import seed_template_alerts
 from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
@@ -10,11 +10,12 @@ __all__ = [
     "ConfiguredAlert",
     "LoadResult",
     "Row",
-    "definitions_from",
+    "defined_alerts",
     "delete_alert",
     "get_template",
     "list_templates",
     "load_definitions",
+    "plan_load",
     "read_rows",
     "render_template",
     "rows_after_load",

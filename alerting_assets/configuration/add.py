@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from alerting_assets.alerts.configuration import AlertConfiguration
-from alerting_assets.alerts.definitions import parse_definitions
+from alerting_assets.alerts.definitions import parse_definitions, read_definitions
 from alerting_assets.alerts.templates import AlertTemplate, check_parameters
-from alerting_assets.configuration.files import appended, read_files, replacement
+from alerting_assets.configuration.files import appended, read_folder, replacement
 from alerting_assets.configuration.rows import Row
 from alerting_assets.configuration.seed import free_id
 from alerting_assets.configuration.templates import templates_of
@@ -32,11 +32,9 @@ def add_from_template(
 
     Raises TemplateError or DefinitionError."""
     check_parameters(template, params)
-    files = read_files(definitions)
+    files = read_folder(definitions).texts
     templates = templates_of(definitions)
-    taken = {row["alert_id"] for row in rows}
-    if files:
-        taken |= {alert.alert_id for alert in parse_definitions(files, templates)}
+    taken = {row["alert_id"] for row in rows} | read_definitions(files, templates).mentioned
     alert_id = str(fields.get("alert_id") or free_id(template.agent_domain, taken))
     if alert_id in taken:
         raise DefinitionError([Problem("is taken by another alert; choose another", "alert_id", alert_id)])
@@ -44,7 +42,7 @@ def add_from_template(
     given = {"template_params": dict(params)} if params else {}
     entry = {"alert_id": alert_id, "template_id": template.template_id, **given, **own}
     text = appended(FILE, files.get(FILE, ""), [entry])
-    alerts = parse_definitions({**files, FILE: text}, templates)
+    alerts = parse_definitions({FILE: text}, templates)
     with replacement(definitions / FILE, text) as put_in_place:
         put_in_place()
     return next(alert for alert in alerts if alert.alert_id == alert_id)

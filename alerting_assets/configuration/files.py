@@ -1,4 +1,4 @@
-"""The files of a definitions folder: read them all, add entries to one, replace it whole."""
+"""The files of a folder of definitions: read them all, add entries to one, replace it whole."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -20,46 +21,113 @@ from alerting_assets.errors import DefinitionError, Problem, SettingsError
 from alerting_assets.settings import VALIDATION_FILE
 
 SUFFIXES = (".yml", ".yaml")
+TESTS = "tests"
+"""Folders of unit tests of alerts, wherever they are below the folder of the definitions."""
+TEMPLATES = "templates"
+"""The folder of the user's own templates, below the folder of the definitions."""
+RESERVED = (TESTS, TEMPLATES)
 
 
-def read_files(directory: Path) -> dict[str, str]:
-    """The text of each file of definitions by its name, ordered by name. A folder that is not there holds none.
+@dataclass(frozen=True)
+class Folder:
+    """The files of a folder of definitions.
 
-    Raises DefinitionError for a file that cannot be read."""
+    texts: by name, ordered by it: the path below the folder, with `/`.
+    problems: of files that cannot be read, or that stand where they are not looked for.
+    unreadable: what can be made out of the files that cannot be read, by name; None where that is nothing."""
+
+    texts: Mapping[str, str]
+    problems: tuple[Problem, ...] = ()
+    unreadable: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def read_folder(directory: Path) -> Folder:
+    """Read all files of definitions, those of subfolders included. A folder that is not there holds none.
+
+    Raises DefinitionError where `directory` is no folder."""
     if directory.exists() and not directory.is_dir():
         raise DefinitionError(
             [Problem("is no folder; ALERTING_DEFINITIONS names the folder of the *.yml files", file=str(directory))]
         )
-    files: dict[str, str] = {}
-    for path in sorted(found for suffix in SUFFIXES for found in directory.glob(f"*{suffix}")):
-        if path.name == VALIDATION_FILE:
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    unreadable: dict[str, str | None] = {}
+    for name, path in _definition_files(directory):
+        misplaced = _misplaced(name)
+        if misplaced:
+            problems.append(Problem(misplaced, file=name))
             continue
         try:
-            files[path.name] = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
+            texts[name] = content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DefinitionError([Problem(f"is not UTF-8 text (byte {error.start})", file=path.name)]) from None
+            problems.append(Problem(f"is not UTF-8 text (byte {error.start})", file=name))
+            unreadable[name] = content.decode("utf-8", "replace")
         except OSError as error:
-            raise DefinitionError([Problem(f"cannot be read: {error.strerror}", file=path.name)]) from None
-    return files
+            problems.append(Problem(f"cannot be read: {error.strerror}", file=name))
+            unreadable[name] = None
+    return Folder(texts, tuple(problems), unreadable)
+
+
+def read_files(directory: Path) -> dict[str, str]:
+    """The texts of a folder whose files can all be read. Raises DefinitionError."""
+    folder = read_folder(directory)
+    if folder.problems:
+        raise DefinitionError(folder.problems)
+    return dict(folder.texts)
+
+
+def _definition_files(directory: Path) -> list[tuple[str, Path]]:
+    """(name, path) of each, ordered by name. Hidden folders are left out, and what `tests` and `templates` of the folder hold, which
+    are no definitions. Links are followed, each folder once."""
+    found: list[tuple[str, Path]] = []
+    seen: set[str] = set()
+    for place, folders, files in os.walk(directory, followlinks=True):
+        here = Path(place)
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        others = RESERVED if here == directory else (TESTS,)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in others)
+        for file in files:
+            name = (here / file).relative_to(directory).as_posix()
+            if file.endswith(SUFFIXES) and not file.startswith(".") and name != VALIDATION_FILE:
+                found.append((name, here / file))
+    return sorted(found)
+
+
+def _misplaced(name: str) -> str | None:
+    *folders, file = name.split("/")
+    if TEMPLATES in folders:
+        return f"templates are read from the folder {TEMPLATES} beside the definitions' first files only; move it there"
+    if file == VALIDATION_FILE:
+        return f"{VALIDATION_FILE} is read where the definitions' first files lie only; move it there"
+    return None
 
 
 def file_name(directory: Path, given: str) -> str:
     """The name of a file of definitions that entries can be added to. given: its name, or a path to it.
 
     Raises SettingsError for a file that the loader would not read, or would not read as definitions."""
-    path = Path(given)
-    is_inside = path.parent == Path() or path.resolve().parent == directory.resolve()
-    if not is_inside:
+    path, root = Path(given), directory.resolve()
+    inside = path.resolve() if path.resolve().is_relative_to(root) else (root / path).resolve()
+    if not inside.is_relative_to(root):
         raise SettingsError(
             f"--file {given}: lies outside of {directory}, the folder of the definitions; give a name in it"
         )
+    name = inside.relative_to(root).as_posix()
     if path.suffix not in SUFFIXES:
         raise SettingsError(f"--file {given}: definitions are read from *.yml files; give a name that ends so")
-    if path.name == VALIDATION_FILE:
+    if name == VALIDATION_FILE:
         raise SettingsError(
             f"--file {given}: that file holds what the project decides about validation; give another name"
         )
-    return path.name
+    folders = name.split("/")[:-1]
+    if any(folder in RESERVED or folder.startswith(".") for folder in folders):
+        raise SettingsError(f"--file {given}: that folder holds no definitions; give another name")
+    return name
 
 
 def appended(file: str, text: str, entries: Iterable[Mapping[str, Any]]) -> str:

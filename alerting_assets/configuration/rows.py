@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -77,6 +80,7 @@ def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | Non
     if before and before.compiled and before.configuration and [before.configuration.row()] == [*map(owned, rows)]:
         return before
     configuration = None
+    problems: tuple[Problem, ...]
     try:
         if len(rows) > 1:
             raise DefinitionError(
@@ -88,6 +92,12 @@ def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | Non
         problems = error.problems
     except CompileError as error:
         problems = (Problem(error.message, error.field, alert_id),)
+    except Exception as error:  # noqa: BLE001 — told as a problem and in the log: a fault of ours costs one alert, too
+        _log.exception("the row of alert %s cannot be read", alert_id)
+        message = (
+            f"cannot be read ({type(error).__name__}: {error}), which is a fault of alerting_assets; please report it"
+        )
+        problems = (Problem(message, None, alert_id),)
     else:
         return ConfiguredAlert(
             alert_id, row["alert_name"], row["severity"], configuration, compiled, is_enabled=compiled.is_enabled

@@ -11,11 +11,10 @@ from typing import Any
 import alerting_assets
 from alerting_assets.alerts.query_text import Identifier, resolve_placeholders
 from alerting_assets.alerts.templates import AlertTemplate, parse_template, render_fields
+from alerting_assets.configuration.files import TEMPLATES
 from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_you_mean
 
 LIBRARY = Path(alerting_assets.__file__).parent / "template_library"
-FOLDER = "templates"
-"""The folder of the user's own templates, below the folder of the definitions."""
 
 
 class TemplateCatalog(Mapping[str, AlertTemplate]):
@@ -39,7 +38,7 @@ class TemplateCatalog(Mapping[str, AlertTemplate]):
         if path.parent == LIBRARY:
             return _parse_shipped(path)
         try:
-            return parse_template(f"{FOLDER}/{path.name}", path.read_text(encoding="utf-8"))
+            return parse_template(f"{TEMPLATES}/{path.name}", path.read_text(encoding="utf-8"))
         except (UnicodeDecodeError, OSError) as error:
             raise DefinitionError([Problem(f"cannot be read: {error}", file=str(path))]) from None
 
@@ -67,7 +66,7 @@ def _parse_shipped(path: Path) -> AlertTemplate:
 
 
 def templates_of(definitions: Path) -> TemplateCatalog:
-    return TemplateCatalog(definitions / FOLDER)
+    return TemplateCatalog(definitions / TEMPLATES)
 
 
 def list_templates(own: Path | None = None) -> list[AlertTemplate]:

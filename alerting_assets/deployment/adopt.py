@@ -22,9 +22,9 @@ from typing import Any, Self
 import pyarrow as pa
 
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration
-from alerting_assets.alerts.definitions import parse_definitions
-from alerting_assets.configuration import Row, definitions_from, read_rows, target_of, templates_of, to_alerts
-from alerting_assets.configuration.files import appended, read_files, replacement
+from alerting_assets.alerts.definitions import Definitions, parse_definitions
+from alerting_assets.configuration import Row, plan_load, read_rows, target_of, templates_of, to_alerts
+from alerting_assets.configuration.files import appended, read_folder, replacement
 from alerting_assets.configuration.load import YAML
 from alerting_assets.configuration.rows import as_table
 from alerting_assets.deployment.conversion import Definition, NotExpressible, Terms, definition_of, free_id, name_of
@@ -85,13 +85,14 @@ class Adopter:
         Raises SettingsError for an id that is unknown, in the trash or ours, and for a file that nothing can be added to;
         DefinitionError for other files."""
         rows = read_rows(self.lakehouse)
-        definitions = {alert.alert_id: alert for alert in self._definitions(rows)}
+        defined = self._definitions(rows)
+        definitions = {alert.alert_id: alert for alert in defined.alerts}
         listed = self.workspace.list_alerts()
         remote = [alert for alert in listed if alert.is_active and marker_of(alert) is None]
         if remote_ids is not None:
             remote = self._chosen(remote_ids, listed, remote)
-        taken = {row["alert_id"] for row in rows} | definitions.keys() | self._marked(listed)
-        holders = self._holders(rows, definitions)
+        taken = {row["alert_id"] for row in rows} | defined.mentioned | self._marked(listed)
+        holders = self._holders(rows, defined)
         found = []
         for alert in remote:
             candidate = self._candidate(alert, holders.get(alert.id), definitions, taken)
@@ -109,9 +110,12 @@ class Adopter:
             self._write([candidate for candidate in found if candidate.can_be_adopted], lease)
         return found
 
-    def _definitions(self, rows: Sequence[Row]) -> list[AlertConfiguration]:
+    def _definitions(self, rows: Sequence[Row]) -> Definitions:
         directory, file = self.settings.definitions, self.terms.file
-        files = read_files(directory)
+        folder = read_folder(directory)
+        files = folder.texts
+        if file in folder.unreadable:
+            raise SettingsError(f"--file {file}: cannot be read, so nothing can be added to it")
         if file in files:
             try:
                 parse_definitions({file: files[file]}, templates_of(directory))
@@ -121,7 +125,7 @@ class Adopter:
         states = read_state(rows)
         lost = [row for row in rows if row["managed_by"].startswith(YAML) and not states[row["alert_id"]].is_reserved]
         # Of a folder that is not the right one the new file would be the only one: the next load would remove all other alerts.
-        return definitions_from(directory, rows) if files or lost else []
+        return plan_load(directory, rows).definitions if files or lost else Definitions(())
 
     def _chosen(
         self, remote_ids: Sequence[str], listed: Sequence[RemoteAlert], free: Sequence[RemoteAlert]
@@ -155,13 +159,16 @@ class Adopter:
         markers = [marker_of(alert) for alert in listed]
         return {marker.alert_id for marker in markers if marker and marker.environment == self.settings.environment}
 
-    def _holders(self, rows: Sequence[Row], definitions: Collection[str]) -> dict[str, tuple[SyncState, bool]]:
+    def _holders(self, rows: Sequence[Row], defined: Definitions) -> dict[str, tuple[SyncState, bool]]:
         """For each remote id the row that stores it, and whether that row is there to stay, or gone with the next load."""
         found: dict[str, tuple[SyncState, bool]] = {}
         states = read_state(rows)
+        there = {alert.alert_id for alert in defined.alerts}
         for row in rows:
             state = states[row["alert_id"]].on(self.workspace.host)
-            stays = not row["managed_by"].startswith(YAML) or row["alert_id"] in definitions
+            file = row["managed_by"].removeprefix(YAML)
+            is_defined = row["alert_id"] in there or defined.may_define(row["alert_id"], file)
+            stays = not row["managed_by"].startswith(YAML) or is_defined
             if state.databricks_alert_id and (stays or state.databricks_alert_id not in found):
                 found[state.databricks_alert_id] = (state, stays)
         return found
@@ -211,9 +218,9 @@ class Adopter:
         new = [candidate for candidate in candidates if not candidate.is_unfinished]
         if new:
             directory, file = self.settings.definitions, self.terms.file
-            files = read_files(directory)
+            files = read_folder(directory).texts
             text = appended(file, files.get(file, ""), [candidate.entry for candidate in new])
-            parse_definitions({**files, file: text}, templates_of(directory))
+            parse_definitions({file: text}, templates_of(directory))
             with replacement(directory / file, text) as put_in_place:
                 lease.check()
                 stored = self._store(new, {}, moment)

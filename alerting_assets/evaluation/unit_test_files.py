@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from alerting_assets.configuration import definitions_from, read_rows, rows_after_load, target_of, to_alerts
+from alerting_assets.configuration import defined_alerts, plan_load, read_rows, target_of, to_alerts
+from alerting_assets.configuration.files import SUFFIXES, TESTS, read_folder
 from alerting_assets.configuration.templates import TemplateCatalog, templates_of
 from alerting_assets.errors import DefinitionError, Problem, TableNotFound
 from alerting_assets.evaluation.unit_test_run import ColumnsOf, UnitTestRunner
@@ -16,37 +17,45 @@ from alerting_assets.lakehouse.port import Column, Lakehouse, TableName
 from alerting_assets.lakehouse.scratch import ScratchEngine
 from alerting_assets.settings import Settings
 
-FOLDER = "tests"
-"""The folder of unit tests, below the folder of the definitions."""
 
-
-def collect_tests(definitions: Path, templates: TemplateCatalog, *, shipped: bool = False) -> list[AlertTest]:
-    """All unit tests: those of `tests/*.yml`, then those of the user's own templates, then, if `shipped`, those of the package's
-    templates.
-
-    Raises DefinitionError with every problem of every file."""
+def collect_tests(
+    definitions: Path, templates: TemplateCatalog, *, shipped: bool = False
+) -> tuple[list[AlertTest], list[Problem]]:
+    """All unit tests that can be used, and every problem of those that cannot: those of `tests/*.yml`, wherever such a folder is, then
+    those of the user's own templates, then, if `shipped`, those of the package's templates."""
     tests: list[AlertTest] = []
     problems: list[Problem] = []
     for path in test_files(definitions):
         try:
-            tests += parse_tests(f"{FOLDER}/{path.name}", path.read_text(encoding="utf-8"))
-        except DefinitionError as error:
-            problems += error.problems
+            found, wrong = parse_tests(path.relative_to(definitions).as_posix(), path.read_text(encoding="utf-8"))
         except (UnicodeDecodeError, OSError) as error:
-            problems.append(Problem(f"cannot be read: {error}", file=str(path)))
+            found, wrong = [], [Problem(f"cannot be read: {error}", file=str(path))]
+        tests += found
+        problems += wrong
     for template_id in templates if shipped else templates.own:
         try:
-            tests += template_tests(templates[template_id])
+            found, wrong = template_tests(templates[template_id])
         except DefinitionError as error:
-            problems += error.problems
-    if problems:
-        raise DefinitionError(problems)
-    return tests
+            found, wrong = [], list(error.problems)
+        tests += found
+        problems += wrong
+    return tests, problems
 
 
 def test_files(definitions: Path) -> list[Path]:
-    folder = definitions / FOLDER
-    return sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
+    return sorted(
+        path
+        for path in definitions.glob(f"**/{TESTS}/*")
+        if path.suffix in SUFFIXES and is_test_file(definitions, path)
+    )
+
+
+def is_test_file(definitions: Path, path: Path) -> bool:
+    """Whether a YAML file lies in a folder of unit tests below the definitions."""
+    if not path.is_relative_to(definitions):
+        return False
+    folders = path.relative_to(definitions).parts[:-1]
+    return folders[-1:] == (TESTS,) and not any(folder.startswith(".") for folder in folders)
 
 
 @contextmanager
@@ -58,12 +67,17 @@ def open_runner(settings: Settings, lakehouse: Lakehouse | None) -> Iterator[Uni
     rows = read_rows(lakehouse) if lakehouse else []
     templates = templates_of(settings.definitions)
     target = replace(target_of(settings), history_is_readable=True)  # a test brings its own
-    if any(settings.definitions.glob("*.y*ml")):  # none: templates can be tested without an alert
-        rows = rows_after_load(rows, definitions_from(settings.definitions, rows))
     alerts = to_alerts(rows, target)
+    if _is_defined(settings.definitions):  # nothing is: templates can be tested without an alert
+        alerts = defined_alerts(rows, plan_load(settings.definitions, rows), target)
     columns_of = _columns_of(lakehouse, (target.catalog, target.schema))
     with ScratchEngine() as engine:
         yield UnitTestRunner(engine, target, {alert.alert_id: alert for alert in alerts}, templates, columns_of)
+
+
+def _is_defined(definitions: Path) -> bool:
+    folder = read_folder(definitions)
+    return bool(folder.texts or folder.problems)
 
 
 def _columns_of(lakehouse: Lakehouse | None, namespace: tuple[str, str]) -> ColumnsOf:

@@ -3,6 +3,7 @@ engine without a lakehouse."""
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ from alerting_assets.lakehouse.scratch import ScratchEngine
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.sql_literal import identifier
 from alerting_assets.validation import read_only_problem
+
+_log = logging.getLogger(__name__)
 
 TESTS_AT_A_TIME = 4
 
@@ -94,6 +97,13 @@ class UnitTestRunner:
             failures = tuple(_differences(test, compiled, decision))
         except (_CannotRun, GivenError, QueryTextError) as error:
             failures = (str(error),)
+        except AlertingError:
+            raise
+        except Exception as error:  # noqa: BLE001 — told as a failure and in the log: it costs this test only
+            _log.exception("the test at %s could not run", test.place)
+            failures = (
+                f"could not run ({type(error).__name__}: {error}), a fault of alerting_assets; please report it",
+            )
         return UnitTestOutcome(test, failures, decision, time.perf_counter() - started)
 
     def _compiled(self, test: AlertTest) -> CompiledAlert:

@@ -63,13 +63,15 @@ class AlertTest:
         return f"{self.file}:{self.line}"
 
 
-def parse_tests(file: str, text: str) -> list[AlertTest]:
-    """The tests of one file. Raises DefinitionError with every problem of the file."""
-    return _parse_all(list(read_entries(file, text, key="tests", what="test")), file, None)
+def parse_tests(file: str, text: str) -> tuple[list[AlertTest], list[Problem]]:
+    """The tests of one file that can be used, and every problem of the file."""
+    entries, problems = read_entries(file, text, key="tests", what="test")
+    tests, more = _parse_all(entries, file, None)
+    return tests, [*problems, *more]
 
 
-def template_tests(template: AlertTemplate) -> list[AlertTest]:
-    """The tests at the end of a template. Raises DefinitionError."""
+def template_tests(template: AlertTemplate) -> tuple[list[AlertTest], list[Problem]]:
+    """The tests at the end of a template that can be used, and what is wrong with the others."""
     return _parse_all(template.tests, template.file, template.template_id)
 
 
@@ -87,7 +89,7 @@ def moment(value: Any, as_of: datetime) -> datetime:
     raise ValueError(f"{value!r} is no time; write 2026-11-02T12:00:00Z, or relative to as_of: -90m, -2h, -3d")
 
 
-def _parse_all(entries: Sequence[YamlMap], file: str, template_id: str | None) -> list[AlertTest]:
+def _parse_all(entries: Sequence[YamlMap], file: str, template_id: str | None) -> tuple[list[AlertTest], list[Problem]]:
     tests: list[AlertTest] = []
     problems: list[Problem] = []
     seen: set[str] = set()
@@ -103,9 +105,7 @@ def _parse_all(entries: Sequence[YamlMap], file: str, template_id: str | None) -
             )
         seen.add(test.title)
         tests.append(test)
-    if problems:
-        raise DefinitionError(problems)
-    return tests
+    return tests, problems
 
 
 def _parse(entry: Any, file: str, template_id: str | None) -> AlertTest:

@@ -69,6 +69,10 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional("tags", STRING_MAP),
         _required("created_at", TIMESTAMP),
         _optional("updated_at", TIMESTAMP),
+        _optional(
+            "definition_error",
+            comment="written by the load: why its file's present definition is not used; the row is as it was last right",
+        ),
         _optional("databricks_alert_id", comment="written by the sync only, as all that follow"),
         _optional("databricks_host", comment="the workspace that databricks_alert_id belongs to"),
         _optional("databricks_display_name"),

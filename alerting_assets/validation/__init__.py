@@ -15,6 +15,7 @@ from alerting_assets.validation.texts import (
     validate_query_syntax,
 )
 from alerting_assets.validation.validate import (
+    CONFIGURATION,
     ValidationReport,
     alert_verdicts,
     evaluable,
@@ -23,6 +24,7 @@ from alerting_assets.validation.validate import (
 from alerting_assets.validation.verdicts import AlertVerdict
 
 __all__ = [
+    "CONFIGURATION",
     "RULES",
     "AlertVerdict",
     "Finding",

@@ -128,9 +128,7 @@ def _verdict(
 
 
 def _uncompiled(alert: ConfiguredAlert) -> AlertVerdict:
-    message = "; ".join(
-        f"{problem.field}: {problem.message}" if problem.field else problem.message for problem in alert.problems
-    )
+    message = "; ".join(str(replace(problem, alert_id=None)) for problem in alert.problems)
     digest = hashlib.sha256(message.encode()).hexdigest()[:32]
     about_the_text = any(problem.field == "alert_query_template" for problem in alert.problems)
     group = Group.SYNTAX if about_the_text else Group.CONTRACT

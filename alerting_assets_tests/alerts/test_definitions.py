@@ -1,10 +1,11 @@
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting_assets.alerts.definitions import parse_definitions
+from alerting_assets.alerts.definitions import parse_definitions, read_definitions
 from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets_tests.examples import values
 
@@ -93,7 +94,73 @@ def test_a_file_that_is_no_list_of_alerts_is_named_with_its_line(text: str, says
 
 def test_a_duplicate_alert_id_names_both_places() -> None:
     (message,) = messages(GOOD, **{"b.yml": GOOD})
-    assert message == "b.yml:2: alert COST-001 alert_id: is already used at a.yml:2"
+    assert message.startswith("b.yml:2: alert COST-001 alert_id: is used at a.yml:2 as well; neither is taken")
+
+
+def entry(alert_id: str, **changes: str) -> str:
+    text = GOOD.removeprefix("alerts:\n").replace("COST-001", alert_id)
+    for old, new in changes.items():
+        assert f"    {old}: " in text
+        text = re.sub(rf"(?m)^    {old}: .*$", lambda _, line=f"    {old}: {new}": line, text)
+    return text
+
+
+@pytest.mark.parametrize(
+    ("texts", "good", "held"),
+    [
+        ({"bob.yml": "alerts:\n" + entry("B", operator="GREATER") + entry("C")}, ["A", "C"], ["B"]),
+        ({"bob.yml": "alerts:\n" + entry("B") + "  - just words\n"}, ["A", "B"], []),
+        ({"bob.yml": "alerts:\n" + entry("B") + entry("b 2")}, ["A", "B"], []),
+        ({"bob.yml": "alerts:\n" + entry("B").replace("COST-001", "[")}, ["A", "B"], []),
+        ({"bob.yml": "alerts: ["}, ["A"], []),
+        ({"bob.yml": "alerts:\n" + entry("B") + entry("A")}, ["B"], ["A"]),
+        ({"bob.yml": "alerts:\n" + entry("B") + entry("B") + entry("B")}, ["A"], ["B"]),
+        ({"bob.yml": "alerts:\n" + entry("A", operator="GREATER")}, [], ["A"]),
+        ({"bob.yml": "version: 2\nalerts:\n" + entry("B")}, ["A", "B"], []),
+        ({"bob.yml": "alerts:\n" + entry("B", alert_name='"a\\0b"')}, ["A"], ["B"]),
+        ({"bob.yml": "alerts:\n" + entry("B", alert_name="2026-01-01")}, ["A"], ["B"]),
+        ({"bob.yml": "alerts:\n" + entry("B", threshold_value_double="1" + "0" * 400)}, ["A"], ["B"]),
+        ({"bob.yml": "alerts:\n" + entry("B", owner="9\n    retrigger_seconds: 9223372036854775808")}, ["A"], ["B"]),
+        ({"bob.yml": "alerts:\n  - &x\n    " + entry("B")[4:] + "  - <<: *x\n    alert_id: C\n    operator: IS_NULL\n"}, ["A", "B"], ["C"]),
+    ],
+)  # fmt: skip
+def test_a_mistake_costs_the_alert_that_it_is_in(texts: dict[str, str], good: list[str], held: list[str]) -> None:
+    found = read_definitions({"ann.yml": GOOD.replace("COST-001", "A"), **texts})
+    assert ([alert.alert_id for alert in found.alerts], sorted(found.held)) == (good, held)
+    told = [problem for problem in found.problems if problem.file and problem.line]
+    assert bool(told) == (len(good) + len(held) < 2 or bool(held) or bool(found.unclear))
+    assert {problem.file for problem in told} <= {"bob.yml"}
+
+
+def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_taken_for_removed() -> None:
+    found = read_definitions({"a.yml": GOOD, "b.yml": "alerts:\n  - alert_id: MOVED-1\n    alert_name: ["})
+    assert found.may_define("FROM-B", "b.yml")
+    assert found.may_define("MOVED-1", "c.yml"), "it was moved to that file"
+    assert not found.may_define("MOVED", "c.yml")
+    assert not found.may_define("OTHER", "a.yml")
+
+
+def test_an_emoji_that_json_escaped_is_that_character() -> None:
+    text = json.dumps({"alerts": [values(alert_name="spend 💸 up")]})
+    assert "\\ud83d" in text
+    (alert,) = parse_definitions({"a.yml": text})
+    assert alert.alert_name == "spend 💸 up"
+
+
+@pytest.mark.parametrize(
+    ("query", "line", "place"),
+    [
+        ("|\n      SELECT 1\n      FORM x", 2, "a.yml:8"),
+        ("|-\n\n      SELECT 1\n      FORM x", 3, "a.yml:9"),
+        (">\n      SELECT 1\n      FORM x", 1, "a.yml:6"),
+        ("SELECT 1 FORM x", 1, "a.yml:6"),
+        ("SELECT 1 FORM x", None, "a.yml:6"),
+    ],
+)
+def test_a_line_of_a_query_has_a_place_in_its_file(query: str, line: int | None, place: str) -> None:
+    text = GOOD.replace("|\n      SELECT 1 AS cost", query)
+    for made in (text, text.replace("alert_name:", "alert_name: &n")):  # by the fast reader, and by ruamel
+        assert read_definitions({"a.yml": made}).places["COST-001"].of_query(line) == place
 
 
 def test_every_problem_of_every_file_is_told_at_once() -> None:

@@ -117,14 +117,18 @@ def changed_files(draw: st.DrawFn) -> str:
 def told(read: Any) -> Any:
     """Types and lines included."""
     if isinstance(read, YamlMap):
-        return "map", read.line, [(key, read.lines.get(key), told(value)) for key, value in read.items()]
+        return (
+            "map",
+            read.line,
+            [(key, read.lines.get(key), read.blocks.get(key), told(value)) for key, value in read.items()],
+        )
     if isinstance(read, YamlList):
         return "list", read.lines, [told(item) for item in read]
     return type(read), repr(read)
 
 
 def by_ruamel(text: str) -> Any:
-    return told(yaml_text._undecorated(yaml_text.read_round_trip("a.yml", text)))
+    return told(yaml_text._Undecorator("a.yml").value_of(yaml_text.read_round_trip("a.yml", text)))
 
 
 def outcome(read: Any, text: str) -> Any:

@@ -110,21 +110,123 @@ def test_an_empty_folder_is_an_error_and_removes_nothing(lakehouse: Lakehouse, d
     assert ids(lakehouse) == ["A", "B"]
 
 
-def test_one_bad_file_and_nothing_is_written(lakehouse: Lakehouse, definitions: Path) -> None:
+def test_strict_one_bad_file_and_nothing_is_written(lakehouse: Lakehouse, definitions: Path) -> None:
     load_definitions(lakehouse, definitions, NOW)
     before = version(lakehouse)
     (definitions / "b.yml").write_text("alerts: [")
     write(definitions, "a.yml", {"alert_id": "C"})
     with pytest.raises(DefinitionError, match=r"b\.yml:1: YAML"):
-        load_definitions(lakehouse, definitions, LATER)
+        load_definitions(lakehouse, definitions, LATER, strict=True)
     assert version(lakehouse) == before
+
+
+def errors(lakehouse: Lakehouse) -> dict[str, str | None]:
+    return {row["alert_id"]: row["definition_error"] for row in read_rows(lakehouse)}
+
+
+def test_a_wrong_definition_costs_its_own_alert_and_its_row_stays(lakehouse: Lakehouse, definitions: Path) -> None:
+    load_definitions(lakehouse, definitions, NOW)
+    before = read_rows(lakehouse)[1]
+    write(
+        definitions,
+        "a.yml",
+        {"alert_id": "A", "severity": "INFO"},
+        {"alert_id": "B", "operator": "GREATER", "severity": "INFO"},
+        {"alert_id": "C", "operator": "GREATER"},
+    )
+    result = load_definitions(lakehouse, definitions, LATER)
+    assert (result.changed, list(result.kept), [problem.alert_id for problem in result.problems]) == (
+        ("A",),
+        ["B"],
+        ["B", "C"],
+    )
+    after = read_rows(lakehouse)
+    assert [row["severity"] for row in after] == ["INFO", "WARNING"]
+    assert "did you mean 'GREATER_THAN'" in after[1].pop("definition_error")
+    assert after[1] == {name: value for name, value in before.items() if name != "definition_error"}
+    at = version(lakehouse)
+    load_definitions(lakehouse, definitions, LATER)
+    assert version(lakehouse) == at, "the same error is not written again"
+    write(definitions, "a.yml", {"alert_id": "A"}, {"alert_id": "B", "severity": "INFO"})
+    load_definitions(lakehouse, definitions, LATER)
+    assert errors(lakehouse) == {"A": None, "B": None}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["alerts: [", "alerts:\n  - alert_id: A\n  - alert_id: [", b"alerts: \xff", "", "alerts:\n  - {alert_id: a}"],
+)
+def test_a_file_that_cannot_be_read_removes_nothing(
+    lakehouse: Lakehouse, definitions: Path, damage: str | bytes
+) -> None:
+    load_definitions(lakehouse, definitions, NOW)
+    (definitions / "a.yml").write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+    write(definitions, "b.yml", {"alert_id": "C"})
+    result = load_definitions(lakehouse, definitions, LATER)
+    assert (result.added, result.removed, sorted(result.kept)) == (("C",), (), ["A", "B"])
+    assert ids(lakehouse) == ["A", "B", "C"]
+    assert all(str(error).startswith("a.yml") for name, error in errors(lakehouse).items() if name != "C")
+
+
+def test_an_alert_that_was_moved_to_a_file_that_cannot_be_read_stays(lakehouse: Lakehouse, definitions: Path) -> None:
+    load_definitions(lakehouse, definitions, NOW)
+    write(definitions, "a.yml", {"alert_id": "A"})
+    (definitions / "b.yml").write_text("alerts:\n  - alert_id: B\n    alert_name: [")
+    assert load_definitions(lakehouse, definitions, LATER).removed == ()
+    assert ids(lakehouse) == ["A", "B"]
+
+
+def test_both_holders_of_an_id_are_held_back(lakehouse: Lakehouse, definitions: Path) -> None:
+    load_definitions(lakehouse, definitions, NOW)
+    write(definitions, "b.yml", {"alert_id": "A", "severity": "INFO"}, {"alert_id": "C"})
+    result = load_definitions(lakehouse, definitions, LATER)
+    assert (result.added, list(result.kept)) == (("C",), ["A"])
+    assert [read_rows(lakehouse)[0][name] for name in ("severity", "managed_by")] == ["WARNING", "yaml:a.yml"]
+
+
+def test_too_many_removals_at_once_stay_and_the_rest_goes_on(lakehouse: Lakehouse, definitions: Path) -> None:
+    many = [{"alert_id": f"M-{number:02}"} for number in range(12)]
+    write(definitions, "a.yml", *many)
+    load_definitions(lakehouse, definitions, NOW, max_delete_percent=20)
+    write(definitions, "a.yml", {"alert_id": "M-00", "severity": "INFO"}, *many[1:4], {"alert_id": "NEW"})
+    result = load_definitions(lakehouse, definitions, LATER, max_delete_percent=20)
+    assert (result.added, result.changed, result.removed, len(result.kept)) == (("NEW",), ("M-00",), (), 8)
+    assert "8 of 12 alerts would be removed" in str(result.problems[-1])
+    assert "alerting apply --allow-deletes" in str(result.problems[-1])
+    assert len(ids(lakehouse)) == 13
+    assert len(load_definitions(lakehouse, definitions, LATER).removed) == 8
+    assert len(ids(lakehouse)) == 5
+
+
+def test_files_of_subfolders_are_read_and_a_move_removes_nothing(lakehouse: Lakehouse, definitions: Path) -> None:
+    load_definitions(lakehouse, definitions, NOW)
+    (definitions / "team" / "deep").mkdir(parents=True)
+    (definitions / "a.yml").rename(definitions / "team" / "deep" / "a.yml")
+    for ignored in (".git", "tests", "team/tests"):
+        (definitions / ignored).mkdir()
+        (definitions / ignored / "x.yml").write_text("no: definitions")
+    result = load_definitions(lakehouse, definitions, LATER)
+    assert (result.changed, result.removed, result.problems) == (("A", "B"), (), ())
+    assert {row["managed_by"] for row in read_rows(lakehouse)} == {"yaml:team/deep/a.yml"}
+
+
+def test_what_stands_where_nobody_looks_for_it_is_told(lakehouse: Lakehouse, definitions: Path) -> None:
+    (definitions / "team" / "templates").mkdir(parents=True)
+    (definitions / "team" / "templates" / "t.yml").write_text("x")
+    (definitions / "team" / "validation.yml").write_text("rules: {}")
+    result = load_definitions(lakehouse, definitions, NOW)
+    assert result.added == ("A", "B")
+    assert [str(problem).split(": ")[0] for problem in result.problems] == [
+        "team/templates/t.yml",
+        "team/validation.yml",
+    ]
 
 
 def test_a_file_does_not_take_over_a_row_that_people_made(lakehouse: Lakehouse, definitions: Path) -> None:
     set_fields(lakehouse, "A", fields(), NOW)
-    with pytest.raises(DefinitionError, match="alert A alert_id: is already a row managed by 'sql'"):
-        load_definitions(lakehouse, definitions, NOW)
-    assert ids(lakehouse) == ["A"]
+    result = load_definitions(lakehouse, definitions, NOW)
+    assert "a.yml:2: alert A alert_id: is already a row managed by 'sql'" in str(result.problems[0])
+    assert [(row["alert_id"], row["managed_by"]) for row in read_rows(lakehouse)] == [("A", "sql"), ("B", "yaml:a.yml")]
 
 
 def fields(**changes: str) -> dict[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from alerting_assets.configuration import (
-    definitions_from,
     load_definitions,
+    plan_load,
     read_rows,
     rows_after_load,
     seed_template_alerts,
@@ -90,7 +90,7 @@ def test_a_load_refreshes_what_the_template_fixes_and_leaves_what_people_set(
     query = row(lakehouse, "COST-001")["alert_query_template"]
     # As if the package had shipped another query before, and somebody had chosen another severity.
     set_fields(lakehouse, "COST-001", {"alert_query_template": "SELECT 1 AS daily_cost", "severity": "INFO"}, NOW)
-    planned = rows_after_load(read_rows(lakehouse), definitions_from(definitions, read_rows(lakehouse)))
+    planned = rows_after_load(read_rows(lakehouse), plan_load(definitions, read_rows(lakehouse)))
     assert next(item for item in planned if item["alert_id"] == "COST-001")["alert_query_template"] == query
     assert load_definitions(lakehouse, definitions, NOW).changed == ("COST-001",)
     assert (row(lakehouse, "COST-001")["alert_query_template"], row(lakehouse, "COST-001")["severity"]) == (
@@ -126,7 +126,11 @@ def test_an_alert_is_added_behind_those_that_are_there(definitions: Path) -> Non
     second = add_from_template(definitions, template, {"job": "weekly"}, {"owner": "me", "severity": "INFO"}, [])
     assert (first.alert_id, second.alert_id) == ("REL-002", "REL-001")
     assert (definitions / FILE).read_text().startswith("# kept\nalerts:\n  - alert_id: REL-002\n")
-    assert [alert.alert_id for alert in definitions_from(definitions, [])] == ["REL-001", "REL-002", "REL-100"]
+    assert [alert.alert_id for alert in plan_load(definitions, []).definitions.alerts] == [
+        "REL-001",
+        "REL-002",
+        "REL-100",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from alerting_assets.alerts.compiled import Target
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.rewrite import at_moment
-from alerting_assets.configuration import ConfiguredAlert, definitions_from, rows_after_load, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, plan_load, rows_after_load, to_alerts
 from alerting_assets.configuration.templates import TemplateCatalog
 from alerting_assets.demo import DEMO_TABLES, build_demo, demo_ends_at, refresh_demo
 from alerting_assets.demo.build import SIMULATIONS
@@ -375,7 +375,7 @@ def test_incidents_of_one_kind_never_overlap_however_often_the_demo_is_refreshed
 
 
 def demo_alerts() -> list[ConfiguredAlert]:
-    return to_alerts(rows_after_load([], definitions_from(ALERTS, [])), Target("health_monitor", "gold", "test", "w"))
+    return to_alerts(rows_after_load([], plan_load(ALERTS, [])), Target("health_monitor", "gold", "test", "w"))
 
 
 def states(lakehouse: Lakehouse, clock: datetime) -> dict[str, str]:
@@ -426,7 +426,7 @@ def test_alerts_that_say_what_no_rows_mean_end_in_that_state_when_nothing_was_lo
     create_tables(lakehouse)
     build_demo(lakehouse, now=NOW, days=3)
     found = states(lakehouse, NOW + timedelta(days=2))
-    declared = {alert.alert_id: alert.empty_result_state for alert in definitions_from(ALERTS, [])}
+    declared = {alert.alert_id: alert.empty_result_state for alert in plan_load(ALERTS, []).definitions.alerts}
     for alert_id in ("COST-001", "REL-001", "QUAL-003", "SEC-003"):
         assert declared[alert_id] != "OK"
         assert found[alert_id] == declared[alert_id], alert_id
@@ -434,10 +434,10 @@ def test_alerts_that_say_what_no_rows_mean_end_in_that_state_when_nothing_was_lo
 
 
 def test_the_demo_alerts_use_every_operator() -> None:
-    assert {alert.operator for alert in definitions_from(ALERTS, [])} == set(Operator)
+    assert {alert.operator for alert in plan_load(ALERTS, []).definitions.alerts} == set(Operator)
 
 
 def test_most_demo_alerts_are_made_from_templates() -> None:
-    alerts = definitions_from(ALERTS, [])
+    alerts = plan_load(ALERTS, []).definitions.alerts
     assert sum(alert.template_id is not None for alert in alerts) / len(alerts) >= 0.6
     assert {alert.template_id for alert in alerts} >= set(TemplateCatalog())

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from alerting_assets.configuration.templates import TemplateCatalog, templates_of
-from alerting_assets.errors import DefinitionError
 from alerting_assets.evaluation.unit_test_files import collect_tests, open_runner
 from alerting_assets.evaluation.unit_test_run import UnitTestRunner
 from alerting_assets.evaluation.unit_tests import parse_tests
@@ -73,7 +72,9 @@ def runner(folder: Path) -> Iterator[UnitTestRunner]:
 
 
 def failures(runner: UnitTestRunner, text: str) -> tuple[str, ...]:
-    (outcome,) = runner.run(parse_tests("tests/t.yml", text))
+    tests, problems = parse_tests("tests/t.yml", text)
+    assert not problems
+    (outcome,) = runner.run(tests)
     return outcome.failures
 
 
@@ -163,25 +164,37 @@ def test_tables_that_exist_nowhere_are_typed_by_their_values_or_by_columns(runne
 )
 def test_a_file_that_is_wrong_is_told_with_its_line(old: str, new: str, place: str, says: str) -> None:
     assert old in GOOD
-    with pytest.raises(DefinitionError) as caught:
-        parse_tests("tests/t.yml", GOOD.replace(old, new, 1))
-    assert any(place in str(problem) and says in str(problem) for problem in caught.value.problems), str(caught.value)
+    tests, problems = parse_tests("tests/t.yml", GOOD.replace(old, new, 1))
+    assert not tests
+    assert any(place in str(problem) and says in str(problem) for problem in problems), problems
 
 
 @pytest.mark.unit
 def test_two_tests_of_an_alert_have_two_names() -> None:
-    with pytest.raises(DefinitionError, match="is the name of another test of COST-1"):
-        parse_tests("tests/t.yml", GOOD + GOOD.removeprefix("tests:\n"))
+    _, (problem,) = parse_tests("tests/t.yml", GOOD + GOOD.removeprefix("tests:\n"))
+    assert "is the name of another test of COST-1" in str(problem)
+
+
+@pytest.mark.unit
+def test_a_wrong_test_costs_itself_only(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "a.yml").write_text(GOOD + GOOD.removeprefix("tests:\n").replace("state:", "stat:"))
+    (tmp_path / "tests" / "b.yml").write_text("tests: [")
+    (tmp_path / "team" / "tests").mkdir(parents=True)
+    (tmp_path / "team" / "tests" / "c.yml").write_text(GOOD)
+    tests, problems = collect_tests(tmp_path, templates_of(tmp_path))
+    assert [test.file for test in tests] == ["team/tests/c.yml", "tests/a.yml"]
+    assert [str(problem).split(": ")[0] for problem in problems] == ["tests/a.yml:11", "tests/b.yml:1"]
 
 
 @pytest.mark.unit
 def test_tests_of_ones_own_templates_are_collected_with_those_of_the_folder(folder: Path) -> None:
-    own = collect_tests(folder, templates_of(folder))
+    own, _ = collect_tests(folder, templates_of(folder))
     assert [test.title for test in own] == ["COST-1: t", "OWN_RATE: all fail"]
-    assert len(collect_tests(folder, templates_of(folder), shipped=True)) > 60
+    assert len(collect_tests(folder, templates_of(folder), shipped=True)[0]) > 60
 
 
-SHIPPED = collect_tests(Path("nowhere"), TemplateCatalog(), shipped=True)
+SHIPPED, _ = collect_tests(Path("nowhere"), TemplateCatalog(), shipped=True)
 
 
 @pytest.mark.unit
