@@ -323,6 +323,17 @@ def test_an_alert_that_a_row_stores_is_not_adopted(world: World) -> None:
     assert "alert A is deployed as it" in item["reasons"][0]
 
 
+def test_a_broken_file_holds_up_no_adoption(world: World) -> None:
+    world.define({"alert_id": "A"})
+    world.json("apply")
+    made = world.make()
+    (world.path / "alerts" / "broken.yml").write_text("alerts:\n  - alert_id: DAILY-COST\n  - alert_id: [")
+    adopted = world.json("adopt", made, "--domain", "COST", "--severity", "INFO")
+    assert [alert["alert_id"] for alert in adopted["alerts"]] == ["DAILY-COST-2"], "that file may define the plain one"
+    (world.path / "alerts" / "broken.yml").unlink()
+    assert world.json("apply")["summary"]["created"] == 0
+
+
 def test_a_wrong_call_says_what_is_right_and_writes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.define({"alert_id": "A"})
     world.json("apply")
@@ -357,8 +368,6 @@ def test_a_wrong_call_says_what_is_right_and_writes_nothing(world: World, monkey
     (folder / "broken.yml").write_text("alerts:\n  - alert_id: [")
     with pytest.raises(SettingsError, match=r"--file broken.yml: nothing can be added to it. broken.yml:2"):
         adopt([free], file="broken.yml", domain="COST", severity="INFO")
-    with pytest.raises(DefinitionError, match=r"broken.yml:2: YAML"):
-        adopt([free], domain="COST", severity="INFO")
     (folder / "broken.yml").unlink()
     done = world.run("adopt", NOBODY, "--json")
     error = json.loads(done.stdout)["error"]

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 import requests
 
+from alerting_assets.configuration import read_rows
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import COMMAND, Home
@@ -117,13 +118,13 @@ def test_findings_exit_with_1_and_name_rule_and_line(home: Home) -> None:
         ("an empty folder", None, "holds no alert definitions"),
     ],
 )
-def test_bad_definitions_exit_with_an_error_and_nothing_is_written(
+def test_bad_definitions_are_told_and_what_is_deployed_stays(
     home: Home, server: LocalWorkspaceServer, name: str, content: Any, says: str
 ) -> None:
     home.define({"alert_id": "A"})
     home.json("apply")
     with home.tables() as tables:
-        before = tables.version(ALERT_CONFIGURATIONS.name)
+        before = read_rows(tables)
     if content is None:
         (home.path / "alerts" / "alerts.yml").unlink()
     elif isinstance(content, str):
@@ -133,12 +134,65 @@ def test_bad_definitions_exit_with_an_error_and_nothing_is_written(
         (home.path / "alerts" / "alerts.yml").write_text(text)
     done = home.run("apply")
     assert done.returncode == 1, name
-    assert "error:" in done.stderr
-    assert says in done.stderr
+    told = done.stderr if content is None else done.stdout
+    assert "error:" in told
+    assert says in told
     assert "Traceback" not in done.stderr
     with home.tables() as tables:
-        assert tables.version(ALERT_CONFIGURATIONS.name) == before
+        (row,) = read_rows(tables)
+    assert (says in str(row["definition_error"])) == (content is not None)
+    assert [{**row, "definition_error": None}] == before
     assert writes(server) == 1
+
+
+def test_one_wrong_file_of_many_holds_up_nobody_else(home: Home, server: LocalWorkspaceServer) -> None:
+    home.define({"alert_id": "ANN-1"}, file="ann.yml")
+    home.define({"alert_id": "BOB-1"}, {"alert_id": "BOB-2"}, file="bob.yml")
+    home.json("apply")
+    home.define({"alert_id": "ANN-1", "severity": "INFO"}, {"alert_id": "ANN-2"}, file="ann.yml")
+    home.define({"alert_id": "BOB-1", "operator": "GREATER"}, {"alert_id": "BOB-2", "severity": "INFO"}, file="bob.yml")
+    assert "bob.yml:1: alert BOB-1 operator: 'GREATER' is not one of" in home.run("plan").stdout
+    applied = home.json("apply", expect=1)
+    assert {item["alert_id"]: item["status"] for item in applied["actions"]} == {
+        "ANN-1": "UPDATED",
+        "ANN-2": "CREATED",
+        "BOB-1": "UNCHANGED",
+        "BOB-2": "UPDATED",
+    }
+    assert [(item["alert_id"], item["file"], item["line"]) for item in applied["problems"]] == [("BOB-1", "bob.yml", 1)]
+    verdicts = {item["alert_id"]: item["verdict"] for item in home.json("validate", expect=1)["alerts"]}
+    assert verdicts == {"ANN-1": "VALID", "ANN-2": "VALID", "BOB-1": "INVALID", "BOB-2": "VALID"}
+    (home.path / "alerts" / "bob.yml").write_text("alerts: [")
+    assert home.json("apply", expect=1)["summary"]["deleted"] == 0
+    assert home.run("apply", "ANN-1").returncode == 0, "of ANN-1 nothing is wrong"
+    before = writes(server)
+    for strict in ({"ALERTING_STRICT": "true"}, {}):
+        done = home.run("apply", *([] if strict else ["--strict"]), **strict)
+        assert (done.returncode, writes(server)) == (1, before)
+        assert "bob.yml:1: YAML" in done.stderr
+
+
+@pytest.mark.usefixtures("server")
+def test_many_removals_at_once_stay_until_somebody_says_so(home: Home) -> None:
+    home.define(*({"alert_id": f"A-{number:02}"} for number in range(12)))
+    home.json("apply")
+    home.define(*({"alert_id": f"A-{number:02}", "severity": "INFO"} for number in range(4)))
+    applied = home.json("apply", expect=1)
+    assert (applied["summary"]["updated"], applied["summary"]["deleted"]) == (4, 0)
+    assert "8 of 12 alerts would be removed" in applied["problems"][0]["message"]
+    with home.tables() as tables:
+        assert len(read_rows(tables)) == 12
+    assert home.json("apply", "--allow-deletes")["summary"]["deleted"] == 8
+
+
+def test_a_wrong_query_is_told_with_its_line_in_the_file(home: Home) -> None:
+    fields = {**values(alert_id="A"), "alert_query_template": "?"}
+    lines = [f"  {name}: {json.dumps(value)}\n" for name, value in fields.items()]
+    text = "-\n" + "".join(lines).replace('"?"', "|\n    SELECT 1 AS cost\n    FROM nowhere")
+    (home.path / "alerts" / "alerts.yml").write_text(text)
+    (verdict,) = home.json("validate", expect=1)["alerts"]
+    line = text.splitlines().index("    FROM nowhere") + 1
+    assert (verdict["place"], verdict["line"]) == (f"alerts.yml:{line}", 2)
 
 
 def test_a_duplicate_alert_id_names_both_files(home: Home) -> None:
@@ -146,7 +200,7 @@ def test_a_duplicate_alert_id_names_both_files(home: Home) -> None:
     home.define({"alert_id": "A"}, file="more.yml")
     done = home.run("validate")
     assert done.returncode == 1
-    assert "more.yml:1: alert A alert_id: is already used at alerts.yml:1" in done.stderr
+    assert "more.yml:1: alert_id: is used at alerts.yml:1 as well" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -179,11 +179,11 @@ def test_the_library_can_be_tested_without_an_alert_of_ones_own(tmp_path: Path) 
     assert (found["summary"]["passed"] > 2, found["summary"]["failed"]) == (True, 0)
 
 
-def test_a_broken_file_of_tests_is_a_wrong_call(home: Home) -> None:
+def test_a_broken_file_of_tests_is_told_with_its_lines(home: Home) -> None:
     (home.path / "alerts" / "tests" / "a.yml").write_text(TESTS.replace("as_of", "asof"))
     done = home.run("test")
     assert done.returncode == 1
-    assert "tests/a.yml:4: alert A asof: is no field of a test; did you mean 'as_of'?" in done.stderr
+    assert "tests/a.yml:4: alert A asof: is no field of a test; did you mean 'as_of'?" in done.stdout
 
 
 def test_pytest_runs_the_same_tests(home: Home) -> None:
