@@ -185,7 +185,7 @@ def _placed(problem: Problem, template: AlertTemplate | None, file: str, line: i
 
 def _from_template(values: Mapping[str, Any], templates: Mapping[str, AlertTemplate]) -> dict[str, Any]:
     template_id = values["template_id"]
-    if template_id not in templates:
+    if not isinstance(template_id, str) or template_id not in templates:
         near = did_you_mean(str(template_id), list(templates))
         raise FieldError(
             "template_id", f"there is no template {template_id!r}{near}; `alerting templates list` shows all"

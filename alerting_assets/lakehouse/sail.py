@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from alerting_assets.errors import LakehouseUnavailable, QueryError
+from alerting_assets.lakehouse.spark_errors import silence_client
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -252,6 +253,7 @@ def _connect(port: int) -> SparkSession:
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+    silence_client()
     session.client.set_retry_policies([])  # the default goes on for ten minutes against a server that died
     session.conf.set("spark.sql.session.timeZone", "UTC")
     return session

@@ -27,7 +27,7 @@ from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import TableName, TableSpec
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
-from alerting_assets.lakehouse.spark_errors import SparkFailure, plain
+from alerting_assets.lakehouse.spark_errors import SparkFailure, plain, silence_client
 from alerting_assets.lakehouse.sql_engine import RETRY_SECONDS, Source, SqlLakehouse, Statements
 from alerting_assets.lakehouse.views import ViewStore
 from alerting_assets.sql_literal import identifier
@@ -276,6 +276,7 @@ def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = 
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
+    silence_client()
     host = urlsplit(url).netloc
     try:
         session = SparkSession.builder.remote(url).create()

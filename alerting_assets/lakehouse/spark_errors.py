@@ -3,11 +3,15 @@ same text: `[CONDITION] message SQLSTATE: 42703; line 1 pos 7`."""
 
 from __future__ import annotations
 
+import logging
 import re
 
 from alerting_assets.errors import QueryError, QueryErrorKind
 
 Kind = QueryErrorKind
+
+CLIENT_LOG = "pyspark.sql.connect.logging"
+"""Spark Connect's client logs every error that we translate, with its traceback, once anything configures logging."""
 MAX_MESSAGE = 300
 
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)*)\]\s*")
@@ -174,3 +178,8 @@ def planned_failure(plan: str) -> SparkFailure | None:
     """EXPLAIN succeeds on errors that planning finds, such as a cast of a constant, and writes them into the plan."""
     head = "Error occurred during query planning:"
     return SparkFailure(plan.split(head, 1)[1], shift=1) if plan.lstrip().startswith(head) else None
+
+
+def silence_client() -> None:
+    """Keep Spark Connect's client from logging errors: the caller gets them."""
+    logging.getLogger(CLIENT_LOG).setLevel(logging.CRITICAL)
