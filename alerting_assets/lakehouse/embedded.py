@@ -14,6 +14,7 @@ from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryEr
 from alerting_assets.lakehouse import delta_writes
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
+from alerting_assets.lakehouse.pyspark_import import load_pyspark
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
 from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, planned_names, query_error, rows_of
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
@@ -198,6 +199,7 @@ class EmbeddedLakehouse(Lakehouse):
         return self._translated(sql, attempt, seconds)
 
     def _translated(self, sql: str, work: Callable[[SailServer], Result], seconds: float | None = None) -> Result:
+        load_pyspark()
         from pyspark.errors import PySparkException
 
         try:

@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from alerting_assets.errors import LakehouseUnavailable, QueryError
+from alerting_assets.lakehouse.pyspark_import import load_pyspark
 from alerting_assets.lakehouse.spark_errors import silence_client
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class Sail:
 
         Work that takes longer than `seconds` (None: `query_seconds`) ends in a QueryError. Sail cannot be told to stop a query, so
         the server is stopped; the work of other threads on it is run again."""
+        load_pyspark()
         from pyspark.errors import PySparkException
 
         seconds = self._query_seconds if seconds is None else seconds
@@ -250,6 +252,7 @@ def _read_start(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def _connect(port: int) -> SparkSession:
+    load_pyspark()
     from pyspark.sql import SparkSession
 
     session = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()

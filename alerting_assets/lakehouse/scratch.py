@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 
 from alerting_assets.lakehouse.arrow import spark_type
+from alerting_assets.lakehouse.pyspark_import import load_pyspark
 from alerting_assets.lakehouse.sail import Sail, SailServer
 from alerting_assets.lakehouse.sail_errors import query_error, rows_of
 from alerting_assets.sql_literal import identifier
@@ -34,6 +35,7 @@ class ScratchEngine:
     def query(self, tables: Sequence[pa.Table], sql_of: Callable[[Sequence[str]], str]) -> pa.Table:
         """Run one query over the given tables. sql_of: makes the query's text from the names under which the tables are known, in
         their order. Raises QueryError."""
+        load_pyspark()
         from pyspark.errors import PySparkException
 
         names = [f"given_{next(self._numbers)}" for _ in tables]

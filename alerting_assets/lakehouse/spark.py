@@ -26,6 +26,7 @@ from alerting_assets.errors import (
 from alerting_assets.lakehouse import spark_jvm, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import TableName, TableSpec
+from alerting_assets.lakehouse.pyspark_import import load_pyspark
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
 from alerting_assets.lakehouse.spark_errors import SparkFailure, plain, silence_client
 from alerting_assets.lakehouse.sql_engine import RETRY_SECONDS, Source, SqlLakehouse, Statements
@@ -271,6 +272,7 @@ class LocalSparkLakehouse(SqlLakehouse):
 def remote_spark(url: str, catalog: str, schema: str, *, query_seconds: float = QUERY_SECONDS) -> SqlLakehouse:
     """A lakehouse at a Spark Connect server. url: `sc://host:port/;token=…`. The catalog must exist there; the schema is created if
     it does not."""
+    load_pyspark()
     from grpc import RpcError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession

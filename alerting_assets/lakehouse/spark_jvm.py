@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alerting_assets.errors import LakehouseUnavailable
+from alerting_assets.lakehouse.pyspark_import import load_pyspark
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -41,6 +42,7 @@ def open_session(log_file: Path, catalog: str) -> SparkSession:
     """A session with a catalog in memory of its own, which answers to the name `catalog`. The JVM is started if it does not run.
 
     log_file: where the JVM writes what it says, if this call starts it."""
+    load_pyspark()
     from pyspark.sql import SparkSession
 
     context = _running_context(log_file)
