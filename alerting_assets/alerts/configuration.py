@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import zoneinfo
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,7 +18,6 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
-from quartz_cron_checker import QuartzCronChecker
 
 from alerting_assets.alerts.operators import (
     Aggregation,
@@ -31,6 +29,7 @@ from alerting_assets.alerts.operators import (
 )
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, FieldError, condition_of
 from alerting_assets.errors import DefinitionError, Problem, did_you_mean
+from alerting_assets.quartz import QuartzError, parse_quartz, time_zones
 
 _DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
@@ -52,24 +51,18 @@ NOT_YET = (
 
 def _quartz(value: str) -> str:
     try:
-        QuartzCronChecker.from_cron_string(value).validate()
-    except ValueError as error:
-        reason = str(error).split(" (^")[0].rstrip(".")
+        parse_quartz(value)
+    except QuartzError as error:
         raise ValueError(
-            f"{value!r} is no Quartz cron expression ({reason}). It has 6 or 7 fields: second minute hour day-of-month month "
+            f"{value!r} is no Quartz cron expression ({error}). It has 6 or 7 fields: second minute hour day-of-month month "
             "day-of-week [year], with ? in exactly one of day-of-month and day-of-week; every day at 08:00 is '0 0 8 * * ?'"
         ) from None
     return value
 
 
-@cache
-def _timezones() -> frozenset[str]:
-    return frozenset(zoneinfo.available_timezones())  # walks the file system
-
-
 def _timezone(value: str) -> str:
-    if value not in _timezones():
-        raise ValueError(f"{value!r} is no IANA time zone{did_you_mean(value, _timezones())}")
+    if value not in time_zones():
+        raise ValueError(f"{value!r} is no IANA time zone{did_you_mean(value, time_zones())}")
     return value
 
 

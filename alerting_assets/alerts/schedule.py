@@ -2,49 +2,45 @@
 
 from __future__ import annotations
 
-import re
+from datetime import UTC, datetime
 from functools import cache
+from zoneinfo import ZoneInfo
+
+from alerting_assets.quartz import FIRST_YEAR, LAST_YEAR, Quartz, parse_quartz
 
 _DAY = 86_400
+_BEGINNING = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 
 
 @cache
 def schedule_interval(cron: str) -> int | None:
-    """The seconds between two evaluations. None where they are not evenly apart (`0 0 8 ? * MON-FRI`), or where the expression goes
-    beyond lists, ranges and steps.
+    """The seconds between two evaluations; None where they are not evenly apart (`0 0 8 ? * MON-FRI`, `0 0 22-2 * * ?`). Clock changes
+    are left aside.
 
-    cron: a Quartz expression that is already proven to be valid."""
-    seconds, minutes, hours, day, month, weekday, *year = cron.split()
-    if month != "*" or year not in ([], ["*"]):
+    cron: a valid Quartz expression."""
+    quartz = parse_quartz(cron)
+    if len(quartz.months) < 12 or quartz.years[0] > FIRST_YEAR or quartz.years[-1] < LAST_YEAR:
         return None
-    expanded = [_expand(field, size) for field, size in ((hours, 24), (minutes, 60), (seconds, 60))]
-    if None in expanded:
-        return None
-    times = sorted(
-        hour * 3600 + minute * 60 + second
-        for hour in expanded[0] or ()
-        for minute in expanded[1] or ()
-        for second in expanded[2] or ()
-    )
-    if day in ("*", "?", "1/1", "*/1") and weekday in ("*", "?"):
+    times = quartz.times_of_day
+    if quartz.every_day:
         gaps = {after - before for before, after in zip(times, [*times[1:], times[0] + _DAY], strict=True)}
         return gaps.pop() if len(gaps) == 1 else None
-    if day == "?" and len(times) == 1 and re.fullmatch(r"[1-7]|[A-Za-z]{3}", weekday):
-        return 7 * _DAY
-    return None
+    return 7 * _DAY if quartz.weekday is not None and len(times) == 1 else None
 
 
-def _expand(field: str, size: int) -> list[int] | None:
-    values: set[int] = set()
-    for part in field.split(","):
-        found = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?", part)
-        if found is None:
-            return None
-        low, high, step = found.groups()
-        first = int(low or 0)
-        last = int(high) if high else size - 1 if step or low is None else first
-        values.update(range(first, last + 1, int(step or 1)))
-    return sorted(values)
+def schedule_notes(alert_id: str, cron: str, timezone: str, now: datetime) -> list[str]:
+    """Sentences about a schedule that does not do what people expect: one that never fires again, a part that Quartz leaves aside."""
+    quartz = parse_quartz(cron)
+    notes = [f"{alert_id}: schedule_cron {cron!r}: {note}" for note in quartz.notes]
+    if quartz.next_fire_time(now, ZoneInfo(timezone)) is None:
+        notes.append(
+            f"{alert_id}: schedule_cron {cron!r} never fires{_again(quartz, now)}, so the alert is never evaluated"
+        )
+    return notes
+
+
+def _again(quartz: Quartz, now: datetime) -> str:
+    return " again" if quartz.years[-1] < now.year or quartz.next_fire_time(_BEGINNING, ZoneInfo("UTC")) else ""
 
 
 def in_words(seconds: float) -> str:

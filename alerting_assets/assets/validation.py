@@ -17,7 +17,7 @@ from alerting_assets.automation.partitions import (
     record_materializations,
     requested_ids,
 )
-from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, Row, notes_on, read_rows, to_alerts
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
 from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import (
@@ -144,6 +144,9 @@ def validated_queries(
                     ((item.alert_id, finding) for item in report.quarantined for finding in item.findings), by_id
                 ),
                 "warnings": _table(report.warnings, by_id),
+                "notes": dg.MetadataValue.md(
+                    "\n".join(f"- {note}" for note in notes_on(alerts, alerting.now())) or "none"
+                ),
                 "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_QUERY_VALIDATIONS.name]),
             },
         )

@@ -26,6 +26,7 @@ from alerting_assets.configuration import (
     LoadResult,
     Row,
     load_definitions,
+    notes_on,
     plan_load,
     read_rows,
     rows_after_load,
@@ -169,6 +170,8 @@ def _show_plan(
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         made = syncer.dry_run(tables, lambda: (after, desired), now) if recorded else syncer.plan(after, desired)
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
+    notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
+    made = replace(made, notes=(*made.notes, *notes))
     objection = syncer.objection(made)
     problems = _problems(loaded, only)
     if as_json:

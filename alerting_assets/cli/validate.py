@@ -31,6 +31,7 @@ from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
     ConfiguredAlert,
     defined_alerts,
+    notes_on,
     plan_load,
     read_rows,
     target_of,
@@ -92,7 +93,9 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
         loaded = plan_load(chosen.definitions, rows, max_delete_percent=chosen.max_delete_percent)
         alerts = wanted_alerts(defined_alerts(rows, loaded, target_of(chosen)), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
-    notes = [] if alert_ids else policy.idle_silences(alert.alert_id for alert in alerts)
+    notes = notes_on(alerts, now())
+    if not alert_ids:
+        notes += policy.idle_silences(alert.alert_id for alert in alerts)
     problems = [problem for problem in loaded.problems if not alert_ids or problem.alert_id in alert_ids]
     places = loaded.definitions.places
     if as_json:

@@ -2,7 +2,7 @@
 
 from alerting_assets.configuration.edit import delete_alert, set_fields
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
-from alerting_assets.configuration.rows import ConfiguredAlert, Row, read_rows, target_of, to_alerts
+from alerting_assets.configuration.rows import ConfiguredAlert, Row, notes_on, read_rows, target_of, to_alerts
 from alerting_assets.configuration.seed import seed_template_alerts
 from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
 
@@ -15,6 +15,7 @@ __all__ = [
     "get_template",
     "list_templates",
     "load_definitions",
+    "notes_on",
     "plan_load",
     "read_rows",
     "render_template",

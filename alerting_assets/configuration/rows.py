@@ -13,6 +13,7 @@ import pyarrow as pa
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
+from alerting_assets.alerts.schedule import schedule_notes
 from alerting_assets.errors import CompileError, DefinitionError, Problem
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
@@ -104,6 +105,18 @@ def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | Non
         )
     is_enabled = row["is_enabled"] is not False
     return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, None, problems, is_enabled)
+
+
+def notes_on(alerts: Iterable[ConfiguredAlert], now: datetime) -> list[str]:
+    """Sentences about enabled alerts that are right and may still surprise."""
+    return [
+        note
+        for alert in alerts
+        if alert.configuration is not None and alert.is_enabled
+        for note in schedule_notes(
+            alert.alert_id, alert.configuration.schedule_cron, alert.configuration.schedule_timezone, now
+        )
+    ]
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:

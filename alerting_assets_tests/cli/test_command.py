@@ -185,6 +185,16 @@ def test_many_removals_at_once_stay_until_somebody_says_so(home: Home) -> None:
     assert home.json("apply", "--allow-deletes")["summary"]["deleted"] == 8
 
 
+@pytest.mark.usefixtures("server")
+def test_a_schedule_that_never_fires_again_is_told(home: Home) -> None:
+    home.define(
+        {"alert_id": "A", "schedule_cron": "0 0 0 30 2 ?"}, {"alert_id": "B", "schedule_cron": "0 0 22-2 * * ?"}
+    )
+    for command in ("validate", "plan"):
+        (note,) = home.json(command, expect=int(command == "plan"))["notes"]
+        assert note.startswith("A: schedule_cron '0 0 0 30 2 ?' never fires")
+
+
 def test_a_wrong_query_is_told_with_its_line_in_the_file(home: Home) -> None:
     fields = {**values(alert_id="A"), "alert_query_template": "?"}
     lines = [f"  {name}: {json.dumps(value)}\n" for name, value in fields.items()]

@@ -70,6 +70,6 @@ sys.exit("; ".join(failed) or None)
 
 @pytest.mark.parametrize("_", range(3))
 def test_several_threads_may_need_pyspark_at_once(_: int) -> None:
-    """Without a lock around its import most of these fail."""
+    """Each thread begins at another end. Without load_pyspark most of these fail."""
     done = subprocess.run([sys.executable, "-c", FROM_ALL_ENDS], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr

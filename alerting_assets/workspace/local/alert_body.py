@@ -10,10 +10,8 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from quartz_cron_checker import QuartzCronChecker
-
+from alerting_assets.quartz import QuartzError, parse_quartz, time_zones
 from alerting_assets.workspace.local.api_error import invalid
 
 Body = dict[str, Any]
@@ -275,18 +273,11 @@ def _output_only(value: Any, spec: Scalar | Repeated | Message) -> Body:
 def _check_schedule(schedule: Body) -> None:
     cron, zone = schedule["quartz_cron_schedule"], schedule["timezone_id"]
     try:
-        checker = QuartzCronChecker.from_cron_string(cron)
-        checker.validate()
-    except ValueError as error:
+        parse_quartz(cron)
+    except QuartzError as error:
         raise invalid(f"schedule.quartz_cron_schedule: {cron!r} is not a Quartz cron expression: {error}") from error
-    if (checker.day_of_month == "?") == (checker.day_of_week == "?"):
-        raise invalid(
-            f"schedule.quartz_cron_schedule: in {cron!r} exactly one of day-of-month and day-of-week must be '?'"
-        )
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise invalid(f"schedule.timezone_id: {zone!r} is not a known time zone") from error
+    if zone not in time_zones():
+        raise invalid(f"schedule.timezone_id: {zone!r} is not a known time zone")
 
 
 def _check_subscription(subscription: Body, destination_ids: Collection[str]) -> None:
