@@ -98,7 +98,11 @@ def cases(draw: st.DrawFn, operator: Operator) -> dict[str, Any]:
 
 @st.composite
 def earlier(draw: st.DrawFn) -> dict[str, Any]:
-    back = draw(st.sampled_from([60, 600, 900, 1800, 3599, 3600, 3660, 5400, 7200, 10800, 43_200, 86_400, 129_600]))
+    back = draw(
+        st.sampled_from(
+            [60, 600, 900, 1800, 3599, 3600, 3660, 5400, 7200, 10800, 18_000, 19_799, 19_800, 43_200, 86_400, 129_600]
+        )
+    )
     status = draw(st.sampled_from(["OK", "TRIGGERED", "ERROR", "SUPPRESSED"]))
     return {
         "at": NOW - timedelta(seconds=back),
@@ -165,19 +169,21 @@ def history_table(rows: Sequence[dict[str, Any]]) -> pa.Table:
 def expected(case: dict[str, Any]) -> tuple[str, bool | None]:
     """(state, whether the condition is met), from the documentation."""
     fields, rows = case["fields"], case["rows"]
-    if not rows:
-        return fields["empty_result_state"], None
-    value = measure(rows, fields["aggregation_type"])
+    empty = fields["empty_result_state"]
+    if not rows and empty != "TRIGGERED":
+        return empty, None if empty == "ERROR" else False
+    value = measure(rows, fields["aggregation_type"]) if rows else None
     history = [row for row in case["history"] if row["status"] != "ERROR"]
-    met = holds(fields, value, history)
+    met = holds(fields, value, history) if rows else True
     fires = met
     if (evaluations := fields.get("for_evaluations", 1)) > 1:
         window = [row for row in history if HOUR / 2 <= age(row) < (evaluations - 0.5) * HOUR]
         says_met = [row["status"] == "TRIGGERED" if row["met"] is None else row["met"] for row in window]
         fires = met and all(says_met)
     if (recovery := fields.get("recovery_threshold_double")) is not None:
-        before = nearest(history, HOUR)
-        still_bad = isinstance(value, float) and (
+        window = [row for row in history if HOUR / 2 <= age(row) < 5.5 * HOUR]
+        before = min(window, key=age, default=None)
+        still_bad = value is None or (
             value > recovery if fields["operator"].startswith("GREATER") else value < recovery
         )
         fires = fires or (before is not None and before["status"] in ("TRIGGERED", "SUPPRESSED") and still_bad)
@@ -281,6 +287,8 @@ def changes(fields: dict[str, Any], value: float, history: Sequence[dict[str, An
 
 
 NAN = float("nan")
+EMPTY = object()
+"""In EDGES: the query returns no row."""
 AN_HOUR_AGO = {"at": NOW - timedelta(hours=1), "status": "OK", "met": True, "value": 100.0}
 FOR = {"for_evaluations": 2}
 CHANGE = {"operator": "CHANGES_BY", "threshold_value_double": 20.0, "change_lookback_seconds": HOUR}
@@ -335,6 +343,50 @@ EDGES: list[tuple[dict[str, Any], str, Any, list[dict[str, Any]]]] = [
         for value in (100.1, 100.0, 80.1, 80.0, NAN, None)
     ),
     *(
+        (
+            {
+                "operator": "GREATER_THAN",
+                "threshold_value_double": 100.0,
+                "recovery_threshold_double": 80.0,
+                "empty_result_state": empty,
+                **more,
+            },
+            "double",
+            value,
+            [
+                {**AN_HOUR_AGO, "status": "ERROR", "met": None},
+                {**AN_HOUR_AGO, "status": "TRIGGERED", "at": NOW - timedelta(seconds=seconds)},
+            ],
+        )
+        for seconds in (7200, 19_799, 19_800)
+        for value, more, empty in (
+            (90.0, {}, "OK"),
+            (90.0, {"for_evaluations": 3}, "OK"),
+            (None, {}, "OK"),
+            (EMPTY, {}, "OK"),
+            (EMPTY, {"for_evaluations": 3}, "TRIGGERED"),
+        )
+    ),
+    *(
+        (
+            {
+                "operator": "GREATER_THAN",
+                "threshold_value_double": 10.0,
+                "empty_result_state": empty,
+                "for_evaluations": 3,
+            },
+            "double",
+            value,
+            [
+                {**AN_HOUR_AGO, **last, "value": None},
+                {**AN_HOUR_AGO, "at": NOW - timedelta(hours=2)},
+            ],
+        )
+        for empty in ("OK", "TRIGGERED", "ERROR")
+        for value in (EMPTY, 20.0)
+        for last in ({"met": True}, {"met": False}, {"met": None, "status": "ERROR"})
+    ),
+    *(
         ({"operator": "LESS_THAN", "threshold_value_double": 10.0, **FOR}, "double", 9.0, [{**AN_HOUR_AGO, **earlier}])
         for earlier in (
             {"met": False},
@@ -352,7 +404,7 @@ EDGES: list[tuple[dict[str, Any], str, Any, list[dict[str, Any]]]] = [
 
 def edge_case(condition: dict[str, Any], column: str, value: Any, history: list[dict[str, Any]]) -> dict[str, Any]:
     fields = {"threshold_value_double": None, "aggregation_type": None, "empty_result_state": "OK", **condition}
-    return {"fields": fields, "column": column, "rows": [value], "history": history}
+    return {"fields": fields, "column": column, "rows": [] if value is EMPTY else [value], "history": history}
 
 
 def inline(rows: pa.Table) -> str:

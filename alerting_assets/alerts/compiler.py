@@ -152,6 +152,7 @@ def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Ta
         _measured(configuration, source_sql, gated.MEASURED),
         configuration.aggregation_column,
         configuration.condition,
+        configuration.empty_result_state,
         configuration.alert_id,
         target.catalog,
         target.schema,

@@ -7,18 +7,25 @@ What looks at time reads alert_history by windows, never "the previous row", so 
 a minute before or a minute after the workspace's. With I for the seconds between two evaluations:
 
 - `for_evaluations` N: nothing in (now - (N - 1/2) I, now - I/2] says "not met". A gap in the history says nothing: it fires.
-- a recovery threshold: the row nearest to now - I, at most I/2 from it, tells whether the alert is firing. No row: it is not.
+- a recovery threshold: the last row in (now - 5.5 I, now - I/2] tells whether the alert is firing. No row: it is not. While it is
+  firing, NULL is no recovery.
 - CHANGES_BY with lookback L: the value of the row nearest to now - L, at most L/2 from it, is the base. No row: not met.
+
+Rows that say ERROR are as if they were not there. An empty result is what empty_result_state says. Where that is TRIGGERED and
+`for_evaluations` counts, the deployed query has one row for it all the same, in which the condition is met: without a row the
+alert would fire at once. Elsewhere an empty result stays one, and the workspace applies empty_result_state.
 """
 
 from __future__ import annotations
 
-from alerting_assets.alerts.operators import ChangeDirection, Operator
+from alerting_assets.alerts.operators import ChangeDirection, EmptyResultState, Operator
 from alerting_assets.alerts.thresholds import Condition, Item
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.sql_literal import identifier, text_literal
 
 MEASURED = "measured_value"
+RETURNED = "returned_row"
+"""BOOLEAN, never NULL: whether the user's query returned a row; there only where an empty result counts as met."""
 MET = "condition_met"
 """BOOLEAN, never NULL: whether the condition holds by itself, whatever else holds the alert back."""
 BASE = "base_value"
@@ -26,29 +33,57 @@ BASE = "base_value"
 EARLIER, EARLIER_NOT_MET = "earlier_evaluations", "earlier_not_met"
 """For `for_evaluations`: how many rows there are in the window, and how many of them say that the condition did not hold."""
 BEFORE = "status_before"
-"""For a recovery threshold: the status of the evaluation before this one; NULL where there is none."""
+"""For a recovery threshold: the status of the last evaluation before this one that was no ERROR; NULL where there is none."""
+RECOVERY_LOOKS_BACK = 5
+"""How many intervals ago that evaluation may lie. Errors and gaps of that length do not end an alert that is firing."""
 
-COLUMNS = (MEASURED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
+COLUMNS = (MEASURED, RETURNED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
 
 _NUMBER = f"CAST({MEASURED} AS DOUBLE)"
 _NOW = "CURRENT_TIMESTAMP()"
 
 
-def gate(measured: str, column: str, condition: Condition, alert_id: str, catalog: str, schema: str) -> str:
+def gate(
+    measured: str, column: str, condition: Condition, empty: EmptyResultState, alert_id: str, catalog: str, schema: str
+) -> str:
     """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares.
 
     A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
     history = ".".join(identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
     looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
     with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
+    met = f"COALESCE({_met(condition)}, FALSE)"
     beside = "".join(f", {name}" for name in looks)
-    value = "'NULL'" if condition.operator is Operator.IS_NULL else MEASURED
+    given = MEASURED
+    if counts_empty(condition, empty):
+        # An aggregate has a row where its input has none.
+        measured = (
+            f"SELECT FIRST({MEASURED}) AS {MEASURED}, COUNT(*) > 0 AS {RETURNED}\nFROM (\n{measured}\n) AS returned"
+        )
+        met = f"NOT {RETURNED} OR {met}"
+        beside = f", {RETURNED}{beside}"
+        given = f"{MEASURED}, {RETURNED}"
     return (
         f"/* {_comment(f'{column} {condition.words}')} */\n"
-        f"SELECT CASE WHEN {_fires(condition)} THEN {value} END AS {identifier(column)}, {MEASURED}, {MET}{beside}\n"
-        f"FROM (\nSELECT {MEASURED}{beside}, COALESCE({_met(condition)}, FALSE) AS {MET}\n"
-        f"FROM (\nSELECT {MEASURED}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided"
+        f"SELECT CASE WHEN {_fires(condition)} THEN {_shown(condition, empty)} END AS {identifier(column)}, {MEASURED}, {MET}{beside}\n"
+        f"FROM (\nSELECT {MEASURED}{beside}, {met} AS {MET}\n"
+        f"FROM (\nSELECT {given}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided"
     )
+
+
+def counts_empty(condition: Condition, empty: EmptyResultState) -> bool:
+    """Whether an empty result is one of the evaluations in a row at which the condition is met."""
+    return condition.evaluations > 1 and empty is EmptyResultState.TRIGGERED
+
+
+def _shown(condition: Condition, empty: EmptyResultState) -> str:
+    """SQL of what a firing alert shows as its value, which is never NULL: text where NULL or no row can fire."""
+    if condition.operator is Operator.IS_NULL and not counts_empty(condition, empty):
+        return "'NULL'"
+    shown = f"COALESCE(CAST({MEASURED} AS STRING), 'NULL')"
+    if counts_empty(condition, empty):
+        return f"CASE WHEN {RETURNED} THEN {shown} ELSE 'no row' END"
+    return MEASURED if condition.recovery is None else shown
 
 
 def _met(condition: Condition) -> str:
@@ -113,15 +148,19 @@ def _looks(condition: Condition, rows: str) -> dict[str, str]:
     if condition.operator is Operator.CHANGES_BY:
         usable = f"{rows}\n      AND query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
         looks[BASE] = _nearest("query_result_value", usable, condition.lookback)
+    half = condition.interval // 2
     if condition.evaluations > 1:
-        half = condition.interval // 2
         window = f"{rows}\n      AND {_between(condition.interval * condition.evaluations - half, half)}"
         met = "COALESCE(threshold_met, evaluation_status = 'TRIGGERED')"
         looks[EARLIER] = f"SELECT COUNT(*) {window}"
         looks[EARLIER_NOT_MET] = f"SELECT COUNT(CASE WHEN NOT {met} THEN 1 END) {window}"
     if condition.recovery is not None:
         # Sail takes a subquery over a NOT NULL column for one that always has a row.
-        looks[BEFORE] = _nearest("NULLIF(evaluation_status, '')", rows, condition.interval)
+        window = _between(condition.interval * RECOVERY_LOOKS_BACK + half, half)
+        looks[BEFORE] = (
+            f"SELECT NULLIF(evaluation_status, '') {rows}\n      AND {window}\n"
+            "    ORDER BY evaluated_at DESC, evaluation_id LIMIT 1"
+        )
     return looks
 
 
@@ -141,7 +180,8 @@ def _fires(condition: Condition) -> str:
         return fires
     operator = Operator.GREATER_THAN if condition.fires_above else Operator.LESS_THAN
     bad = _compares(operator, condition.recovery)
-    return f"{fires} OR ({BEFORE} IN ('TRIGGERED', 'SUPPRESSED') AND COALESCE({bad}, FALSE))"
+    # NULL compares with nothing, and so does not say that the alert has recovered.
+    return f"{fires} OR ({BEFORE} IN ('TRIGGERED', 'SUPPRESSED') AND COALESCE({bad}, TRUE))"
 
 
 def _comment(words: str) -> str:

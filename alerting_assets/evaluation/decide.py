@@ -22,8 +22,8 @@ class Decision:
     """What an evaluation ends in.
 
     value: the measured value of the first row; None when it is NULL or there is no row, which `row_count` tells apart.
-    threshold_met: whether the condition holds by itself, before what may hold the alert back; None when there was nothing to
-        compare.
+    threshold_met: whether the condition holds by itself, before what may hold the alert back; an empty result counts as
+        `empty_result_state` says. None for errors.
     error: one sentence, for State.ERROR.
     note: what a condition on time did not find in the history."""
 
@@ -93,7 +93,8 @@ def _gated(alert: CompiledAlert, result: pa.Table) -> Decision:
     if isinstance(value, Decimal):
         value = float(value)
     state = State.OK if row[alert.value_column] is None else State.TRIGGERED
-    return Decision(state, value, result.num_rows, row[gated.MET], note=_missing_history(alert.condition, row))
+    row_count = result.num_rows if row.get(gated.RETURNED, True) else 0
+    return Decision(state, value, row_count, row[gated.MET], note=_missing_history(alert.condition, row))
 
 
 def _missing_history(condition: Condition, row: Mapping[str, Any]) -> str | None:
@@ -102,7 +103,8 @@ def _missing_history(condition: Condition, row: Mapping[str, Any]) -> str | None
     if condition.evaluations > 1 and row[gated.MET] and row[gated.EARLIER] < condition.evaluations - 1:
         return f"only {row[gated.EARLIER]} of {condition.evaluations - 1} earlier evaluations are there; without them nothing is held back"
     if condition.recovery is not None and row[gated.BEFORE] is None:
-        return f"no evaluation of about {in_words(condition.interval)} ago, so the recovery threshold was left aside"
+        window = in_words(condition.interval * gated.RECOVERY_LOOKS_BACK)
+        return f"no evaluation without an error in about {window}, so the recovery threshold was left aside"
     return None
 
 
@@ -113,7 +115,7 @@ def _met(met: bool, value: Any, row_count: int) -> Decision:
 def _empty(state: EmptyResultState) -> Decision:
     if state is EmptyResultState.ERROR:
         return Decision(State.ERROR, None, 0, None, "the query returned no row, and empty_result_state is ERROR")
-    return Decision(State(state.value), None, 0, None)
+    return Decision(State(state.value), None, 0, state is EmptyResultState.TRIGGERED)
 
 
 def _comparable(value: Any, threshold: Threshold) -> bool:

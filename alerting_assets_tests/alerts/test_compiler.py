@@ -62,6 +62,12 @@ FORMS: dict[str, dict[str, Any]] = {
             },
             "changes_by": {"operator": "CHANGES_BY", "threshold_value_double": 20.0, "change_direction": "INCREASE"},
             "for_evaluations": {"operator": "IS_NULL", "for_evaluations": 3},
+            "for_evaluations_empty": {
+                "operator": "GREATER_THAN",
+                "threshold_value_double": 100.0,
+                "for_evaluations": 3,
+                "empty_result_state": "TRIGGERED",
+            },
             "recovery": {
                 "operator": "GREATER_THAN",
                 "threshold_value_double": 100.0,
