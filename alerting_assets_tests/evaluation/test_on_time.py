@@ -173,12 +173,11 @@ def test_a_unit_test_of_an_alert_sees_the_same(
     runner: UnitTestRunner, alert: str, before: list[str], rows: str, state: str
 ) -> None:
     history = ", ".join(f"{{at: -{10 * (len(before) - number)}m, {row}}}" for number, row in enumerate(before))
-    (outcome,) = runner.run(
-        parse_tests(
-            "tests/t.yml",
-            f"tests:\n  - name: t\n    alert: {alert}\n    as_of: 2026-06-01T12:00:00Z\n"
-            f"    given: {{freshness: [{rows}]}}\n    columns: {{freshness: {{hours: double}}}}\n"
-            f"    history: [{history}]\n    expect: {{state: {state}}}\n",
-        )
+    tests, _ = parse_tests(
+        "tests/t.yml",
+        f"tests:\n  - name: t\n    alert: {alert}\n    as_of: 2026-06-01T12:00:00Z\n"
+        f"    given: {{freshness: [{rows}]}}\n    columns: {{freshness: {{hours: double}}}}\n"
+        f"    history: [{history}]\n    expect: {{state: {state}}}\n",
     )
+    (outcome,) = runner.run(tests)
     assert outcome.failures == ()
