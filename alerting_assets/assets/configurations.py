@@ -31,7 +31,7 @@ DEFINITIONS_ARE_RIGHT = dg.AssetCheckSpec(
         "that people made by other means are theirs. A row becomes a partition of the stages behind."
     ),
 )
-def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult[None]:
+def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse = alerting.get_lakehouse()
     settings = alerting.settings
     result = load_definitions(

@@ -1,5 +1,6 @@
 """Stage 3: valid alerts into the workspace."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,16 +9,21 @@ from pydantic import Field
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.tables import table
-from alerting_assets.assets.validation import VALIDATION_REPORT
+from alerting_assets.assets.validation import DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import (
     ALERTS,
     Batch,
     drop_partitions,
+    has_no_version,
+    is_in_run,
+    known_partitions,
     materialized,
     record_materializations,
+    record_observations,
+    refuse_unknown,
     requested_ids,
 )
-from alerting_assets.configuration import Row, read_rows
+from alerting_assets.configuration import Row, read_rows, to_alerts
 from alerting_assets.deployment import (
     HELD_BACK,
     Action,
@@ -31,6 +37,7 @@ from alerting_assets.deployment import (
 )
 from alerting_assets.lakehouse.port import TableVersion
 from alerting_assets.resource import AlertingResource
+from alerting_assets.validation import validate_all_alert_queries
 from alerting_assets.workspace.port import Workspace
 
 
@@ -50,7 +57,6 @@ class Deployment(Batch):
         return None if self.table_id is None or self.version is None else TableVersion(self.table_id, self.version)
 
 
-DEPLOYED_ALERTS = dg.AssetKey("deployed_alerts")
 DEPLOYMENT_REPORT = dg.AssetKey("deployment_report")
 NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
 
@@ -75,11 +81,11 @@ NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
         ),
         dg.AssetSpec(
             DEPLOYMENT_REPORT,
-            deps=[VALIDATION_REPORT],
+            deps=[VALIDATION_REPORT, DEPLOYED_ALERTS],
             group_name=GROUP,
             owners=OWNERS,
             kinds={"python"},
-            description="What the last sync did, alert by alert, with its reason.",
+            description="All alerts: what is deployed and what is not, and why; and what the last sync did.",
         ),
     ],
     check_specs=[
@@ -93,6 +99,14 @@ def deployed_alerts(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     lakehouse, workspace, settings = alerting.get_lakehouse(), alerting.get_workspace(), alerting.settings
     wanted = requested_ids(context, config)
+    if not context.run.is_partitioned:
+        has_no_version(context, DEPLOYED_ALERTS)
+    before = {row["alert_id"]: row for row in read_rows(lakehouse)}
+    refuse_unknown(wanted, [*before, *known_partitions(context.instance)])
+    if context.run.is_partitioned and is_in_run(context, VALIDATED_QUERIES):
+        # Nothing in Dagster makes that step come first: the report that stands between them has no partitions and is not in the run.
+        chosen = to_alerts([before[name] for name in sorted(wanted or ()) if name in before], alerting.target)
+        validate_all_alert_queries(lakehouse, chosen, alerting.now(), alerting.policy)
 
     def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
         return read_desired(lakehouse, settings)
@@ -119,9 +133,20 @@ def deployed_alerts(
     record_materializations(
         context, DEPLOYED_ALERTS, {outcome.alert_id: _metadata(outcome, workspace) for outcome in news}
     )
+    unfit = [outcome for outcome in result.outcomes if outcome.status in (*HELD_BACK, Status.ERROR)]
+    record_observations(
+        context,
+        DEPLOYED_ALERTS,
+        {
+            outcome.alert_id: _metadata(outcome, workspace)
+            for outcome in unfit
+            if outcome.alert_id in before and _is_news(outcome, before[outcome.alert_id])
+        },
+    )
 
+    rows = read_rows(lakehouse)
     if DEPLOYMENT_REPORT in context.selected_asset_keys:
-        yield dg.MaterializeResult(asset_key=DEPLOYMENT_REPORT, metadata=_report(result, workspace))
+        yield dg.MaterializeResult(asset_key=DEPLOYMENT_REPORT, metadata=_report(result, rows, workspace))
     if NO_ALERT_FAILED in context.selected_asset_check_keys:
         yield dg.AssetCheckResult(
             asset_key=DEPLOYMENT_REPORT,
@@ -135,7 +160,10 @@ def deployed_alerts(
         )
     # The run's last step: a run for a partition that is gone would be refused.
     failed = {outcome.alert_id for outcome in result.errors}
-    drop_partitions(context.instance, {row["alert_id"] for row in read_rows(lakehouse)} | failed, of=wanted)
+    drop_partitions(context.instance, {row["alert_id"] for row in rows} | failed, of=wanted)
+    if context.run.is_partitioned and unfit:
+        reasons = "; ".join(f"{outcome.alert_id}: {outcome.error}" for outcome in unfit)
+        raise dg.Failure(f"not deployed: {reasons}", allow_retries=False)
 
 
 def _look_only(
@@ -166,19 +194,29 @@ def _look_only(
         )
 
 
+def _is_news(outcome: Outcome, row: Row) -> bool:
+    return (outcome.status.value, outcome.error) != (row["last_sync_status"], row["last_sync_error"])
+
+
 def _metadata(outcome: Outcome, workspace: Workspace) -> Mapping[str, Any]:
-    assert outcome.remote_id is not None
-    return {
-        "alert": dg.MetadataValue.url(workspace.alert_url(outcome.remote_id)),
-        "display_name": outcome.remote_name or outcome.planned.name,
+    metadata: dict[str, Any] = {
         "status": outcome.status.value,
-        "reason": outcome.planned.reason,
-        "databricks_alert_id": outcome.remote_id,
+        "reason": outcome.error or outcome.planned.reason,
+        "display_name": outcome.remote_name or outcome.planned.name,
     }
+    if outcome.remote_id is not None:
+        metadata["alert"] = dg.MetadataValue.url(workspace.alert_url(outcome.remote_id))
+        metadata["databricks_alert_id"] = outcome.remote_id
+    return metadata
 
 
-def _report(result: SyncResult, workspace: Workspace) -> Mapping[str, Any]:
+def _report(result: SyncResult, rows: Sequence[Row], workspace: Workspace) -> Mapping[str, Any]:
+    """All alerts as their rows say now; the counts are of this sync."""
+    reasons = {outcome.alert_id: outcome.error or outcome.planned.reason for outcome in result.outcomes}
+    states = Counter(row["last_sync_status"] or "not yet" for row in rows)
     return {
+        "this_run": f"{len(result.outcomes)} of {len(rows)} alerts",
+        "all_alerts": ", ".join(f"{number} {state}" for state, number in sorted(states.items())) or "none",
         **{status.value.lower(): result.count(status) for status in Status},
         "adopted": sum(outcome.planned.action is Action.ADOPT for outcome in result.outcomes),
         "workspace": workspace.host,
@@ -188,12 +226,14 @@ def _report(result: SyncResult, workspace: Workspace) -> Mapping[str, Any]:
         "alerts": table(
             [
                 {
-                    "alert_id": outcome.alert_id,
-                    "status": outcome.status.value,
-                    "reason": outcome.error or outcome.planned.reason,
-                    "alert": workspace.alert_url(outcome.remote_id) if outcome.remote_id else None,
+                    "alert_id": row["alert_id"],
+                    "name": row["alert_name"],
+                    "status": row["last_sync_status"] or "not yet",
+                    "reason": reasons.get(row["alert_id"]) or row["last_sync_error"],
+                    "in this run": row["alert_id"] in reasons,
+                    "alert": workspace.alert_url(row["databricks_alert_id"]) if row["databricks_alert_id"] else None,
                 }
-                for outcome in result.outcomes
+                for row in rows
             ]
         ),
         "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in result.plan.notes) or "none"),

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from alerting_assets.assets.deployment import DEPLOYED_ALERTS
 from alerting_assets.assets.tables import Cell, table
+from alerting_assets.assets.validation import DEPLOYED_ALERTS
 from alerting_assets.deployment import PlannedAction, Syncer, read_desired
 from alerting_assets.deployment.render import short
 from alerting_assets.resource import AlertingResource

@@ -12,9 +12,15 @@ from alerting_assets.automation.partitions import (
     ALERTS,
     Batch,
     CheckOutcome,
+    checked,
+    has_no_version,
+    is_in_run,
+    known_partitions,
     materialized,
     record_checks,
     record_materializations,
+    record_observations,
+    refuse_unknown,
     requested_ids,
 )
 from alerting_assets.configuration import ConfiguredAlert, Row, notes_on, read_rows, to_alerts
@@ -27,12 +33,13 @@ from alerting_assets.validation import (
     Group,
     ValidationReport,
     Verdict,
+    alert_verdicts,
     validate_all_alert_queries,
 )
 
 VALIDATED_QUERIES = dg.AssetKey("validated_queries")
 VALIDATION_REPORT = dg.AssetKey("validation_report")
-BATCH_IS_SANE = dg.AssetCheckKey(VALIDATION_REPORT, "batch_is_sane")
+NO_SYSTEMIC_FAILURE = dg.AssetCheckKey(VALIDATION_REPORT, "no_systemic_failure")
 RUNNING_ALERTS_ARE_VALID = dg.AssetCheckKey(VALIDATION_REPORT, "running_alerts_are_valid")
 
 ABOUT: dict[Group, str] = {
@@ -46,9 +53,10 @@ ABOUT: dict[Group, str] = {
 CHECKS: dict[Group, dg.AssetCheckKey] = {group: dg.AssetCheckKey(VALIDATED_QUERIES, group.value) for group in Group}
 """One check for each group of rules, with a result for each alert."""
 
-MAX_QUARANTINED_SHARE = 0.5
-MIN_BATCH = 4
-"""How many quarantined alerts it takes at least for the cause to be counted as a systemic one."""
+MAX_FAILED_SHARE = 0.5
+MIN_FAILED = 4
+"""How many alerts that nobody edited have to turn unfit at least for the cause to be counted as a systemic one."""
+DEPLOYED_ALERTS = dg.AssetKey("deployed_alerts")
 
 
 class ValidationBatch(Batch):
@@ -72,16 +80,17 @@ class ValidationBatch(Batch):
             kinds={"sql", "deltalake"},
             description=(
                 "Every alert's query, proven to be one read-only query and analysed by the engine in exactly the form that is deployed. "
-                "An alert that fails is quarantined: it alone is not deployed, and what was deployed before stays up."
+                "A valid one is a materialization. One that fails is quarantined, an observation with the reason: it alone is not "
+                "deployed, and what was deployed before stays up."
             ),
         ),
         dg.AssetSpec(
             VALIDATION_REPORT,
-            deps=[alert_configurations],
+            deps=[alert_configurations, VALIDATED_QUERIES],
             group_name=GROUP,
             owners=OWNERS,
             kinds={"python"},
-            description="The batch at a glance: who is valid, who is quarantined and why. Its blocking check gates deployment.",
+            description="All alerts at a glance: who is valid, who is quarantined and why. Its blocking check gates deployment.",
         ),
     ],
     check_specs=[
@@ -95,11 +104,11 @@ class ValidationBatch(Batch):
             for group, key in CHECKS.items()
         ),
         dg.AssetCheckSpec(
-            BATCH_IS_SANE.name,
+            NO_SYSTEMIC_FAILURE.name,
             asset=VALIDATION_REPORT,
             blocking=True,
-            description="Not most of the batch is broken; if it is, the cause is no single query, and nothing is deployed. With "
-            "ALERTING_STRICT one broken alert is enough.",
+            description="Most alerts that are deployed, and that nobody edited since, are still valid. If not, the cause is no query but "
+            "the engine, its permissions or its tables, and nothing is deployed. With ALERTING_STRICT one broken alert is enough.",
         ),
         dg.AssetCheckSpec(
             RUNNING_ALERTS_ARE_VALID.name,
@@ -111,20 +120,32 @@ class ValidationBatch(Batch):
 def validated_queries(
     context: dg.AssetExecutionContext, config: ValidationBatch, alerting: AlertingResource
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    lakehouse = alerting.get_lakehouse()
+    lakehouse, now = alerting.get_lakehouse(), alerting.now()
     wanted = requested_ids(context, config)
-    rows = [row for row in read_rows(lakehouse) if wanted is None or row["alert_id"] in wanted]
+    rows = read_rows(lakehouse)
+    refuse_unknown(wanted, [*(row["alert_id"] for row in rows), *known_partitions(context.instance)])
     alerts = to_alerts(rows, alerting.target)
-    report = validate_all_alert_queries(lakehouse, alerts, alerting.now(), alerting.policy, fresh=config.fresh)
-    for verdict in report.quarantined:
+    chosen = [alert for alert in alerts if wanted is None or alert.alert_id in wanted]
+    batch = validate_all_alert_queries(lakehouse, chosen, now, alerting.policy, fresh=config.fresh)
+    for verdict in batch.quarantined:
         context.log.warning("alert %s is quarantined: %s", verdict.alert_id, verdict.reason)
+    others = [alert for alert in alerts if wanted is not None and alert.alert_id not in wanted]
+    stored = [verdict for verdict in alert_verdicts(lakehouse, others, alerting.policy).values() if verdict]
+    report = ValidationReport(tuple(sorted([*batch.verdicts, *stored], key=lambda verdict: verdict.alert_id)))
 
+    if not context.run.is_partitioned:
+        has_no_version(context, VALIDATED_QUERIES)
     by_id = {alert.alert_id: alert for alert in alerts}
+    state = {row["alert_id"]: row for row in rows}
     if VALIDATED_QUERIES in context.selected_asset_keys:
-        known = materialized(context.instance, VALIDATED_QUERIES) if wanted is None else set()
-        news = [verdict for verdict in report.verdicts if not (verdict.reused and verdict.alert_id in known)]
-        metadata = {verdict.alert_id: _metadata(by_id[verdict.alert_id], verdict) for verdict in news}
-        record_materializations(context, VALIDATED_QUERIES, metadata)
+        known: set[str] = set()
+        if wanted is None:
+            known = materialized(context.instance, VALIDATED_QUERIES) | checked(context.instance, [*CHECKS.values()])
+        news = [verdict for verdict in batch.verdicts if not (verdict.reused and verdict.alert_id in known)]
+        told = {item.alert_id: _metadata(by_id[item.alert_id], item, state[item.alert_id]) for item in news}
+        valid = {verdict.alert_id for verdict in batch.valid}
+        record_materializations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name in valid})
+        record_observations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name not in valid})
         for group, check in CHECKS.items():
             if check in context.selected_asset_check_keys:
                 record_checks(context, check, {verdict.alert_id: _outcome(verdict, group) for verdict in news})
@@ -137,23 +158,31 @@ def validated_queries(
             metadata={
                 "valid": len(report.valid),
                 "quarantined_count": len(report.quarantined),
+                "never_validated": len(alerts) - len(report.verdicts),
                 "warnings_count": len(report.warnings),
-                "analysed": sum(not verdict.reused for verdict in report.verdicts),
-                "reused": sum(verdict.reused for verdict in report.verdicts),
+                "this_run": f"{len(chosen)} of {len(alerts)} alerts",
+                "analysed": sum(not verdict.reused for verdict in batch.verdicts),
+                "reused": sum(verdict.reused for verdict in batch.verdicts),
                 "quarantined": _table(
                     ((item.alert_id, finding) for item in report.quarantined for finding in item.findings), by_id
                 ),
                 "warnings": _table(report.warnings, by_id),
-                "notes": dg.MetadataValue.md(
-                    "\n".join(f"- {note}" for note in notes_on(alerts, alerting.now())) or "none"
-                ),
+                "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in notes_on(alerts, now)) or "none"),
                 "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_QUERY_VALIDATIONS.name]),
             },
         )
-    if BATCH_IS_SANE in context.selected_asset_check_keys:
-        yield _batch_is_sane(report, by_id, strict=alerting.strict, unsupported=alerting.deploy_unsupported)
+    if NO_SYSTEMIC_FAILURE in context.selected_asset_check_keys:
+        yield _no_systemic_failure(
+            report, state, by_id, strict=alerting.strict, unsupported=alerting.deploy_unsupported
+        )
     if RUNNING_ALERTS_ARE_VALID in context.selected_asset_check_keys:
         yield _running_are_valid(report, rows, by_id)
+    if context.run.is_partitioned and batch.quarantined and not (batch.valid and is_in_run(context, DEPLOYED_ALERTS)):
+        # Dagster then shows these partitions, and no other, as failed. What is deployed later in the run is not held up by them.
+        raise dg.Failure(
+            "; ".join(f"{item.alert_id} is {item.verdict}: {item.reason}" for item in batch.quarantined),
+            allow_retries=False,
+        )
 
 
 def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, ConfiguredAlert]) -> dg.AssetCheckResult:
@@ -193,28 +222,46 @@ def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome:
     return CheckOutcome(True, ABOUT[group])
 
 
-def _batch_is_sane(
-    report: ValidationReport, by_id: Mapping[str, ConfiguredAlert], *, strict: bool, unsupported: bool
+def _no_systemic_failure(
+    report: ValidationReport,
+    state: Mapping[str, Row],
+    by_id: Mapping[str, ConfiguredAlert],
+    *,
+    strict: bool,
+    unsupported: bool,
 ) -> dg.AssetCheckResult:
-    broken, total = len(report.quarantined), len(report.verdicts)
-    share = broken / total if total else 0.0
-    unfit = sum(
-        by_id[verdict.alert_id].is_enabled and not verdict.may_be_deployed(unsupported=unsupported)
-        for verdict in report.verdicts
-    )
+    """An edit is its author's, however many there are. What turned unfit without one has a cause outside of the alerts."""
+    enabled = [verdict for verdict in report.verdicts if by_id[verdict.alert_id].is_enabled]
+    unfit = {item.alert_id for item in enabled if not item.may_be_deployed(unsupported=unsupported)}
+    unedited = {item.alert_id for item in enabled if _is_deployed_as_it_is(by_id[item.alert_id], state[item.alert_id])}
+    failed = unfit & unedited
+    share = len(failed) / len(unedited) if unedited else 0.0
     description = (
-        f"{broken} of {total} alerts are quarantined; more than {MAX_QUARANTINED_SHARE:.0%} stops the deployment of all"
+        f"{len(failed)} of {len(unedited)} alerts that are deployed, and that nobody edited since, are not fit any more; more than "
+        f"{MAX_FAILED_SHARE:.0%} (and at least {MIN_FAILED}) stops the deployment of all"
     )
     if strict:
-        description = f"{unfit} of {total} alerts are not fit; ALERTING_STRICT is on: one stops the deployment of all"
+        failed = unfit
+        description = (
+            f"{len(unfit)} of {len(enabled)} alerts are not fit; ALERTING_STRICT is on: one stops the deployment of all"
+        )
+    found = [
+        (item.alert_id, item.finding)
+        for item in report.quarantined
+        if item.alert_id in failed and item.finding is not None
+    ]
     return dg.AssetCheckResult(
         asset_key=VALIDATION_REPORT,
-        check_name=BATCH_IS_SANE.name,
-        passed=not unfit if strict else broken < MIN_BATCH or share <= MAX_QUARANTINED_SHARE,
+        check_name=NO_SYSTEMIC_FAILURE.name,
+        passed=not unfit if strict else len(failed) < MIN_FAILED or share <= MAX_FAILED_SHARE,
         severity=dg.AssetCheckSeverity.ERROR,
         description=description,
-        metadata={"quarantined_share": share, "strict": strict},
+        metadata={"failed_share": share, "strict": strict, "alerts": _table(found, by_id)},
     )
+
+
+def _is_deployed_as_it_is(alert: ConfiguredAlert, row: Row) -> bool:
+    return alert.compiled is not None and row["applied_hash"] == alert.compiled.config_hash
 
 
 def _running_are_valid(
@@ -236,16 +283,31 @@ def _running_are_valid(
     )
 
 
-def _metadata(alert: ConfiguredAlert, verdict: AlertVerdict) -> Mapping[str, Any]:
-    metadata: dict[str, Any] = {"verdict": verdict.verdict.value, "name": alert.name, "severity": alert.severity}
+def _metadata(alert: ConfiguredAlert, verdict: AlertVerdict, row: Row) -> Mapping[str, Any]:
+    is_valid = verdict.verdict is Verdict.VALID
+    metadata: dict[str, Any] = {
+        "verdict": verdict.verdict.value,
+        "name": alert.name,
+        "severity": alert.severity,
+        "owner": row["owner"],
+        "deployed": row["last_sync_status"] or "not yet",
+    }
+    if not is_valid:
+        metadata["reason"] = verdict.reason
+    if row["definition_error"]:
+        metadata["definition"] = row["definition_error"]
+    if alert.configuration is not None:
+        condition = alert.configuration.condition.words
+        metadata["condition"] = f"{alert.configuration.aggregation_column} {condition}"
+        metadata["schedule"] = f"{alert.configuration.schedule_cron} ({alert.configuration.schedule_timezone})"
     if verdict.findings:
         metadata["findings"] = _table(
             ((verdict.alert_id, finding) for finding in verdict.findings), {verdict.alert_id: alert}
         )
-    if verdict.verdict is not Verdict.VALID:
-        metadata["reason"] = verdict.reason
     if alert.compiled is not None:
-        metadata["deployed_query"] = dg.MetadataValue.md(f"```sql\n{alert.compiled.sql}\n```")
+        metadata["deployed_query" if is_valid else "refused_query"] = dg.MetadataValue.md(
+            f"```sql\n{alert.compiled.sql}\n```"
+        )
         metadata["compiled_hash"] = verdict.compiled_hash
     return metadata
 

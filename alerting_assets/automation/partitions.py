@@ -2,8 +2,9 @@
 
 A native run covers one partition or one contiguous range; a batch covers any set of alerts in one run. Such a run records a
 materialization and a check evaluation a partition by itself. Everything that this takes from inside Dagster is here:
-`AssetCheckEvaluationTargetMaterializationData`, `get_latest_storage_id_by_partition` and `get_asset_check_partition_info` are not
-public. The pin of dagster in pyproject.toml says so, and alerting_assets_tests/integration/test_graph.py fails when they change.
+`AssetCheckEvaluationTargetMaterializationData`, `get_latest_storage_id_by_partition`, `get_asset_check_partition_info` and the cache of
+versions are not public. The pin of dagster in pyproject.toml says so, and alerting_assets_tests/integration/test_graph.py fails when
+they change.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from pydantic import Field
+
+from alerting_assets.errors import did_you_mean
 
 # Partitioned check specs: in preview, and pinned (pyproject.toml). Users can do nothing about the warning.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning)
@@ -56,6 +59,13 @@ def requested_ids(context: dg.AssetExecutionContext, batch: Batch) -> frozenset[
     return frozenset(context.partition_keys) if context.run.is_partitioned else None
 
 
+def refuse_unknown(wanted: frozenset[str] | None, known: Iterable[str]) -> None:
+    """Raises Failure for ids that name no alert. known: the ids of all that there are, or that have a partition still."""
+    names = set(known)
+    for alert_id in sorted((wanted or frozenset()) - names):
+        raise dg.Failure(f"there is no alert {alert_id!r}{did_you_mean(alert_id, names)}", allow_retries=False)
+
+
 def add_partitions(instance: dg.DagsterInstance, alert_ids: Iterable[str]) -> None:
     known = known_partitions(instance)
     if missing := [alert_id for alert_id in alert_ids if alert_id not in known]:
@@ -82,6 +92,12 @@ def materialized(instance: dg.DagsterInstance, asset: dg.AssetKey) -> set[str]:
     return instance.get_materialized_partitions(asset)
 
 
+def checked(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) -> set[str]:
+    """The partitions for which one of these checks was recorded."""
+    found = instance.event_log_storage.get_asset_check_partition_info(list(checks))
+    return {item.partition_key for item in found if item.partition_key is not None}
+
+
 def record_materializations(
     context: dg.AssetExecutionContext, asset: dg.AssetKey, partitions: Mapping[str, Mapping[str, Any]]
 ) -> None:
@@ -91,11 +107,30 @@ def record_materializations(
         context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata)))
 
 
+def has_no_version(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> None:
+    """Tell Dagster that there is no version of this partitioned asset, which other assets of the same op depend on. It would look for
+    the version of the run's partition, which a batch lacks."""
+    context.get_step_execution_context()._data_version_cache.input_asset_version_info[asset] = None
+
+
+def record_observations(
+    context: dg.AssetExecutionContext, asset: dg.AssetKey, partitions: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Record what is true of a partition now, where that is nothing that was made. partitions: alert_id → metadata."""
+    for alert_id, metadata in partitions.items():
+        context.log_event(dg.AssetObservation(asset, partition=alert_id, metadata=dict(metadata)))
+
+
+def is_in_run(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> bool:
+    """Whether the run is about this asset, too, in whatever step."""
+    return asset in context.job_def.asset_layer.executable_asset_keys
+
+
 def record_checks(
     context: dg.AssetExecutionContext, check: dg.AssetCheckKey, outcomes: Mapping[str, CheckOutcome]
 ) -> None:
-    """Record one evaluation of the check for each alert, tied to the newest materialization of its partition. The op must also
-    yield one result for the whole check.
+    """Record one evaluation of the check for each alert, tied to the newest materialization of its partition if it has one. The op
+    must also yield one result for the whole check.
 
     Of large batches only failures are recorded, passes that follow one, and what was not run where that follows a pass."""
     if len(outcomes) > SMALL_BATCH:
@@ -120,7 +155,9 @@ def record_checks(
                 partition=alert_id,
                 target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
                     run_id=context.run_id, storage_id=storage_ids[alert_id], timestamp=time.time()
-                ),
+                )
+                if alert_id in storage_ids
+                else None,
             )
         )
 

@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ import pytest
 import requests
 
 from alerting_assets.assets.configurations import alert_configurations
-from alerting_assets.assets.deployment import DEPLOYED_ALERTS, DEPLOYMENT_REPORT
+from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
-from alerting_assets.assets.validation import CHECKS, VALIDATED_QUERIES, VALIDATION_REPORT
+from alerting_assets.assets.validation import CHECKS, DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import SMALL_BATCH
 from alerting_assets.definitions import code_location
 from alerting_assets.evaluation.history import append_rows
@@ -47,19 +49,26 @@ class Platform:
         self.server = server
         self.instance = instance
         self.settings.definitions.mkdir()
-        fields = {name: getattr(self.settings, name) for name in AlertingResource.model_fields if name != "schema_name"}
-        resource = AlertingResource(
-            **{
-                **fields,
-                "home": str(home),
-                "definitions": str(self.settings.definitions),
-                "schema_name": self.settings.schema,
-            }
-        )
-        self.definitions = code_location(resource)
+        self.definitions = self._location(self.settings)
         with self.tables() as tables:
             tables.create_table(COSTS)
             tables.append("costs", pa.table({"cost": [150.0]}))
+
+    def strict(self) -> None:
+        """As with ALERTING_STRICT=true from now on."""
+        self.definitions = self._location(replace(self.settings, strict=True))
+
+    def _location(self, settings: Settings) -> dg.Definitions:
+        fields = {name: getattr(settings, name) for name in AlertingResource.model_fields if name != "schema_name"}
+        resource = AlertingResource(
+            **{
+                **fields,
+                "home": str(settings.home),
+                "definitions": str(settings.definitions),
+                "schema_name": settings.schema,
+            }
+        )
+        return code_location(resource)
 
     def tables(self) -> EmbeddedLakehouse:
         return EmbeddedLakehouse(self.settings.lakehouse_root, self.settings.catalog, self.settings.schema)
@@ -101,6 +110,18 @@ class Platform:
         found = self.instance.event_log_storage.get_asset_check_partition_info([CHECKS[group]])
         return {item.partition_key: str(item.latest_execution_status.value) for item in found if item.partition_key}
 
+    def observations(self, asset: dg.AssetKey, partition: str) -> list[dict[str, Any]]:
+        """Of a partition, the newest first."""
+        wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
+        found = [record.asset_observation for record in self.instance.fetch_observations(wanted, limit=10).records]
+        return [{name: value.value for name, value in one.metadata.items()} for one in found if one is not None]
+
+    def observed(self, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
+        return self.observations(asset, partition)[0]
+
+    def failure(self, result: Any) -> str:
+        return next(str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure)
+
     def materialized(self, asset: dg.AssetKey) -> set[str]:
         return self.instance.get_materialized_partitions(asset)
 
@@ -137,8 +158,16 @@ def test_from_files_to_history_in_one_run_and_a_second_run_changes_nothing(platf
     assert platform.run().success
     assert set(platform.instance.get_dynamic_partitions("alert_id")) == {"A", "B", "BROKEN"}
     assert platform.checks() == {"A": "SUCCEEDED", "B": "SUCCEEDED", "BROKEN": "FAILED"}
-    assert platform.materialized(VALIDATED_QUERIES) == {"A", "B", "BROKEN"}
+    assert platform.materialized(VALIDATED_QUERIES) == {"A", "B"}, "what is quarantined is not green"
+    observed = platform.observed(VALIDATED_QUERIES, "BROKEN")
+    assert (observed["verdict"], observed["deployed"], "nope" in str(observed["refused_query"])) == (
+        "INVALID",
+        "not yet",
+        True,
+    )
+    assert "nope" in str(observed["reason"])
     assert platform.materialized(DEPLOYED_ALERTS) == {"A", "B"}
+    assert platform.observed(DEPLOYED_ALERTS, "BROKEN")["status"] == "INVALID"
     report = platform.metadata(DEPLOYMENT_REPORT)
     assert (report["created"], report["invalid"], report["requests_that_write"]) == (2, 1, 2)
     assert (platform.metadata(ALERT_HISTORY_KEY)["evaluated"], platform.metadata(ALERT_HISTORY_KEY)["triggered"]) == (
@@ -155,6 +184,7 @@ def test_from_files_to_history_in_one_run_and_a_second_run_changes_nothing(platf
         0,
         writes,
     )
+    assert len(platform.observations(VALIDATED_QUERIES, "BROKEN")) == 1, "what is known is not told again"
     with platform.tables() as tables:
         assert tables.read(ALERT_HISTORY.name).num_rows == 4
 
@@ -174,7 +204,15 @@ def test_a_partition_shows_the_link_to_its_alert_and_the_text_that_is_deployed(p
         dg.AssetRecordsFilter(asset_key=VALIDATED_QUERIES, asset_partitions=["A"]), limit=5
     ).records
     assert record.asset_materialization is not None
-    assert "LIMIT 1" in str(record.asset_materialization.metadata["deployed_query"].value)
+    metadata = record.asset_materialization.metadata
+    assert "LIMIT 1" in str(metadata["deployed_query"].value)
+    shown = {name: metadata[name].value for name in ("owner", "condition", "schedule", "verdict")}
+    assert shown == {
+        "owner": "finops@example.com",
+        "condition": "cost is greater than 100",
+        "schedule": "0 0 8 * * ? (UTC)",
+        "verdict": "VALID",
+    }
 
 
 def test_a_fixed_query_leaves_quarantine_and_a_broken_one_keeps_what_was_deployed(platform: Platform) -> None:
@@ -184,6 +222,10 @@ def test_a_fixed_query_leaves_quarantine_and_a_broken_one_keeps_what_was_deploye
     assert platform.run().success
     assert platform.checks() == {"A": "FAILED", "B": "SUCCEEDED"}
     assert platform.remote() == ["[WARNING] A", "[WARNING] B"]
+    assert platform.observed(VALIDATED_QUERIES, "A")["verdict"] == "INVALID"
+    assert platform.observed(DEPLOYED_ALERTS, "A")["status"] == "INVALID", (
+        "it was CREATED, and is not up to date any more"
+    )
 
 
 def test_a_removed_definition_is_trashed_and_its_partition_goes(platform: Platform) -> None:
@@ -196,13 +238,51 @@ def test_a_removed_definition_is_trashed_and_its_partition_goes(platform: Platfo
     assert platform.metadata(DEPLOYMENT_REPORT)["deleted"] == 1
 
 
-def test_when_most_queries_fail_nothing_is_deployed(platform: Platform) -> None:
-    platform.define(GOOD=GOOD, **{f"BAD{number}": BAD for number in range(4)})
+def test_when_most_queries_fail_and_nobody_edited_them_nothing_is_deployed(platform: Platform) -> None:
+    alerts = {f"A{number}": GOOD for number in range(5)}
+    platform.define(**alerts)
+    assert platform.run().success
+    folder = platform.settings.lakehouse_root / platform.settings.catalog / platform.settings.schema
+    (folder / "costs").rename(platform.settings.home / "costs")
+    platform.define(**alerts, NEW="SELECT 150.0 AS cost")
     result = platform.run()
     assert not result.success
-    assert platform.materialized(DEPLOYED_ALERTS) == set()
-    assert platform.remote() == []
-    assert platform.metadata(VALIDATION_REPORT)["quarantined_count"] == 4
+    checks = {item.check_name: item for item in result.get_asset_check_evaluations() if item.partition is None}
+    assert checks["no_systemic_failure"].description.startswith("5 of 5 alerts that are deployed")
+    assert platform.remote() == [f"[WARNING] A{number}" for number in range(5)]
+    (platform.settings.home / "costs").rename(folder / "costs")
+    assert platform.run().success
+    assert "[WARNING] NEW" in platform.remote()
+
+
+def test_bad_edits_hold_up_nobody_however_many_they_are(platform: Platform) -> None:
+    platform.define(**{f"A{number}": GOOD for number in range(5)})
+    assert platform.run().success
+    edited = {"A4": GOOD.replace("cost", "cost + 1 AS cost", 1), **{f"A{number}": BAD for number in range(4)}}
+    platform.define(**edited)
+    ids = {"config": {"alert_ids": list(edited)}}
+    assert platform.run("sync", config={"ops": {"validate": ids, "deploy": ids}}).success
+    report = platform.metadata(DEPLOYMENT_REPORT)
+    assert (report["updated"], report["invalid"], report["all_alerts"]) == (1, 4, "4 INVALID, 1 UPDATED")
+
+
+def test_reports_are_about_all_alerts_whatever_the_run_was_about(platform: Platform) -> None:
+    platform.define(A=GOOD, B=BAD, C=BAD)
+    assert platform.run("sync").success
+    ids = {"config": {"alert_ids": ["A"]}}
+    assert platform.run("sync", config={"ops": {"validate": ids, "deploy": ids}}).success
+    report = platform.metadata(VALIDATION_REPORT)
+    assert (report["valid"], report["quarantined_count"], report["this_run"]) == (1, 2, "1 of 3 alerts")
+    assert {record.data["alert_id"] for record in report["quarantined"].records} == {"B", "C"}
+    report = platform.metadata(DEPLOYMENT_REPORT)
+    assert (report["this_run"], report["all_alerts"]) == ("1 of 3 alerts", "1 CREATED, 2 INVALID")
+
+
+def test_an_unknown_id_in_a_runs_config_is_an_error(platform: Platform) -> None:
+    platform.define(COST_1=GOOD)
+    ids = {"config": {"alert_ids": ["COST_2"]}}
+    result = platform.run("sync", config={"ops": {"validate": ids, "deploy": ids}})
+    assert "there is no alert 'COST_2'; did you mean 'COST_1'?" in platform.failure(result)
 
 
 def test_a_batch_of_some_alerts_deploys_those_only(platform: Platform) -> None:
@@ -227,10 +307,35 @@ def test_a_person_materializes_a_range_of_partitions_in_one_run(platform: Platfo
     platform.define(A=GOOD, B=BAD, C=GOOD, D=GOOD)
     platform.instance.add_dynamic_partitions("alert_id", ["A", "B", "C", "D"])
     tags = {"dagster/asset_partition_range_start": "A", "dagster/asset_partition_range_end": "C"}
-    assert platform.run("sync", tags=tags).success
+    assert "not deployed: B: " in platform.failure(platform.run("sync", tags=tags))
     assert platform.checks() == {"A": "SUCCEEDED", "B": "FAILED", "C": "SUCCEEDED"}
     assert platform.materialized(DEPLOYED_ALERTS) == {"A", "C"}
     assert platform.remote() == ["[WARNING] A", "[WARNING] C"]
+
+
+def test_a_partition_that_is_not_fit_fails_with_its_reason_when_a_person_materializes_it(platform: Platform) -> None:
+    platform.define(A=GOOD, B=BAD)
+    assert platform.run("sync", assets=[dg.AssetKey("alert_configurations")]).success
+    never = platform.run("sync", assets=[DEPLOYED_ALERTS], partition="A")
+    assert "not deployed: A: was never validated in its present form" in platform.failure(never)
+    invalid = platform.run("sync", assets=[VALIDATED_QUERIES], partition="B")
+    assert "B is INVALID: " in platform.failure(invalid)
+    assert "nope" in platform.failure(platform.run("sync", assets=[DEPLOYED_ALERTS], partition="B"))
+    assert platform.remote() == []
+
+
+def test_a_person_validates_and_deploys_one_partition_in_one_run(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    assert platform.run("sync", assets=[dg.AssetKey("alert_configurations")]).success
+    assert platform.run("sync", assets=[VALIDATED_QUERIES, DEPLOYED_ALERTS], partition="A").success
+    assert (platform.remote(), platform.materialized(VALIDATED_QUERIES)) == (["[WARNING] A"], {"A"})
+
+
+def test_the_graph_leads_from_configurations_through_the_gate_to_history(platform: Platform) -> None:
+    graph = platform.definitions.resolve_asset_graph()
+    way = ["alert_configurations", "validated_queries", "validation_report", "deployed_alerts", "deployment_report"]
+    for earlier, later in pairwise([*way, "alert_history"]):
+        assert dg.AssetKey(earlier) in graph.get(dg.AssetKey(later)).parent_keys
 
 
 def test_a_backfill_runs_reports_and_partitions_apart(platform: Platform) -> None:
@@ -246,14 +351,26 @@ def test_a_backfill_runs_reports_and_partitions_apart(platform: Platform) -> Non
     assert platform.remote() == ["[WARNING] A"]
 
 
-def test_a_broken_file_stops_the_run_before_anything_is_written(platform: Platform) -> None:
+def test_a_broken_file_is_a_failed_check_and_stops_nobody(platform: Platform) -> None:
     platform.define(A=GOOD)
     platform.run()
     (platform.settings.definitions / "more.yml").write_text("alerts: [")
+    platform.define(A=GOOD, B=GOOD)
     result = platform.run()
-    assert not result.success
-    failure = next(event.step_failure_data.error for event in result.all_events if event.is_step_failure)
-    assert "more.yml:1: YAML" in str(failure)
+    assert result.success
+    (check,) = [item for item in result.get_asset_check_evaluations() if item.check_name == "definitions_are_right"]
+    (problem,) = check.metadata["problems"].value.records
+    assert (check.passed, problem.data["place"]) == (False, "more.yml:1")
+    assert platform.remote() == ["[WARNING] A", "[WARNING] B"]
+
+
+def test_strict_a_broken_file_stops_the_run_before_anything_is_written(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    platform.run()
+    (platform.settings.definitions / "more.yml").write_text("alerts: [")
+    platform.define(A=GOOD, B=GOOD)
+    platform.strict()
+    assert "more.yml:1: YAML" in platform.failure(platform.run())
     assert platform.remote() == ["[WARNING] A"]
 
 
@@ -413,7 +530,7 @@ def test_of_a_large_batch_the_failures_are_recorded_and_what_follows_them(platfo
     platform.define(**dict.fromkeys(names, GOOD), BROKEN=BAD, SMALL=GOOD)
     assert platform.run("sync").success
     assert platform.checks() == {"BROKEN": "FAILED"}
-    assert platform.materialized(VALIDATED_QUERIES) == {*names, "BROKEN", "SMALL"}
+    assert platform.materialized(VALIDATED_QUERIES) == {*names, "SMALL"}
     platform.define(**dict.fromkeys(names, GOOD.replace("cost", "cost + 0 AS cost", 1)), BROKEN=GOOD, SMALL=GOOD)
     assert platform.run("sync").success
     assert platform.checks() == {"BROKEN": "SUCCEEDED"}

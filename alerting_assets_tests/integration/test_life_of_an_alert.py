@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from alerting_assets.assets.deployment import DEPLOYED_ALERTS
+from alerting_assets.assets.validation import DEPLOYED_ALERTS
 from alerting_assets.automation.sensors import SENSOR, look
 from alerting_assets.configuration import Row, delete_alert, read_rows, set_fields, target_of, to_alerts
 from alerting_assets.definitions import code_location
