@@ -12,7 +12,8 @@
     │   └── QueryError             the engine rejects a query; holds kind and position
     └── WorkspaceError
         ├── WorkspaceUnavailable   no answer, or 5xx until the retries ran out; a request may have been carried out
-        ├── WorkspaceDenied        401, 403
+        ├── WorkspaceDenied        401: nobody is let in with these credentials
+        │   └── WorkspaceForbidden 403: the principal may not do this, or not see that
         ├── WorkspaceNotFound      404
         ├── WorkspaceConflict      409, RESOURCE_ALREADY_EXISTS
         ├── WorkspaceThrottled     429 until the retries ran out; the request was not carried out
@@ -163,6 +164,10 @@ class WorkspaceUnavailable(WorkspaceError):
 
 class WorkspaceDenied(WorkspaceError):
     exit_code = 2
+
+
+class WorkspaceForbidden(WorkspaceDenied):
+    pass
 
 
 class WorkspaceNotFound(WorkspaceError):

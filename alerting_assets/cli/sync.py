@@ -168,19 +168,22 @@ def _show_plan(
             report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
         desired = desired_alerts(alerts, report.by_id, admission_policy(chosen))
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
-        made = syncer.dry_run(tables, lambda: (after, desired), now) if recorded else syncer.plan(after, desired)
+        made = (
+            syncer.dry_run(tables, lambda: (after, desired), now)
+            if recorded
+            else syncer.plan(after, desired, syncer.registry(tables))
+        )
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
     made = replace(made, notes=(*made.notes, *notes))
-    objection = syncer.objection(made)
     problems = _problems(loaded, only)
     if as_json:
-        print_json({**plan_json(made), "problems": [asdict(one) for one in problems], "objection": objection})
+        print_json({**plan_json(made), "problems": [asdict(one) for one in problems], "objection": made.objection})
     else:
         print_problems(problems)
         console.print(plan_text(made))
-        if objection:
-            console.print(f"[bold red]`apply` would stop:[/bold red] {escape(objection)}", soft_wrap=True)
+        if made.objection:
+            console.print(f"[bold red]error:[/bold red] {escape(made.objection)}", soft_wrap=True)
     if (
         made.pending
         or problems

@@ -60,6 +60,9 @@ class Reason(StrEnum):
     NOT_VALIDATED = auto()
     ADOPTION_UNFINISHED = auto()
     MARKER_LOST = auto()
+    UNSEEN = auto()  # stored as deployed, and nobody can say whether it is gone
+    NOT_OURS = auto()  # bears our marker, and nothing says that we made it as it is
+    TOO_MANY = auto()  # a removal, among more than one sync makes unseen
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,27 @@ class Held(PlannedAction):
             return before
         state = SyncState(self.alert_id) if is_nowhere else before
         return replace(state, last_sync_status=outcome.status.value, last_sync_error=self.error, failed_syncs=None)
+
+
+class Unclear(Held):
+    """Nobody can say what is deployed: nothing is created, changed or trashed."""
+
+    done = Status.ERROR
+
+
+@dataclass(frozen=True)
+class Postponed(PlannedAction):
+    """A removal that waits until a person says that it is meant. removal: what it is."""
+
+    action, done = Action.HELD, Status.INVALID
+    removal: Delete = field(kw_only=True)
+
+    @property
+    def is_configured(self) -> bool:
+        return self.removal.is_configured
+
+    def state_after(self, outcome: Outcome, before: SyncState, host: str) -> SyncState:  # noqa: ARG002
+        return before
 
 
 class Pause(Held):

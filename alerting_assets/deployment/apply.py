@@ -16,12 +16,14 @@ from alerting_assets.deployment.difference import UPDATABLE, distinct_name
 from alerting_assets.deployment.identity import SyncState, marker_of
 from alerting_assets.deployment.lease import Lease
 from alerting_assets.deployment.plan import Plan
+from alerting_assets.deployment.registry import Deployed, Registry, news, remember
 from alerting_assets.deployment.write_back import store_nonces, write_back
 from alerting_assets.errors import (
     SyncStopped,
     WorkspaceConflict,
     WorkspaceDenied,
     WorkspaceError,
+    WorkspaceForbidden,
     WorkspaceUnavailable,
 )
 from alerting_assets.lakehouse.port import Lakehouse
@@ -55,6 +57,7 @@ class SyncResult:
 def apply_plan(
     plan: Plan,
     state: Mapping[str, SyncState],
+    registry: Registry,
     *,
     workspace: Workspace,
     lakehouse: Lakehouse,
@@ -64,17 +67,18 @@ def apply_plan(
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     on_end: Callable[[Collection[Outcome]], None] = lambda _outcomes: None,
 ) -> SyncResult:
-    """The plan was made under the same lease. on_progress: (actions done, actions in all). on_end: is told what was done, also when
-    an exception ends it.
+    """The plan was made under the same lease, with this registry. on_progress: (actions done, actions in all). on_end: is told what
+    was done, also when an exception ends it.
 
     One alert's failure is that alert's ERROR. A refused token, a lost lease and an interrupt (Ctrl-C, a run that Dagster
     terminates) start no further request; what was done until then is written back before the exception goes on."""
-    execution = _Execution(plan, workspace, lakehouse, lease, max_concurrency, on_progress)
+    execution = _Execution(plan, workspace, lakehouse, lease, now, max_concurrency, on_progress)
     try:
         execution.run()
     finally:
         outcomes = execution.outcomes.values()
         on_end(outcomes)
+        remember(lakehouse, news(outcomes, registry), environment=plan.environment, host=plan.host, now=now())
         write_back(lakehouse, outcomes, state, plan.host, now())
     return SyncResult(plan, tuple(execution.outcomes[id(planned)] for planned in plan.actions))
 
@@ -87,6 +91,7 @@ class _Execution:
     workspace: Workspace
     lakehouse: Lakehouse
     lease: Lease
+    now: Callable[[], datetime]
     max_concurrency: int
     on_progress: Callable[[int, int], None]
     outcomes: dict[int, Outcome] = field(default_factory=dict)
@@ -123,6 +128,9 @@ class _Execution:
                 break
             superseded |= {nonces[planned.alert_id] for planned in pending if planned.alert_id in nonces}
             nonces = {planned.alert_id: secrets.token_hex(16) for planned in pending}
+            drawn = [Deployed(nonce, alert_id) for alert_id, nonce in nonces.items()]
+            where = {"environment": self.plan.environment, "host": self.plan.host}
+            remember(self.lakehouse, drawn, **where, now=self.now())
             store_nonces(self.lakehouse, nonces, self.plan.host)
             pending = self._each(pending, partial(self._create_one, nonces))
             if pending:
@@ -154,6 +162,8 @@ class _Execution:
                 return _created(planned, self.workspace.create_alert(body), nonce)
         except WorkspaceUnavailable:
             return None
+        except WorkspaceForbidden as error:
+            return Outcome(planned, Status.ERROR, nonce=nonce, error=str(error))
         except WorkspaceDenied:
             raise
         except WorkspaceError as error:
@@ -173,9 +183,9 @@ class _Execution:
             self.lease.check()
             try:
                 return send(planned)
-            except (WorkspaceDenied, SyncStopped):
-                raise
             except WorkspaceError as error:
+                if isinstance(error, WorkspaceDenied | SyncStopped) and not isinstance(error, WorkspaceForbidden):
+                    raise
                 return Outcome(planned, Status.ERROR, planned.remote_id, planned.remote_name, planned.nonce, str(error))
 
         pool = ThreadPoolExecutor(self.max_concurrency, thread_name_prefix="apply")

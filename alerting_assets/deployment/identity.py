@@ -3,16 +3,18 @@
 How a remote alert is recognised, in this order; only alerts whose marker names this environment are ever considered:
 
 1. the stored id, when its marker names the alert: that is the one, whatever its nonce;
-2. the stored nonce: a creation whose answer was lost (several: the oldest, the others are clones);
-3. any other marker of this alert: the state was lost or the lakehouse rebuilt; the oldest is adopted.
+2. where no id is stored, the stored nonce, or one that we drew (`registry`): a creation whose answer was lost (several: the oldest,
+   the others are copies);
+3. content that is exactly what would be deployed: to take it over changes nothing;
+4. any other marker, where nothing was ever remembered: the lakehouse was made anew.
 
-What else bears this alert's marker: with the same nonce it is somebody's clone (reported, untouched), with another nonce it is a
-leftover of ours (trashed).
+A marker alone proves where a query came from, and not whose it is now: people copy alerts. What else bears one is told in every plan,
+and neither changed nor trashed, unless its nonce is one that we drew for it (a leftover).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +72,3 @@ def ours_in(active: Iterable[RemoteAlert], environment: str) -> dict[str, list[O
         if marker is not None and marker.environment == environment:
             found.setdefault(marker.alert_id, []).append(Ours(alert, marker.nonce))
     return found
-
-
-def current_of(known: SyncState, candidates: Sequence[Ours]) -> Ours | None:
-    by_id = [candidate for candidate in candidates if candidate.alert.id == known.databricks_alert_id]
-    by_nonce = [candidate for candidate in candidates if candidate.nonce == known.deployment_nonce]
-    return next(iter([*by_id, *by_nonce, *candidates]), None)

@@ -4,11 +4,13 @@ Which remote alert belongs to which configuration is decided in `identity`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.configuration.load import MIN_REMOVALS, removal_limit
 from alerting_assets.deployment.actions import (
     Absent,
     Action,
@@ -20,12 +22,15 @@ from alerting_assets.deployment.actions import (
     Kept,
     Pause,
     PlannedAction,
+    Postponed,
     Reason,
     Unchanged,
+    Unclear,
     Update,
 )
 from alerting_assets.deployment.difference import FieldDifference, differences
-from alerting_assets.deployment.identity import Ours, SyncState, current_of, marker_of, ours_in
+from alerting_assets.deployment.identity import Ours, SyncState, marker_of, ours_in
+from alerting_assets.deployment.registry import Registry
 from alerting_assets.workspace.port import RemoteAlert
 
 
@@ -63,13 +68,14 @@ class Choices:
 @dataclass(frozen=True)
 class Plan:
     """actions: ordered by alert_id. notes: what people should know and nothing is done about. deployed: alerts of this environment
-    in the workspace, those that the plan is not about included."""
+    in the workspace, those that the plan is not about included. objection: why it leaves removals out that were asked for."""
 
     environment: str
     host: str
     actions: tuple[PlannedAction, ...]
     notes: tuple[str, ...] = ()
     deployed: int = 0
+    objection: str | None = None
 
     def of(self, *kinds: Action) -> list[PlannedAction]:
         return [action for action in self.actions if action.action in kinds]
@@ -92,8 +98,10 @@ def make_plan(
     environment: str,
     host: str,
     choices: Choices = Choices(),
+    registry: Registry = Registry(),
+    unseen: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """remote: everything in the workspace, as `observe` returns it. state: of the rows, by alert_id."""
+    """remote, unseen: everything in the workspace, as `observe` returns it. state: of the rows, by alert_id."""
     active = {alert.id: alert for alert in remote if alert.is_active}
     ours = ours_in(active.values(), environment)
     deployed = len(ours)
@@ -107,27 +115,38 @@ def make_plan(
         if stored is not None and stored.id not in marked:
             actions.append(_without_marker(wanted, stored, known, environment))
             continue
-        current = current_of(known, candidates)
-        actions.append(_act(wanted, current, known, choices))
-        if current is None:
+        reason = unseen.get(known.databricks_alert_id or "")
+        if reason is not None and wanted.compiled is not None:
+            actions.append(_unseen(wanted, reason))
             continue
+        current = _current(wanted, known, candidates, registry)
+        if isinstance(current, PlannedAction):
+            actions.append(current)
+            continue
+        actions.append(_act(wanted, current, known, choices))
         for other in candidates:
             if other is current:
                 continue
-            if other.nonce == current.nonce:
+            if current is not None and other.nonce == current.nonce:
                 notes.append(_clone_note(wanted.alert_id, current, other))
-            else:
+            elif registry.is_new or registry.owns(other, candidates) or (current and _is_as(wanted.compiled, other)):
                 reason = f"leftover: a second alert of {wanted.alert_id}, from a creation whose answer was lost"
                 actions.append(_delete(wanted.alert_id, other, Reason.LEFTOVER, reason))
-        notes += _parent_note(wanted, current)
+            else:
+                notes.append(_stranger_note(wanted.alert_id, other))
+        if current is not None:
+            notes += _parent_note(wanted, current)
     for alert_id, orphans in sorted(ours.items()):
         nonces: dict[str, Ours] = {}
         for orphan in orphans:
             if orphan.nonce in nonces:
-                notes.append(_clone_note(alert_id, nonces[orphan.nonce], orphan) + _NOT_FOR_LONG)
-                continue
-            nonces[orphan.nonce] = orphan
-            actions.append(_delete(alert_id, orphan, Reason.REMOVED, "its configuration is gone"))
+                notes.append(_clone_note(alert_id, nonces[orphan.nonce], orphan))
+            elif registry.is_new or registry.owns(orphan, orphans):
+                nonces[orphan.nonce] = orphan
+                actions.append(_delete(alert_id, orphan, Reason.REMOVED, "its configuration is gone"))
+            else:
+                notes.append(_stranger_note(alert_id, orphan))
+    notes += _marker_removed_notes(registry, active, marked, {wanted.alert_id for wanted in desired})
     return Plan(
         environment,
         host,
@@ -137,20 +156,79 @@ def make_plan(
     )
 
 
-MIN_DELETIONS = 5
-"""Fewer are never a mass deletion."""
+def _current(
+    wanted: DesiredAlert, known: SyncState, candidates: Sequence[Ours], registry: Registry
+) -> Ours | PlannedAction | None:
+    """The alert that is this configuration's, by the order of `identity`; None where there is none. An action where there is one of
+    which nobody can say it."""
+    by_id = next((one for one in candidates if one.alert.id == known.databricks_alert_id), None)
+    if by_id is not None or not candidates:
+        return by_id
+    if known.databricks_alert_id is None:
+        by_nonce = next((one for one in candidates if one.nonce == known.deployment_nonce), None)
+        owned = next((one for one in candidates if registry.owns(one, candidates)), None)
+        if found := by_nonce or owned or (candidates[0] if registry.is_new else None):
+            return found
+    same = next((one for one in candidates if _is_as(wanted.compiled, one)), None)
+    unknown = [one for one in candidates if one.nonce not in registry.by_nonce]
+    if same is not None or not unknown or known.databricks_alert_id is not None or known.deployment_nonce is not None:
+        return same  # without unknown ones all are copies: the nonces are those of others
+    other = unknown[0]
+    reason = (
+        f"{other.alert.id} bears its marker, but is not as configured, and nothing says that we made it so. Trash it in the workspace to "
+        "have the alert deployed, or remove the first line of its query to keep it as it is"
+    )
+    return Unclear(wanted.alert_id, Reason.NOT_OURS, reason, remote=other.alert, error=reason)
+
+
+def _is_as(compiled: CompiledAlert | None, candidate: Ours) -> bool:
+    """Whether the alert has exactly the content that would be deployed: to take it over changes nothing."""
+    return compiled is not None and not differences(
+        compiled.body(candidate.nonce), candidate.alert.body, compiled.alert_id
+    )
+
+
+def _unseen(wanted: DesiredAlert, why: str) -> PlannedAction:
+    reason = (
+        f"{why}. Nothing is done about it, since a second one would alert twice: give the principal access, or, if it is gone, run "
+        f"`alerting apply --recreate {wanted.alert_id}`"
+    )
+    return Unclear(wanted.alert_id, Reason.UNSEEN, reason, error=reason, is_enabled=wanted.is_enabled)
+
+
+def without_mass_deletion(plan: Plan, percent: int) -> Plan:
+    """The plan with its removals left out where they are more than one sync makes unseen; all else in it stays."""
+    reason = mass_deletion(plan, percent)
+    if reason is None:
+        return plan
+    objection = f"{reason}, so all of them stay. If that is meant, run `alerting apply --allow-deletes`"
+    actions = [
+        Postponed(
+            action.alert_id,
+            Reason.TOO_MANY,
+            objection,
+            remote=action.remote,
+            nonce=action.nonce,
+            error=objection,
+            removal=action,
+        )
+        if isinstance(action, Delete) and action.why is not Reason.LEFTOVER
+        else action
+        for action in plan.actions
+    ]
+    return replace(plan, actions=tuple(actions), objection=objection)
 
 
 def mass_deletion(plan: Plan, percent: int) -> str | None:
     """Why a plan that removes more than this share of what is deployed should not be carried out unseen; None when it does not.
     Leftovers don't count: the alert itself stays."""
     removed = sum(action.why is not Reason.LEFTOVER for action in plan.of(Action.DELETE))
-    allowed = max(MIN_DELETIONS, plan.deployed * percent // 100)
+    allowed = removal_limit(plan.deployed, percent)
     if removed <= allowed:
         return None
     return (
         f"{removed} of {plan.deployed} deployed alerts would be removed from {plan.host}, and a sync removes {allowed} at most "
-        f"(ALERTING_MAX_DELETE_PERCENT={percent}, at least {MIN_DELETIONS})"
+        f"(ALERTING_MAX_DELETE_PERCENT={percent}, at least {MIN_REMOVALS})"
     )
 
 
@@ -245,10 +323,24 @@ def _clone_note(alert_id: str, current: Ours, other: Ours) -> str:
     return f"{other.alert.id} is a clone of {current.alert.id} ({alert_id}), made in the workspace; it is left alone"
 
 
-# Once the original is trashed nothing tells the clone from it.
-_NOT_FOR_LONG = (
-    " by this sync; the next one trashes it, as that alert is no longer configured. To keep it, remove its first line"
-)
+def _stranger_note(alert_id: str, other: Ours) -> str:
+    name = other.alert.body.get("display_name")
+    return (
+        f"{other.alert.id} ({name}) bears a marker of {alert_id} and is no alert that we deployed: a copy, made in the workspace. It is "
+        "left alone and told until it is trashed there, or the first line of its query is removed"
+    )
+
+
+def _marker_removed_notes(
+    registry: Registry, active: Mapping[str, RemoteAlert], marked: Collection[str], configured: Collection[str]
+) -> Iterator[str]:
+    for one in registry.by_nonce.values():
+        alert = active.get(one.remote_id or "")
+        if alert is not None and alert.id not in marked and one.alert_id not in configured and marker_of(alert) is None:
+            yield (
+                f"{alert.id} ({alert.body.get('display_name')}) was deployed as {one.alert_id}, which is not configured any more, and lost "
+                f"its marker by hand: it goes on running. Trash it in the workspace, or run `alerting adopt {alert.id}`"
+            )
 
 
 def _parent_note(wanted: DesiredAlert, current: Ours) -> list[str]:

@@ -14,8 +14,9 @@ from alerting_assets.deployment.apply import SyncResult, apply_plan
 from alerting_assets.deployment.identity import read_state
 from alerting_assets.deployment.lease import Position, held_lease, read_position
 from alerting_assets.deployment.observe import observe
-from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan, mass_deletion
+from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan, without_mass_deletion
 from alerting_assets.deployment.recording import Record, expected_outcomes, recorded
+from alerting_assets.deployment.registry import Registry, read_registry
 from alerting_assets.errors import SyncStopped
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -74,14 +75,15 @@ class Syncer:
             **options,
         )
 
-    def plan(self, rows: Iterable[Row], desired: Sequence[DesiredAlert]) -> Plan:
-        """What is to be done. Reads the workspace, unless the sync is about no alert, and writes nothing.
+    def plan(self, rows: Iterable[Row], desired: Sequence[DesiredAlert], registry: Registry) -> Plan:
+        """What is to be done. Reads the workspace, unless the sync is about no alert, and writes nothing. registry: what is remembered of
+        this environment's deployments.
 
         Raises WorkspaceError, and SyncStopped when the workspace's list cannot be believed."""
         if self.only is not None and not self.only:
             return Plan(self.environment, self.workspace.host, ())
-        state = read_state(rows)
-        remote = observe(
+        state = registry.with_ids(read_state(rows), self.workspace.host)
+        observed = observe(
             self.workspace,
             state.values(),
             environment=self.environment,
@@ -90,14 +92,21 @@ class Syncer:
             accept_empty=self.accept_empty,
         )
         plan = make_plan(
-            desired, remote, state, environment=self.environment, host=self.workspace.host, choices=self.choices
+            desired,
+            observed.alerts,
+            state,
+            environment=self.environment,
+            host=self.workspace.host,
+            choices=self.choices,
+            registry=registry,
+            unseen=observed.unseen,
         )
+        if self.max_delete_percent is not None:
+            plan = without_mass_deletion(plan, self.max_delete_percent)
         return plan if self.only is None else plan.restricted_to(self.only)
 
-    def objection(self, plan: Plan) -> str | None:
-        """Why `sync` would not carry this plan out; None when it would."""
-        problem = None if self.max_delete_percent is None else mass_deletion(plan, self.max_delete_percent)
-        return None if problem is None else f"{problem}. If that is meant, run `alerting apply --allow-deletes`"
+    def registry(self, lakehouse: Lakehouse) -> Registry:
+        return read_registry(lakehouse, self.environment, self.workspace.host)
 
     def sync(
         self,
@@ -121,12 +130,12 @@ class Syncer:
             rows, desired = read()
             if up_to is not None and self.only is not None:
                 record.settled = sum(row["alert_id"] not in self.only for row in rows)
-            plan = self.plan(rows, desired)
-            if objection := self.objection(plan):
-                raise SyncStopped(f"{objection}. Nothing was written")
+            registry = self.registry(lakehouse)
+            plan = self.plan(rows, desired, registry)
             result = apply_plan(
                 plan,
                 read_state(rows),
+                registry,
                 workspace=self.workspace,
                 lakehouse=lakehouse,
                 lease=lease,
@@ -147,7 +156,7 @@ class Syncer:
     ) -> Plan:
         """Make the plan, and store a row of metrics that counts what it would do. Nothing else is written, and no lease is taken."""
         with self._recorded(lakehouse, now, dry_run=True) as record:
-            plan = self.plan(*read())
+            plan = self.plan(*read(), self.registry(lakehouse))
             record.keep(expected_outcomes(plan))
         return plan
 

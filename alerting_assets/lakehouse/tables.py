@@ -205,7 +205,31 @@ SYNC_LEASES = TableSpec(
     ),
 )
 
-TABLES = (ALERT_CONFIGURATIONS, ALERT_HISTORY, ALERT_QUERY_VALIDATIONS, ALERT_SYNC_METRICS, SYNC_LEASES)
+ALERT_DEPLOYMENTS = TableSpec(
+    name="alert_deployments",
+    comment="One row a deployment that was begun: by which nonce, and under which id, an alert is ours. Outlives the configuration.",
+    key=("environment", "databricks_host", "deployment_nonce"),
+    columns=(
+        _required("environment"),
+        _required("databricks_host"),
+        _required("deployment_nonce", comment="of the marker, drawn before the creation is sent"),
+        _required("alert_id"),
+        _optional("databricks_alert_id", comment="NULL until the workspace answered to the creation"),
+        _required("recorded_at", TIMESTAMP),
+        _optional(
+            "trashed_at", TIMESTAMP, comment="when a sync trashed it; the row stays, since copies of the alert may"
+        ),
+    ),
+)
+
+TABLES = (
+    ALERT_CONFIGURATIONS,
+    ALERT_HISTORY,
+    ALERT_QUERY_VALIDATIONS,
+    ALERT_SYNC_METRICS,
+    SYNC_LEASES,
+    ALERT_DEPLOYMENTS,
+)
 
 
 def create_tables(lakehouse: Lakehouse) -> None:

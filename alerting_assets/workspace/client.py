@@ -110,7 +110,7 @@ class DatabricksWorkspace:
             if isinstance(page.get(key), list):
                 items: list[Any] = page[key]
                 return items
-        if not page:
+        if not page.keys() - {"next_page_token"}:
             return []  # JSON of protobuf leaves out what is empty; whether an empty list may be believed is for the sync to say
         raise WorkspaceError(
             f"GET {ALERTS} at {self._address}: the answer has neither `alerts` nor `results` (it has: {', '.join(page)}); "

@@ -25,6 +25,7 @@ from alerting_assets.errors import (
     WorkspaceConflict,
     WorkspaceDenied,
     WorkspaceError,
+    WorkspaceForbidden,
     WorkspaceNotFound,
     WorkspaceRejected,
     WorkspaceThrottled,
@@ -114,7 +115,8 @@ def _answered(error: DatabricksError, answer: Answer, hints: Hints, message: str
     if status in (401, 403) or (
         isinstance(error, PermissionDenied) and status < 400
     ):  # a private-link redirect comes as 2xx
-        return Failed(WorkspaceDenied(f"{message}; {hints.denied}", error_code=code), Repeat.NEVER)
+        kind = WorkspaceForbidden if status == 403 else WorkspaceDenied
+        return Failed(kind(f"{message}; {hints.denied}", error_code=code), Repeat.NEVER)
     if status == 409 or code in _ALREADY_EXISTS:
         return Failed(WorkspaceConflict(message, error_code=code), Repeat.NEVER)
     if status == 404:

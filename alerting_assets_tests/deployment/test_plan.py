@@ -13,7 +13,8 @@ from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.deployment import Action, Choices, DesiredAlert, Plan, Reason, SyncState, make_plan
 from alerting_assets.deployment.actions import AdoptAsItIs, Create, Pause, Update
-from alerting_assets.deployment.plan import mass_deletion
+from alerting_assets.deployment.plan import mass_deletion, without_mass_deletion
+from alerting_assets.deployment.registry import Deployed, Registry
 from alerting_assets.workspace.port import RemoteAlert
 from alerting_assets_tests.examples import TARGET, compiled
 
@@ -50,9 +51,11 @@ def plan(
     state: SyncState | None = None,
     desired: list[DesiredAlert] | None = None,
     environment: str = "test",
+    **more: Any,
 ) -> Plan:
     wanted = [DesiredAlert.deploy(alert())] if desired is None else desired
-    return make_plan(wanted, remote, {state.alert_id: state} if state else {}, environment=environment, host=HOST)
+    known = {state.alert_id: state} if state else {}
+    return make_plan(wanted, remote, known, environment=environment, host=HOST, **more)
 
 
 def brief(made: Plan) -> list[tuple[str, str | None]]:
@@ -137,12 +140,44 @@ def test_alerts_whose_configuration_is_gone_are_trashed() -> None:
     assert {action.reason for action in made.actions} == {"its configuration is gone"}
 
 
-def test_a_clone_of_a_removed_alert_is_announced_before_it_goes() -> None:
+def test_a_clone_of_a_removed_alert_stays_and_is_told() -> None:
     made = plan([deployed("r1"), deployed("c")], desired=[])
     assert brief(made) == [("DELETE", "r1")]
     (note,) = made.notes
     assert "c is a clone of r1 (A)" in note
-    assert "To keep it, remove its first line" in note
+    remembered = Registry({N1: Deployed(N1, "A", "r1")})
+    made = plan([deployed("c")], desired=[], registry=remembered)
+    assert (brief(made), "c ([WARNING] Daily cost) bears a marker of A" in made.notes[0]) == ([], True)
+
+
+def test_what_bears_a_marker_and_is_neither_stored_nor_as_configured_is_left_alone() -> None:
+    registry = Registry({N2: Deployed(N2, "OTHER", "x")})
+    other = deployed("r1", of=alert(alert_query_template="SELECT 7 AS cost"))
+    (action,) = plan([other], None, registry=registry).actions
+    assert (action.action, action.status, action.writes) == (Action.HELD, "ERROR", False)
+    assert "r1 bears its marker, but is not as configured" in action.reason
+    assert brief(plan([deployed("r1")], None, registry=registry)) == [("ADOPT", "r1")], (
+        "to take it over changes nothing"
+    )
+    assert brief(plan([other], None)) == [("ADOPT", "r1")], "nothing was ever remembered: the lakehouse is new"
+
+
+def test_a_row_that_was_restored_finds_its_alert_by_what_is_remembered() -> None:
+    registry = Registry({N1: Deployed(N1, "A", "r1")})
+    state = registry.with_ids({"A": SyncState("A")}, HOST)["A"]
+    assert (state.databricks_alert_id, state.databricks_host, state.deployment_nonce) == ("r1", HOST, N1)
+    other = deployed("r1", of=alert(alert_query_template="SELECT 7 AS cost"))
+    assert brief(plan([other, deployed("copy")], state, registry=registry)) == [("UPDATE", "r1")]
+    deleted = SyncState("A", last_sync_status="DELETED")
+    assert registry.with_ids({"A": deleted}, HOST)["A"] == deleted
+
+
+def test_an_alert_that_may_not_be_seen_is_neither_created_nor_forgotten() -> None:
+    (action,) = plan([], stored(), unseen={"r1": "r1 may not be seen"}).actions
+    assert (action.action, action.status, action.writes) == (Action.HELD, "ERROR", False)
+    assert "`alerting apply --recreate A`" in action.reason
+    held = [DesiredAlert.held("A", "no such table")]
+    assert plan([], stored(), held, unseen={"r1": "r1 may not be seen"}).actions[0].status == "INVALID"
 
 
 def test_a_quarantined_alert_keeps_what_was_deployed() -> None:
@@ -240,6 +275,10 @@ def test_a_plan_that_removes_too_much_is_objected_to(
     assert (mass_deletion(made, percent) is not None) is stops
     gone = names[:removed]
     assert (mass_deletion(made.restricted_to(gone), percent) is not None) is stops, "of all, not of those that changed"
+    limited = without_mass_deletion(made, percent)
+    assert (len(limited.of(Action.HELD)), len(limited.of(Action.DELETE))) == ((removed, 0) if stops else (0, removed))
+    assert limited.of(Action.UNCHANGED) == made.of(Action.UNCHANGED)
+    assert (limited.objection is not None) is stops
 
 
 def test_leftovers_are_no_mass_deletion() -> None:

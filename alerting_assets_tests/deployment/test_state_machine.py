@@ -27,7 +27,7 @@ from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import AlertConfiguration
 from alerting_assets.alerts.marker import read_marker
 from alerting_assets.configuration import Row, delete_alert, read_rows, set_fields, to_alerts
-from alerting_assets.deployment import Action, Choices, DesiredAlert, Reason, Syncer, SyncResult, find_work
+from alerting_assets.deployment import Choices, DesiredAlert, Reason, Syncer, SyncResult, find_work
 from alerting_assets.errors import SyncStopped, WorkspaceError
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, create_tables
@@ -142,6 +142,7 @@ deeds = st.one_of(
     st.tuples(st.just("trash"), st.booleans()),
     st.tuples(st.just("trash"), st.booleans()),
     st.tuples(st.just("clone"), st.booleans()),
+    st.tuples(st.just("hide"), st.sampled_from([403, 404])),
     st.tuples(
         st.just("add"),
         st.tuples(alert_ids, st.sampled_from(["", " {marker}\n", "{marker} \n", "{other}\n"]), st.booleans()),
@@ -157,6 +158,8 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         self.alerts: dict[str, AlertConfiguration] = {}
         self.quarantined: set[str] = set()
         self.delete_disabled = False
+        self.copies: set[str] = set()
+        self.hidden: set[str] = set()
         self.clock = NOW
         self.only_rows_changed = True
         """Since it last settled: so that the change feed knows it all."""
@@ -246,7 +249,11 @@ class AlertsUnderFaults(RuleBasedStateMachine):
                 self._send("DELETE", path, params={"purge": "true"} if purge else {})
             case ("clone", same_name):
                 name = body["display_name"] if same_name else "a copy"
-                self._send("POST", "", json=writable(body, display_name=name))
+                made = self._send("POST", "", json=writable(body, display_name=name))
+                self.copies |= {made["id"]} if "id" in made else set()
+            case ("hide", status):
+                self._send("PUT", f"{path}/hidden", api="/api/local/alerts", json={"status": status})
+                self.hidden.add(body["id"])
             case ("edit", (mask, values)):
                 if "query_text" in values:
                     values = {"query_text": values["query_text"].replace("{}", body["query_text"])}
@@ -328,10 +335,11 @@ class AlertsUnderFaults(RuleBasedStateMachine):
 
     def settle(self) -> None:
         self.clock += timedelta(hours=2)  # whatever failed is due again
+        while self.hidden:
+            self._send("DELETE", f"/{self.hidden.pop()}/hidden", api="/api/local/alerts")
         before, clones, lasting, requests = self._remote(), self._clones(), self._lasting(), self._last_request()
         if self.only_rows_changed:
-            self._settle_by_the_change_feed(clones)
-        # A clone of an alert that goes away is announced by one sync, and trashed by the next.
+            self._settle_by_the_change_feed()
         for _ in range(2 + clones):
             writes = len(self._world.writes())
             result = self._sync_in_clear_weather()
@@ -341,24 +349,25 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         after = self._remote()
         self._look_after(before)
         assert lasting <= after.keys(), "a deployed alert was replaced"
-        there = {marker.alert_id for body in before.values() if (marker := ours(body))}
+        strangers = self._strangers()
+        there = {marker.alert_id for key, body in before.items() if (marker := ours(body)) and key not in strangers}
         assert not there.intersection(self._created(requests)), "made anew, and not adopted"
         rows = {row["alert_id"]: row for row in read_rows(self._world.lakehouse)}
         assert set(rows) == set(self.alerts)
         for alert_id, row in rows.items():
             self._assert_as_configured(alert_id, row, before, after)
-        deployed = {marker.alert_id for marker in map(ours, after.values()) if marker}
+        deployed = {marker.alert_id for key, body in after.items() if (marker := ours(body)) and key not in strangers}
         assert deployed <= set(self.alerts)
         self._assert_nothing_left_to_do()
         self.only_rows_changed = True
 
-    def _settle_by_the_change_feed(self, clones: int) -> None:
-        """Only rows were changed: what the change feed tells is enough, but for leftovers, and clones that become one."""
+    def _settle_by_the_change_feed(self) -> None:
+        """Only rows were changed: what the change feed tells is enough, but for leftovers."""
         for _ in range(2):
             self._sync_changed(life=Life(), workspace=self.patient, threads=4)
-        plan = self._syncer(self.patient, 4).plan(*self._desired())
-        left = [action for action in plan.pending if action.why is not Reason.LEFTOVER]
-        assert all(clones and action.action is Action.DELETE for action in left), left
+        syncer = self._syncer(self.patient, 4)
+        plan = syncer.plan(*self._desired(), syncer.registry(self._world.lakehouse))
+        assert not [action for action in plan.pending if action.why is not Reason.LEFTOVER]
         self.clock += timedelta(hours=2)
 
     def _assert_nothing_left_to_do(self) -> None:
@@ -373,15 +382,16 @@ class AlertsUnderFaults(RuleBasedStateMachine):
     # -- what must hold
 
     def _look_after(self, before: Bodies) -> None:
-        """What is not ours is as it was, byte for byte; and so is a clone, as long as its original is there."""
+        """What is not ours is as it was, byte for byte; and so is a copy, unless it was taken over as it is."""
         after = self._remote()
         foreign = {key: body for key, body in before.items() if ours(body) is None}
         assert {key: after.get(key) for key in foreign} == foreign
-        known = {row["databricks_alert_id"] for row in read_rows(self._world.lakehouse)}
-        for key in known & before.keys() & after.keys():
-            if (marker := ours(before[key])) and marker == ours(after[key]):
-                clones = {other: body for other, body in before.items() if ours(body) == marker and other != key}
-                assert {other: after.get(other) for other in clones} == clones
+        copies = {key: body for key, body in before.items() if key in self._strangers()}
+        assert {key: after.get(key) for key in copies} == copies
+
+    def _strangers(self) -> set[str]:
+        """Copies that nobody took over."""
+        return self.copies - {row["databricks_alert_id"] for row in read_rows(self._world.lakehouse)}
 
     def _assert_created_once(self, since: int) -> None:
         """A sync that has an up-to-date list makes no second alert of one that it made, whatever became of the answer."""
@@ -397,8 +407,15 @@ class AlertsUnderFaults(RuleBasedStateMachine):
     def _assert_as_configured(self, alert_id: str, row: Row, before: Bodies, after: Bodies) -> None:
         alert = compiled(self.alerts[alert_id])
         stored = row["databricks_alert_id"]
-        mine = {key: body for key, body in after.items() if (marker := ours(body)) and marker.alert_id == alert_id}
-        had = [key for key, body in before.items() if (marker := ours(body)) and marker.alert_id == alert_id]
+        strangers = self._strangers()
+        mine, had = (
+            {
+                key: body
+                for key, body in bodies.items()
+                if (marker := ours(body)) and marker.alert_id == alert_id and key not in strangers
+            }
+            for bodies in (after, before)
+        )
         if stored in after and stored not in mine:
             assert after[stored] == before[stored]
             assert row["last_sync_status"] == "INVALID"
@@ -417,7 +434,7 @@ class AlertsUnderFaults(RuleBasedStateMachine):
             assert not mine or alert.is_enabled or any(is_paused(body) for body in mine.values())
             return
         if not alert.is_enabled and not mine:
-            assert (stored, had) == (None, [])
+            assert (stored, had) == (None, {})
             return
         assert stored in mine
         nonce = row["deployment_nonce"]
@@ -468,13 +485,17 @@ class AlertsUnderFaults(RuleBasedStateMachine):
         """As a person runs it, who reads what it says."""
         options: dict[str, Any] = {"life": Life(), "workspace": self.patient, "threads": 4}
         try:
-            return self._sync(**options)
+            result = self._sync(**options)
         except SyncStopped as stopped:
-            if "--allow-deletes" in str(stopped):
-                return self._sync(max_delete_percent=None, **options)
-            if "--recreate" not in str(stopped) or any(ours(body) for body in self._remote().values()):
+            if "--recreate" not in str(stopped):
                 raise
-            return self._sync(accept_empty=True, **options)
+            options["accept_empty"] = True
+            result = self._sync(**options)
+        if any("--recreate" in str(outcome.error) for outcome in result.errors):
+            options["accept_empty"] = True  # all that is hidden was shown again: what is not there was purged
+        if result.plan.objection:
+            options["max_delete_percent"] = None
+        return self._sync(**options) if result.errors or result.plan.objection else result
 
     def _last_request(self) -> int:
         entries = self._send("GET", "", api="/api/local/journal")["requests"]
@@ -633,8 +654,8 @@ def test_a_creation_whose_answer_is_lost_and_that_the_list_does_not_show_yet_lea
 ) -> None:
     lost = {"fault": "lose_response", "match": POST, "times": 1}
     stale = {"fault": "stale_list", "match": LISTS, "after": 1, "times": 1, "writes": 1}
-    # lease, list, nonce, creation, list, nonce, creation | list: killed before it tidies up
-    day(people, ("C", "edit", ()), weather=[lost, stale], death=(8, False))
+    # lease, list, nonce, its row, creation, list, nonce, its row, creation | list: killed before it tidies up
+    day(people, ("C", "edit", ()), weather=[lost, stale], death=(10, False))
     assert sum(ours(body).alert_id == "C" for body in people._remote().values()) == 2
 
 
@@ -662,11 +683,11 @@ def test_an_update_that_failed_is_due_again(people: AlertsUnderFaults) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("ends_at", range(1, 9))
+@pytest.mark.parametrize("ends_at", range(1, 11))
 def test_a_sync_of_every_kind_of_change_killed_at_any_call_is_finished_by_the_change_feed(
     people: AlertsUnderFaults, ends_at: int, after: bool
 ) -> None:
-    """lease, list, removal, update, nonce, creation, what was done, lease."""
+    """lease, list, removal, update, nonce, its row, creation, what is ours, what was done, lease."""
     changes: list[Change] = [("A", "remove", ()), ("B", "edit", [{"severity": "INFO"}]), ("C", "edit", ())]
     day(people, *changes, kind="changed", death=(ends_at, after))
     assert people.only_rows_changed

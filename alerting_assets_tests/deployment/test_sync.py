@@ -192,7 +192,8 @@ def test_a_quarantined_alert_that_somebody_purged_does_not_stop_the_syncs_to_com
     assert counts(world.sync(with_a_quarantined)) == {"INVALID": 1}
     world.configure("B")
     assert counts(world.sync(with_a_quarantined)) == {"CREATED": 1, "INVALID": 1}
-    assert counts(world.sync()) == {"CREATED": 1, "UNCHANGED": 1}
+    assert counts(world.sync()) == {"ERROR": 1, "UNCHANGED": 1}
+    assert counts(world.sync(accept_empty=True)) == {"CREATED": 1, "UNCHANGED": 1}
     assert_settled(world, "A", "B")
 
 
@@ -226,9 +227,140 @@ def test_a_lost_lakehouse_adopts_what_is_deployed(world: World) -> None:
     world.configure("A", "B", severity="CRITICAL")
     deployed = {body["id"] for body in world.remote()}
     result = world.sync()
-    assert [outcome.planned.action.value for outcome in result.outcomes] == ["ADOPT", "ADOPT"]
+    assert [outcome.planned.action.value for outcome in result.outcomes] == ["UPDATE", "UPDATE"]
     assert {body["id"] for body in world.remote()} == deployed
     assert_settled(world, "A", "B")
+    for name in ("A", "B"):
+        world.remove(name)
+    world.forget()
+    world.configure("A", "B", severity="INFO")
+    result = world.sync()
+    assert [outcome.planned.action.value for outcome in result.outcomes] == ["ADOPT", "ADOPT"], "by their markers alone"
+    assert {body["id"] for body in world.remote()} == deployed
+    assert_settled(world, "A", "B")
+
+
+def copy(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """As the workspace copies an alert; then somebody makes it theirs."""
+    marker, _, _ = body["query_text"].partition("\n")
+    changes = {"display_name": "Mine", "query_text": f"{marker}\nSELECT 7 AS cost"}
+    copied: dict[str, Any] = world.request("POST", "/api/2.0/alerts", json=writable(body, **changes))
+    return copied
+
+
+def find(world: World, remote_id: str) -> dict[str, Any]:
+    return next(body for body in world.remote() if body["id"] == remote_id)
+
+
+def test_a_copy_whose_original_was_trashed_is_somebody_elses(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    original = next(body for body in world.remote() if "alert_id=A " in body["query_text"])
+    copied = copy(world, original)
+    world.request("DELETE", f"/api/2.0/alerts/{original['id']}")
+    result = world.sync()
+    assert counts(result) == {"CREATED": 1, "UNCHANGED": 1}
+    world.remove("A")
+    for _ in range(2):
+        result = world.sync()
+        assert any(copied["id"] in note and "a copy" in note for note in result.plan.notes)
+        assert find(world, copied["id"]) == copied
+    assert world.remote_ids() == ["A", "B"], "the one of A is the copy"
+
+
+def test_a_copy_stays_when_the_definition_of_its_original_goes(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    original = next(body for body in world.remote() if "alert_id=A " in body["query_text"])
+    copied = copy(world, original)
+    world.remove("A")
+    for number in range(3):
+        result = world.sync()
+        assert counts(result) == ({"DELETED": 1, "UNCHANGED": 1} if number == 0 else {"UNCHANGED": 1})
+        assert any(copied["id"] in note for note in result.plan.notes)
+    assert find(world, copied["id"]) == copied
+
+
+def test_an_alert_that_lost_its_marker_and_its_definition_is_told_until_somebody_decides(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    original = next(body for body in world.remote() if "alert_id=A " in body["query_text"])
+    path = f"/api/2.0/alerts/{original['id']}"
+    world.request("PATCH", path, params={"update_mask": "query_text"}, json={"query_text": "SELECT 1 AS cost"})
+    world.remove("A")
+    for _ in range(2):
+        (note,) = world.sync().plan.notes
+        assert f"{original['id']} ([WARNING] Alert A) was deployed as A" in note
+    world.request("DELETE", path)
+    assert world.sync().plan.notes == ()
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_alert_that_may_not_be_seen_is_its_own_error_and_nobody_elses(world: World, status: int) -> None:
+    world.configure("A", "B", "C")
+    world.sync()
+    hidden = next(body for body in world.remote() if "alert_id=A " in body["query_text"])
+    path = f"/api/local/alerts/{hidden['id']}/hidden"
+    world.request("PUT", path, json={"status": status})
+    world.configure("A", "B", severity="CRITICAL")
+    for _ in range(2):
+        result = world.sync()
+        assert {outcome.alert_id: outcome.status.value for outcome in result.outcomes}["A"] == "ERROR"
+        assert len(result.errors) == 1
+    assert world.remote_ids() == ["B", "C"], "no second one is created"
+    assert hidden["id"] in str(world.row("A")["last_sync_error"])
+    assert "--recreate A" in str(world.row("A")["last_sync_error"])
+    world.request("DELETE", path)
+    assert counts(world.sync()) == {"UPDATED": 1, "UNCHANGED": 2}
+    assert find(world, hidden["id"])["display_name"] == "[CRITICAL] Alert A"
+    assert_settled(world, "A", "B", "C")
+
+
+def test_an_alert_that_somebody_purged_is_created_again_once_a_person_says_that_it_is_gone(world: World) -> None:
+    world.configure("A", "B")
+    world.sync()
+    world.purge(next(body["id"] for body in world.remote() if "alert_id=A " in body["query_text"]))
+    assert counts(world.sync()) == {"ERROR": 1, "UNCHANGED": 1}
+    assert counts(world.sync(accept_empty=True)) == {"CREATED": 1, "UNCHANGED": 1}
+    assert_settled(world, "A", "B")
+
+
+def test_one_forbidden_alert_is_its_own_error(world: World) -> None:
+    world.configure("A", "B", "C")
+    world.sync()
+    world.configure("A", "B", "C", severity="CRITICAL")
+    forbidden = next(body["id"] for body in world.remote() if "alert_id=B " in body["query_text"])
+    world.fault(match={"method": "PATCH", "path": f"/api/2.0/alerts/{forbidden}"}, fault="error", status=403)
+    result = world.sync()
+    assert (counts(result), [outcome.alert_id for outcome in result.errors]) == ({"UPDATED": 2, "ERROR": 1}, ["B"])
+
+
+def test_a_restored_table_finds_its_alerts_again(world: World) -> None:
+    names = [f"A-{number}" for number in range(8)]
+    world.configure(*names)
+    world.sync()
+    ids = {body["id"] for body in world.remote()}
+    world.blank()
+    world.configure(*names, severity="CRITICAL")
+    assert counts(world.sync()) == {"UPDATED": 8}
+    assert {body["id"] for body in world.remote()} == ids
+    assert_recorded(world)
+    assert_settled(world, *names)
+
+
+def test_too_many_removals_wait_and_edits_do_not(world: World) -> None:
+    names = [f"A-{number:02}" for number in range(12)]
+    world.configure(*names)
+    world.sync()
+    for name in names[4:]:
+        world.remove(name)
+    world.configure(names[0], severity="CRITICAL")
+    result = world.sync()
+    assert counts(result) == {"UPDATED": 1, "UNCHANGED": 3, "INVALID": 8}
+    assert "8 of 12 deployed alerts would be removed" in str(result.plan.objection)
+    assert len(world.remote()) == 12
+    assert counts(world.sync(max_delete_percent=None)) == {"UNCHANGED": 4, "DELETED": 8}
+    assert_settled(world, *names[:4])
 
 
 def test_a_quarantined_alert_is_recorded_once_and_stays_deployed(world: World) -> None:
@@ -469,7 +601,7 @@ def test_an_interrupted_sync_starts_no_further_request_and_records_what_was_done
 def test_a_token_refused_in_the_middle_stops_and_what_was_done_is_recorded(world: World) -> None:
     names = [f"A-{number:02}" for number in range(40)]
     world.configure(*names)
-    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="error", status=403, after=5)
+    world.fault(match={"method": "POST", "path": "/api/2.0/alerts"}, fault="error", status=401, after=5)
     with pytest.raises(WorkspaceDenied):
         world.sync()
     assert len(world.remote()) == 5

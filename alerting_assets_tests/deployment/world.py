@@ -16,7 +16,7 @@ from alerting_assets.configuration import Row, read_rows, to_alerts
 from alerting_assets.configuration.rows import as_table
 from alerting_assets.deployment import DesiredAlert, Status, Syncer, SyncResult
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_DEPLOYMENTS, SYNC_COLUMNS
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
@@ -43,6 +43,17 @@ class World:
 
     def remove(self, alert_id: str) -> None:
         self.lakehouse.delete(ALERT_CONFIGURATIONS.name, pa.table({"alert_id": [alert_id]}))
+
+    def forget(self) -> None:
+        """As if the lakehouse was made anew."""
+        known = self.lakehouse.read(ALERT_DEPLOYMENTS.name, ALERT_DEPLOYMENTS.key)
+        self.lakehouse.delete(ALERT_DEPLOYMENTS.name, known)
+
+    def blank(self) -> None:
+        """As if the table was restored to a version before the deployment."""
+        rows = self.lakehouse.read(ALERT_CONFIGURATIONS.name, ["alert_id", *SYNC_COLUMNS])
+        empty = pa.Table.from_pylist([{"alert_id": row["alert_id"]} for row in rows.to_pylist()], schema=rows.schema)
+        self.lakehouse.merge(ALERT_CONFIGURATIONS.name, empty, on=["alert_id"], update=SYNC_COLUMNS, insert=False)
 
     def desired(self) -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
         rows = read_rows(self.lakehouse)

@@ -258,8 +258,23 @@ def test_an_empty_object_is_an_empty_list_as_protobuf_writes_it(
         assert databricks(bare.address).list_alerts() == []
 
 
+def test_a_page_with_a_token_and_no_alerts_is_an_empty_page(
+    databricks: Callable[[str], DatabricksWorkspace],
+) -> None:
+    pages = iter([{"next_page_token": "2"}, {"alerts": [{"id": "a"}], "next_page_token": "3"}, {"next_page_token": ""}])
+    with bare_server(lambda *_: ok(next(pages))) as bare:
+        assert [alert.id for alert in databricks(bare.address).list_alerts()] == ["a"]
+
+
 @pytest.mark.parametrize(
-    "page", [{"next_page_token": ""}, {"items": []}, {"alerts": None}, {"alerts": {}}, {"alerts": [{"name": "no id"}]}]
+    "page",
+    [
+        {"items": []},
+        {"items": [], "next_page_token": "x"},
+        {"alerts": None},
+        {"alerts": {}},
+        {"alerts": [{"name": "no id"}]},
+    ],
 )
 def test_a_list_without_alerts_or_ids_is_an_error_and_never_empty(
     databricks: Callable[[str], DatabricksWorkspace], page: dict[str, Any]

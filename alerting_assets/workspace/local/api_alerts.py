@@ -69,7 +69,10 @@ class AlertsApi:
         size = _page_size(request.query_params.get("page_size"))
         after = _read_token(request.query_params.get("page_token"))
         page = self._store.page(after, size + 1, before_writes=request.scope.get("alerting.stale_writes", 0))
-        answer: dict[str, Any] = {"alerts": [_answer(body) for _, body in page[:size]]}
+        hidden = self._store.hidden()
+        answer: dict[str, Any] = {"alerts": [_answer(body) for _, body in page[:size] if body["id"] not in hidden]}
+        if page and not answer["alerts"]:
+            del answer["alerts"]  # JSON of protobuf leaves out what is empty
         if len(page) > size:
             answer["next_page_token"] = _token(page[size - 1][0])
         return JSONResponse(answer)
@@ -91,6 +94,7 @@ class AlertsApi:
             }
 
         alert_id = request.path_params["id"]
+        self._refuse_hidden(alert_id)
         try:
             updated = self._store.update(alert_id, change, refuse_taken_name=self._rules.refuse_taken_name)
         except NameTaken as error:
@@ -104,11 +108,20 @@ class AlertsApi:
         purge = request.query_params.get("purge", "false")
         if purge not in ("true", "false"):
             raise invalid(f"purge: expected true or false, got {purge!r}")
+        self._refuse_hidden(alert_id)
         if not self._store.trash(alert_id, purge=purge == "true", now=self._clock()):
             raise not_found(f"Alert with id {alert_id} does not exist")
         return JSONResponse({})
 
+    def _refuse_hidden(self, alert_id: str) -> None:
+        status = self._store.hidden().get(alert_id)
+        if status == 403:
+            raise ApiError(403, "PERMISSION_DENIED", f"You do not have permission to the alert with id {alert_id}")
+        if status is not None:
+            raise not_found(f"Alert with id {alert_id} does not exist")
+
     def _alert(self, request: Request) -> Body:
+        self._refuse_hidden(request.path_params["id"])
         alert = self._store.get(request.path_params["id"])
         if alert is None:
             raise not_found(f"Alert with id {request.path_params['id']} does not exist")

@@ -30,6 +30,7 @@ class LocalApi:
             Route("/api/local/alerts/{id}/evaluate", self.evaluate_one, methods=["POST"]),
             Route("/api/local/alerts/{id}/evaluations", self.evaluations, methods=["GET"]),
             Route("/api/local/evaluate", self.evaluate_all, methods=["POST"]),
+            Route("/api/local/alerts/{id}/hidden", self.hidden, methods=["PUT", "DELETE"]),
             Route("/api/local/faults", self.faults, methods=["GET", "POST", "DELETE"]),
             Route("/api/local/faults/{id}", self.end_fault, methods=["DELETE"]),
             Route("/api/local/journal", self.journal, methods=["GET"]),
@@ -39,6 +40,18 @@ class LocalApi:
         body = self._active(request.path_params["id"])
         evaluations = await run_in_threadpool(self._evaluate, [body])
         return JSONResponse(asdict(evaluations[0]))
+
+    async def hidden(self, request: Request) -> JSONResponse:
+        """PUT {"status": 403 or 404}: as if the alert was moved to a folder that the caller may not see, which asking for it answers so;
+        DELETE: it is moved back."""
+        alert_id = request.path_params["id"]
+        if self._store.get(alert_id) is None:
+            raise not_found(f"Alert with id {alert_id} does not exist")
+        status = None if request.method == "DELETE" else (await json_body(request)).get("status")
+        if request.method == "PUT" and status not in (403, 404):
+            raise invalid(f"status: expected 403 or 404, got {status!r}")
+        self._store.hide(alert_id, status)
+        return JSONResponse({})
 
     async def evaluate_all(self, _: Request) -> JSONResponse:
         """Every active alert whose schedule is not paused, one after the other."""

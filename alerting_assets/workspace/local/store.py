@@ -66,6 +66,7 @@ class Store:
 
     def __init__(self, folder: Path | None) -> None:
         self._lock = threading.RLock()
+        self._hidden: dict[str, int] = {}
         try:
             if folder is not None:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,6 +94,19 @@ class Store:
     def close(self) -> None:
         with self._lock:
             self._db.close()
+
+    def hide(self, alert_id: str, status: int | None) -> None:
+        """Move an alert where the caller may not see it. status: what asking for it then answers; None: it is moved back."""
+        with self._lock:
+            if status is None:
+                self._hidden.pop(alert_id, None)
+            else:
+                self._hidden[alert_id] = status
+
+    def hidden(self) -> dict[str, int]:
+        """The alerts that the caller may not see, and what asking for one answers."""
+        with self._lock:
+            return dict(self._hidden)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
