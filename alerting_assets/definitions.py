@@ -15,6 +15,8 @@ from alerting_assets.automation.schedules import (
     evaluate,
     evaluation_schedule,
     everything,
+    reconcile,
+    reconciliation_schedule,
     revalidate,
     revalidation_schedule,
     sync,
@@ -28,8 +30,13 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
     return dg.Definitions(
         assets=[alert_configurations, validated_queries, deployed_alerts, alert_sync_metrics, alert_history],
         asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift],
-        jobs=[sync, sync_changed, check_drift, evaluate, revalidate, everything],
-        schedules=[evaluation_schedule(running=alerting.workspace == "local"), revalidation_schedule, drift_schedule],
+        jobs=[sync, sync_changed, reconcile, check_drift, evaluate, revalidate, everything],
+        schedules=[
+            evaluation_schedule(running=alerting.workspace == "local"),
+            revalidation_schedule,
+            reconciliation_schedule,
+            drift_schedule,
+        ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse")],
         resources={"alerting": alerting},

@@ -6,6 +6,8 @@ import dagster as dg
 
 REVALIDATION_CRON = "30 5 * * *"
 """Daily, before people come to work."""
+RECONCILIATION_CRON = "50 5 * * *"
+"""Daily, after the revalidation."""
 DRIFT_CRON = "20 * * * *"
 """Hourly: one list of the workspace's alerts."""
 EVALUATION_CRON = "0 * * * *"
@@ -33,6 +35,15 @@ sync_changed = dg.define_asset_job(
     )
     - dg.AssetSelection.checks(NO_DRIFT),
     description="What the sensor starts: verdicts → deployed alerts, for the alerts that changed in the table.",
+)
+
+reconcile = dg.define_asset_job(
+    "reconcile",
+    selection=dg.AssetSelection.assets(
+        "validated_queries", "validation_report", "deployed_alerts", "deployment_report", "alert_sync_metrics"
+    )
+    - dg.AssetSelection.checks(NO_DRIFT),
+    description="Every row of the table → the workspace, whatever the change feed says. Reads no files.",
 )
 
 check_drift = dg.define_asset_job(
@@ -81,6 +92,14 @@ revalidation_schedule = dg.ScheduleDefinition(
     name="revalidate_daily",
     job=revalidate,
     cron_schedule=REVALIDATION_CRON,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+reconciliation_schedule = dg.ScheduleDefinition(
+    name="reconcile_daily",
+    job=reconcile,
+    cron_schedule=RECONCILIATION_CRON,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

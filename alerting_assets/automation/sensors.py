@@ -24,7 +24,7 @@ from alerting_assets.workspace import open_workspace
 
 SENSOR = "sync_on_change"
 CHANGE = "alerting/change"
-"""The tag of the runs for one change, which are the attempts at it; its value is the table's id and version."""
+"""The tag of the runs for one change, which are the attempts at it; its value is `Work.change`."""
 _UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
@@ -91,14 +91,13 @@ def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime)
     if work.is_nothing or (work.alert_ids is None and not configured):
         avoided = Cursor(cursor.avoided + 1)
         return dg.SensorResult(skip_reason=work.reason, cursor=avoided.text(), dynamic_partitions_requests=partitions)
-    change = f"{work.up_to.table_id}:{work.newest}"
-    attempts = context.instance.get_run_records(dg.RunsFilter(tags={CHANGE: change}))
+    attempts = context.instance.get_run_records(dg.RunsFilter(tags={CHANGE: work.change}))
     if wait := _reason_to_wait(context.instance, attempts, now):
         return dg.SensorResult(skip_reason=wait, cursor=cursor.text(), dynamic_partitions_requests=partitions)
     request = dg.RunRequest(
-        run_key=f"{change}:{len(attempts) + 1}",
+        run_key=f"{work.change}:{len(attempts) + 1}",
         run_config=_run_config(work, cursor.avoided),
-        tags={CHANGE: change, "alerting/reason": work.reason[:200]},
+        tags={CHANGE: work.change, "alerting/reason": work.reason[:200]},
     )
     return dg.SensorResult(run_requests=[request], cursor=Cursor().text(), dynamic_partitions_requests=partitions)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from alerting_assets.errors import AnotherSync, LakehouseError, SyncStopped
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
-from alerting_assets.lakehouse.tables import SYNC_LEASES
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, SYNC_LEASES
 
 DURATION = timedelta(minutes=1)
 ASK_AGAIN_SECONDS = 0.5
@@ -28,17 +28,29 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Position:
-    """A version of alert_configurations up to which the workspace `host` is as the table says, or a row tells why not."""
+    """A version of alert_configurations up to which the workspace `host` is as the table says, or a row tells why not. commit: that
+    made the version, by which it is known again (`Lakehouse.commit`); None where it was not stored."""
 
     host: str
     version: TableVersion
+    commit: str | None = None
+
+    def fits(self, lakehouse: Lakehouse) -> bool:
+        """Whether the table still has that commit: it was neither restored from a copy nor made anew."""
+        name, version = ALERT_CONFIGURATIONS.name, self.version
+        return (
+            self.commit is not None
+            and lakehouse.version(name).table_id == version.table_id
+            and lakehouse.commit(name, version.version) == self.commit
+        )
 
 
 def read_position(lakehouse: Lakehouse, environment: str) -> Position | None:
     """The position of an environment, or None before its first complete sync."""
     for row in lakehouse.read(SYNC_LEASES.name).to_pylist():
         if row["environment"] == environment and row["synced_table_id"] is not None:
-            return Position(row["synced_host"], TableVersion(row["synced_table_id"], row["synced_version"]))
+            version = TableVersion(row["synced_table_id"], row["synced_version"])
+            return Position(row["synced_host"], version, row["synced_commit"])
     return None
 
 
@@ -137,9 +149,14 @@ class Lease:
         return bool(result.inserted + result.updated)
 
 
-def _columns(position: Position) -> dict[str, str | int]:
+def _columns(position: Position) -> dict[str, str | int | None]:
     version = position.version
-    return {"synced_host": position.host, "synced_table_id": version.table_id, "synced_version": version.version}
+    return {
+        "synced_host": position.host,
+        "synced_table_id": version.table_id,
+        "synced_version": version.version,
+        "synced_commit": position.commit,
+    }
 
 
 def _died_here(holder: str) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.deployment.actions import HELD_BACK, Outcome, Status
+from alerting_assets.deployment.actions import HELD_BACK, Action, Outcome, Status
 from alerting_assets.errors import ChangesUnavailable
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
@@ -75,7 +75,7 @@ def measure(
     started_at: datetime,
     ended_at: datetime,
     outcomes: Sequence[Outcome],
-    settled: int = 0,
+    settled: Sequence[str | None] = (),
     requests: Sequence[Request],
     retries: int,
     dry_run: bool = False,
@@ -84,19 +84,21 @@ def measure(
 ) -> SyncMetrics:
     """The row of one sync; a pure function.
 
-    settled: how many alerts are known to be true without a look; they have no outcome.
+    settled: the last_sync_status of each alert that the sync was not about, and so has no outcome. What it was then, it still is.
     requests: the requests of this sync.
     error: why it failed as a whole; what was done until then still counts."""
     counts = Counter(outcome.status for outcome in outcomes)
-    unchanged = counts[Status.UNCHANGED] + settled
+    kept = sum(outcome.planned.action is Action.KEPT for outcome in outcomes)
+    before = Counter(_as_settled(status) for status in settled)
+    unchanged = counts[Status.UNCHANGED] - kept + before[Status.UNCHANGED]
     latencies = sorted(request.latency_ms for request in requests)
     return SyncMetrics(
         sync_run_id=run_id,
         sync_started_at=started_at,
         sync_ended_at=ended_at,
-        total_alerts=len(outcomes) + settled,
+        total_alerts=len(outcomes) + len(settled),
         success_count=counts[Status.CREATED] + counts[Status.UPDATED] + counts[Status.DELETED] + unchanged,
-        error_count=counts[Status.ERROR],
+        error_count=counts[Status.ERROR] + before[Status.ERROR],
         created_count=counts[Status.CREATED],
         updated_count=counts[Status.UPDATED],
         deleted_count=counts[Status.DELETED],
@@ -104,7 +106,7 @@ def measure(
         max_api_latency_ms=latencies[-1] if latencies else None,
         total_duration_seconds=max(0.0, (ended_at - started_at).total_seconds()),
         unchanged_count=unchanged,
-        invalid_count=sum(counts[status] for status in HELD_BACK),
+        invalid_count=sum(counts[status] for status in HELD_BACK) + kept + before[Status.INVALID],
         p95_api_latency_ms=_percentile(latencies, 95),
         api_calls=len(latencies),
         retries=retries,
@@ -114,6 +116,13 @@ def measure(
         syncs_avoided=syncs_avoided,
         error_message=error,
     )
+
+
+def _as_settled(status: str | None) -> Status:
+    """Whether an alert that was left aside is true in the workspace, failed, or is held back."""
+    if status == Status.ERROR:
+        return Status.ERROR
+    return Status.INVALID if status is None or status in HELD_BACK else Status.UNCHANGED
 
 
 def store_metrics(lakehouse: Lakehouse, metrics: SyncMetrics) -> None:

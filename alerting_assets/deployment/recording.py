@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Record:
-    """What a sync tells while it works. settled: how many alerts are known to be true without a look."""
+    """What a sync tells while it works. settled: the last_sync_status of each alert that it is not about."""
 
     outcomes: Collection[Outcome] = ()
-    settled: int = 0
+    settled: Sequence[str | None] = ()
 
     def keep(self, outcomes: Collection[Outcome]) -> None:
         self.outcomes = outcomes

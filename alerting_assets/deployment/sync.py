@@ -129,7 +129,7 @@ class Syncer:
             position = up_to or lakehouse.version(ALERT_CONFIGURATIONS.name)
             rows, desired = read()
             if up_to is not None and self.only is not None:
-                record.settled = sum(row["alert_id"] not in self.only for row in rows)
+                record.settled = [row["last_sync_status"] for row in rows if row["alert_id"] not in self.only]
             registry = self.registry(lakehouse)
             plan = self.plan(rows, desired, registry)
             result = apply_plan(
@@ -145,7 +145,8 @@ class Syncer:
                 on_end=record.keep,
             )
             if self._is_complete(result, up_to) and self._is_news(lakehouse, position):
-                lease.remember(Position(self.workspace.host, position))
+                commit = lakehouse.commit(ALERT_CONFIGURATIONS.name, position.version)
+                lease.remember(Position(self.workspace.host, position, commit))
             return result
 
     def dry_run(
@@ -181,8 +182,7 @@ class Syncer:
     def _is_news(self, lakehouse: Lakehouse, position: TableVersion) -> bool:
         """Whether the position is newer than the one that is known to be deployed: a run may be late."""
         known = read_position(lakehouse, self.environment)
-        same_table = known is not None and known.version.table_id == position.table_id
-        if known is None or known.host != self.workspace.host or not same_table:
+        if known is None or known.host != self.workspace.host or not known.fits(lakehouse):
             return True
         return position.version > known.version.version
 

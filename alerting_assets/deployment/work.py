@@ -1,8 +1,8 @@
 """What a sync has to do next, told by the tables alone: no request to the workspace (docs/architecture.md, "Level-triggered").
 
 The change feed since the last complete sync says which alerts people changed, removed or brought back; the rows say which alerts
-failed and are due again. Where the feed cannot say it (no sync yet, another workspace, a table that was made anew, a feed that was
-cleaned up), it is all of them.
+failed and are due again, or say nothing. Where the feed cannot say it (no sync yet, another workspace, a table that was made anew or
+restored, a feed that was cleaned up), it is all of them.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _NOT_VALIDATED_OF_OLD = (
 @dataclass(frozen=True)
 class Work:
     """alert_ids: whom it is about; None: everybody. reason: why, in words. up_to: the version of alert_configurations that is true
-    once it is done. newest: the version in which people last changed something of it."""
+    once it is done. change: names what people last changed of it, the same each time it is looked at and never another change's."""
 
     alert_ids: frozenset[str] | None
     reason: str
     up_to: TableVersion
-    newest: int
+    change: str
 
     @property
     def is_nothing(self) -> bool:
@@ -48,8 +48,12 @@ def find_work(lakehouse: Lakehouse, environment: str, host: str, now: datetime) 
     position = read_position(lakehouse, environment)
     head = lakehouse.version(ALERT_CONFIGURATIONS.name)
 
+    def change(version: int) -> str:
+        commit = lakehouse.commit(ALERT_CONFIGURATIONS.name, version) or ""
+        return f"{head.table_id}:{version}:{commit[:12]}"
+
     def everything(reason: str) -> Work:
-        return Work(None, reason, head, head.version)
+        return Work(None, reason, head, change(head.version))
 
     if position is None:
         return everything("no sync of this environment was completed yet")
@@ -57,6 +61,10 @@ def find_work(lakehouse: Lakehouse, environment: str, host: str, now: datetime) 
         return everything(f"the last complete sync was one to {position.host}")
     if position.version.table_id != head.table_id:
         return everything("alert_configurations was made anew")
+    if not position.fits(lakehouse):
+        return everything(
+            "alert_configurations is not what was deployed from: it was restored, or its log was cleaned up"
+        )
     changed: Mapping[str, int] = {}
     if head.version != position.version.version:
         try:
@@ -67,7 +75,9 @@ def find_work(lakehouse: Lakehouse, environment: str, host: str, now: datetime) 
     failed = _due_again(lakehouse, now) - changed.keys()
     counted = {"changed": len(changed), "failed before": len(failed)}
     reason = ", ".join(f"{number} {word}" for word, number in counted.items() if number) or "nothing changed"
-    return Work(frozenset({*changed, *failed}), reason, head, max(changed.values(), default=position.version.version))
+    alert_ids = frozenset({*changed, *failed})
+    newest = max(changed.values(), default=position.version.version)
+    return Work(alert_ids, reason, head, change(newest) if alert_ids else "")
 
 
 def changed_by_people(changes: Changes) -> dict[str, int]:
@@ -100,6 +110,8 @@ def _due_again(lakehouse: Lakehouse, now: datetime) -> set[str]:
 
 def _is_due(row: Mapping[str, Any], now: datetime) -> bool:
     status, error = row["last_sync_status"], row["last_sync_error"]
+    if status is None:
+        return True  # no sync came to it, or it was restored from before one did
     if status == Status.NOT_VALIDATED or (status == Status.INVALID and error == _NOT_VALIDATED_OF_OLD):
         return True
     if status != Status.ERROR or row["last_synced_at"] is None:

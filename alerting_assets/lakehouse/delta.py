@@ -5,6 +5,7 @@ A table lies at `<root>/<catalog>/<schema>/<table>/`. Every function opens the t
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import threading
@@ -158,6 +159,18 @@ class DeltaStore:
 
     def version(self, name: TableName) -> TableVersion:
         return version_of(self.open(name))
+
+    def commit(self, name: TableName, version: int) -> str | None:
+        """A hash of the commit's own file. Raises TableNotFound."""
+        if version > self.open(name).version():
+            return None
+        try:
+            content = (self.path(name) / "_delta_log" / f"{version:020}.json").read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise failure(name, self.path(name), "cannot be read", error) from error
+        return hashlib.sha256(content).hexdigest()[:32]
 
     def read(self, name: TableName, columns: Sequence[str] | None = None) -> pa.Table:
         table = self.open(name)

@@ -106,6 +106,9 @@ class EmbeddedLakehouse(Lakehouse):
     def version(self, table: str | TableName) -> TableVersion:
         return self._store.version(self._name(table))
 
+    def commit(self, table: str | TableName, version: int) -> str | None:
+        return self._store.commit(self._name(table), version)
+
     def changes(self, table: str | TableName, since: int) -> Changes:
         return self._store.changes(self._name(table), since)
 

@@ -141,6 +141,11 @@ class Lakehouse(ABC):
     def version(self, table: str | TableName) -> TableVersion: ...
 
     @abstractmethod
+    def commit(self, table: str | TableName, version: int) -> str | None:
+        """What tells the commit that made this version from any other one that made, or will make, the same version of the same
+        table, as after a restore from a copy; None where the table has no such version or its log no longer says."""
+
+    @abstractmethod
     def changes(self, table: str | TableName, since: int) -> Changes:
         """The changes after version `since`. Raises ChangesUnavailable when the feed was cleaned up past `since`, or `since` is
         beyond the head."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from tenacity import RetryCallState, Retrying, stop_after_delay, wait_random_exponential
@@ -179,6 +180,18 @@ class SqlLakehouse(Lakehouse):
         name = self._name(table)
         detail = self._on_table(name, f"DESCRIBE DETAIL {sql_text.quoted(name)}").to_pylist()[0]
         return TableVersion(str(detail["id"]), self._newest_version(name))
+
+    def commit(self, table: str | TableName, version: int) -> str | None:
+        """A hash of what the table's history says of it: its time, its operation and what that did."""
+        name = self._name(table)
+        head = self._newest_version(name)
+        if not 0 <= version <= head:
+            return None
+        for row in self._history(name, head - version + 1):
+            if row["version"] == version:
+                told = [row[column] for column in ("timestamp", "operation", "operationParameters", "operationMetrics")]
+                return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
+        return None
 
     def changes(self, table: str | TableName, since: int) -> Changes:
         name = self._name(table)
@@ -371,8 +384,13 @@ class SqlLakehouse(Lakehouse):
         return {item.name for item in schema if not item.nullable}
 
     def _newest_version(self, name: TableName) -> int:
-        history = self._on_table(name, f"DESCRIBE HISTORY {sql_text.quoted(name)} LIMIT 1")
-        return int(history.column("version")[0].as_py())
+        return int(self._history(name, 1)[0]["version"])
+
+    def _history(self, name: TableName, newest: int) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._on_table(
+            name, f"DESCRIBE HISTORY {sql_text.quoted(name)} LIMIT {newest}"
+        ).to_pylist()
+        return rows
 
     def _arrow_schema(self, name: TableName) -> pa.Schema:
         return pa.schema([arrow_field(column) for column in self.table_columns(name)])

@@ -162,10 +162,12 @@ ALERT_SYNC_METRICS = TableSpec(
         _required("sync_started_at", TIMESTAMP),
         _required("sync_ended_at", TIMESTAMP),
         _required(
-            "total_alerts", INT, comment="all that the sync was about: success_count, error_count, invalid_count"
+            "total_alerts",
+            INT,
+            comment="all configured alerts, and those removed: success_count, error_count, invalid_count",
         ),
-        _required("success_count", INT, comment="created, updated, deleted and unchanged"),
-        _required("error_count", INT),
+        _required("success_count", INT, comment="true in the workspace: created, updated, deleted and unchanged"),
+        _required("error_count", INT, comment="a request failed, or nobody can say what is deployed"),
         _required("created_count", INT),
         _required("updated_count", INT),
         _required("deleted_count", INT),
@@ -173,7 +175,11 @@ ALERT_SYNC_METRICS = TableSpec(
         _optional("max_api_latency_ms", DOUBLE, comment="NULL, never 0, when no request was sent"),
         _required("total_duration_seconds", DOUBLE),
         _required("unchanged_count", INT, comment="true already: no write was sent"),
-        _required("invalid_count", INT, comment="held back: quarantined, or only people can settle it"),
+        _required(
+            "invalid_count",
+            INT,
+            comment="not true, and no request is sent: quarantined, not validated, left as changed by hand, a removal that waits",
+        ),
         _optional("p95_api_latency_ms", DOUBLE, comment="nearest rank; NULL, never 0, when no request was sent"),
         _required("api_calls", INT, comment="requests sent to the workspace, repetitions included"),
         _required("retries", INT, comment="repetitions among api_calls"),
@@ -201,6 +207,9 @@ SYNC_LEASES = TableSpec(
             "synced_version",
             BIGINT,
             comment="all changes up to this version of it are deployed, or their failure recorded",
+        ),
+        _optional(
+            "synced_commit", comment="of that version: a restored table reaches the same version by another commit"
         ),
     ),
 )

@@ -11,12 +11,13 @@ import pytest
 from deltalake import DeltaTable
 
 from alerting_assets.deployment import Outcome, Reason, Status
-from alerting_assets.deployment.actions import Held
+from alerting_assets.deployment.actions import Held, Kept
 from alerting_assets.deployment.metrics import SyncMetrics, recent_metrics, store_metrics
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import ALERT_SYNC_METRICS
 from alerting_assets.workspace.port import Request
 from alerting_assets_tests.deployment.syncs import START, measured
+from alerting_assets_tests.examples import compiled
 
 
 def outcomes(**counts: int) -> list[Outcome]:
@@ -40,8 +41,24 @@ def test_every_status_is_counted_and_held_back_alerts_are_neither_success_nor_er
 
 
 @pytest.mark.unit
+def test_alerts_that_were_left_aside_count_as_what_they_are() -> None:
+    before = ["CREATED", "UPDATED", "UNCHANGED", "DELETED", "INVALID", "NOT_VALIDATED", None, "ERROR"]
+    sync = measured(outcomes=outcomes(UPDATED=1), settled=before)
+    assert (sync.total_alerts, sync.success_count, sync.unchanged_count) == (9, 5, 4)
+    assert (sync.invalid_count, sync.error_count) == (3, 1)
+
+
+@pytest.mark.unit
+def test_what_is_left_as_changed_by_hand_is_no_success() -> None:
+    (kept,) = outcomes(UNCHANGED=1)
+    kept = replace(kept, planned=Kept("A", Reason.DRIFTED, "left so", compiled=compiled()))
+    sync = measured(outcomes=[kept])
+    assert (sync.success_count, sync.unchanged_count, sync.invalid_count) == (0, 0, 1)
+
+
+@pytest.mark.unit
 def test_alerts_that_are_settled_without_a_look_are_unchanged() -> None:
-    sync = measured(outcomes=outcomes(UPDATED=1, UNCHANGED=2), settled=97)
+    sync = measured(outcomes=outcomes(UPDATED=1, UNCHANGED=2), settled=["CREATED"] * 97)
     assert (sync.total_alerts, sync.unchanged_count, sync.success_count) == (100, 99, 100)
     assert (sync.success_rate, sync.avoided_write_share) == (1.0, 0.99)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,12 @@ def write_back(lakehouse: EmbeddedLakehouse, alert_id: str, **values: Any) -> No
 
 def synced(lakehouse: EmbeddedLakehouse, host: str = "local") -> None:
     """A complete sync ends here."""
+    for row in read_rows(lakehouse):
+        if row["last_sync_status"] is None:
+            write_back(lakehouse, row["alert_id"], last_sync_status="CREATED")
     with held_lease(lakehouse, "test", lambda: datetime.now(UTC)) as lease:
-        lease.remember(Position(host, lakehouse.version(TABLE)))
+        version = lakehouse.version(TABLE)
+        lease.remember(Position(host, version, lakehouse.commit(TABLE, version.version)))
 
 
 def work(lakehouse: EmbeddedLakehouse, now: datetime = NOW) -> Work:
@@ -133,6 +138,50 @@ def test_a_table_that_was_made_anew_is_everybodys(tmp_path: Path) -> None:
         assert (ids(found), found.reason) == (None, "alert_configurations was made anew")
 
 
+def test_a_folder_that_was_restored_from_a_copy_is_looked_at_whole_also_once_it_reaches_the_same_version(
+    lakehouse: EmbeddedLakehouse, tmp_path: Path
+) -> None:
+    configure(lakehouse, "A", "B")
+    synced(lakehouse)
+    shutil.copytree(folder(tmp_path), tmp_path / "copy")
+    configure(lakehouse, "A", severity="CRITICAL")
+    configure(lakehouse, "B", severity="CRITICAL")
+    synced(lakehouse)
+    assert work(lakehouse).is_nothing
+    shutil.rmtree(folder(tmp_path))
+    shutil.copytree(tmp_path / "copy", folder(tmp_path))
+    restored = work(lakehouse)
+    assert (ids(restored), "was restored" in restored.reason) == (None, True), "an older version"
+    configure(lakehouse, "A", severity="INFO")
+    configure(lakehouse, "B", severity="INFO")
+    same = work(lakehouse)
+    assert (ids(same), same.change == restored.change) == (None, False), "the same version, by other commits"
+    configure(lakehouse, "A", severity="WARNING")
+    assert ids(work(lakehouse)) is None, "a newer version"
+    synced(lakehouse)
+    assert work(lakehouse).is_nothing
+    configure(lakehouse, "B", severity="WARNING")
+    assert ids(work(lakehouse)) == {"B"}
+
+
+def test_a_position_of_the_version_before_is_looked_at_whole_once(lakehouse: EmbeddedLakehouse) -> None:
+    configure(lakehouse, "A")
+    synced(lakehouse)
+    with held_lease(lakehouse, "test", lambda: datetime.now(UTC)) as lease:
+        lease.remember(Position("local", lakehouse.version(TABLE)))
+    assert ids(work(lakehouse)) is None
+
+
+def test_rows_that_were_restored_from_before_their_deployment_are_to_be_done(
+    lakehouse: EmbeddedLakehouse, tmp_path: Path
+) -> None:
+    configure(lakehouse, "A", "B")
+    before = lakehouse.version(TABLE).version
+    synced(lakehouse)
+    DeltaTable(folder(tmp_path)).restore(before)
+    assert ids(work(lakehouse)) == {"A", "B"}
+
+
 def test_a_feed_that_was_cleaned_up_is_everybodys(lakehouse: EmbeddedLakehouse, tmp_path: Path) -> None:
     configure(lakehouse, "A")
     synced(lakehouse)
@@ -143,7 +192,7 @@ def test_a_feed_that_was_cleaned_up_is_everybodys(lakehouse: EmbeddedLakehouse, 
         (folder(tmp_path) / "_delta_log" / f"{version:020}.json").unlink(missing_ok=True)
     found = work(lakehouse)
     assert ids(found) is None
-    assert "the change feed cannot tell" in found.reason
+    assert "its log was cleaned up" in found.reason
 
 
 def test_another_workspace_is_everybodys(lakehouse: EmbeddedLakehouse) -> None:

@@ -135,6 +135,10 @@ class Platform:
         address = f"{self.server.address}/api/local/faults"
         requests.post(address, json=rule, headers=headers, timeout=5).raise_for_status()
 
+    def heal(self) -> None:
+        headers = {"Authorization": f"Bearer {self.server.token}"}
+        requests.delete(f"{self.server.address}/api/local/faults", headers=headers, timeout=5).raise_for_status()
+
     def remote(self) -> list[str]:
         return sorted(alert.body["display_name"] for alert in open_workspace(self.settings).list_alerts())
 

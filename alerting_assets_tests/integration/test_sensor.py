@@ -126,7 +126,8 @@ def test_no_run_is_wasted_on_a_workspace_that_is_away(watched: Watched) -> None:
 
 def test_failed_attempts_at_a_change_wait_longer_and_longer(watched: Watched) -> None:
     for name in ("A", "B", "C", "D", "E"):
-        watched.configure(name, alert_query_template=BAD)  # most of the batch is broken, which blocks the deployment
+        watched.configure(name)
+    watched.platform.fault(match={"method": "GET", "path": "/api/2.0/alerts"}, fault="error", status=401)
     now = datetime.now(UTC)
     assert not watched.react(now).success
     found = watched.look(now + timedelta(seconds=1))
@@ -134,8 +135,8 @@ def test_failed_attempts_at_a_change_wait_longer_and_longer(watched: Watched) ->
     later = datetime.now(UTC) + pause_after(1)
     assert not watched.react(later).success
     watched.assert_quiet(later + timedelta(seconds=1))
-    for name in ("A", "B", "C", "D", "E"):
-        watched.configure(name)
+    watched.platform.heal()
+    watched.configure("A", severity="CRITICAL")
     assert watched.react(later + timedelta(seconds=2)).success, "a new edit is a new change, which waits for nothing"
     assert len(watched.platform.remote()) == 5
 

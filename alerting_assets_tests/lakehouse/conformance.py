@@ -139,6 +139,16 @@ class LakehouseConformance(WritersConformance):
         with pytest.raises(LakehouseError, match=r"cat\.main\.things, column text: is string, must be double"):
             engine.create_table(retyped)
 
+    def test_a_commit_is_known_again_and_told_from_another_one_of_the_same_version(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a"}))
+        head = engine.version("things").version
+        commit = engine.commit("things", head)
+        assert commit is not None
+        engine.append("things", things({"id": "b"}, {"id": "c"}))
+        assert engine.commit("things", head) == commit
+        assert engine.commit("things", head + 1) not in (None, commit)
+        assert engine.commit("things", head + 2) is None
+
     # -- append and read
 
     def test_every_type_survives_append_and_read(self, engine: Lakehouse) -> None:
