@@ -1,4 +1,5 @@
-"""Where Dagster keeps its runs: `$ALERTING_HOME/dagster`, set up from this checkout's dagster.yaml and workspace.yaml."""
+"""Where Dagster keeps its runs: `$ALERTING_HOME/dagster`, set up from this checkout's dagster.yaml and workspace.yaml, or, where the
+package is installed without a checkout, from those in `dagster_files`."""
 
 from __future__ import annotations
 
@@ -10,6 +11,13 @@ from alerting_assets.errors import SettingsError
 from alerting_assets.settings import Settings
 
 CHECKOUT = Path(__file__).parents[1]
+SHIPPED = Path(__file__).parent / "dagster_files"
+
+
+def dagster_file(name: str) -> Path:
+    """`dagster.yaml` or `workspace.yaml`."""
+    own = CHECKOUT / name
+    return own if (CHECKOUT / "pyproject.toml").is_file() and own.is_file() else SHIPPED / name
 
 
 def prepare_dagster_home(settings: Settings) -> Path:
@@ -17,15 +25,10 @@ def prepare_dagster_home(settings: Settings) -> Path:
     that is set already is left as it is."""
     if chosen := os.environ.get("DAGSTER_HOME"):
         return Path(chosen)
-    source = CHECKOUT / "dagster.yaml"
-    if not source.is_file():
-        raise SettingsError(
-            f"{source} does not exist: run from a checkout, or set DAGSTER_HOME to a folder with a dagster.yaml"
-        )
     home = settings.dagster_home
     try:
         home.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, home / "dagster.yaml")
+        shutil.copyfile(dagster_file("dagster.yaml"), home / "dagster.yaml")
     except OSError as error:
         raise SettingsError(f"ALERTING_HOME: {home} cannot be written: {error.strerror}") from error
     os.environ["DAGSTER_HOME"] = str(home)

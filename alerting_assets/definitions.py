@@ -9,6 +9,7 @@ from alerting_assets.assets.drift import no_drift
 from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.validation import validated_queries
+from alerting_assets.automation.maintenance import maintain, maintenance_schedule
 from alerting_assets.automation.schedules import (
     check_drift,
     drift_schedule,
@@ -30,12 +31,13 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
     return dg.Definitions(
         assets=[alert_configurations, validated_queries, deployed_alerts, alert_sync_metrics, alert_history],
         asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift],
-        jobs=[sync, sync_changed, reconcile, check_drift, evaluate, revalidate, everything],
+        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, revalidate, everything],
         schedules=[
             evaluation_schedule(running=alerting.workspace == "local"),
             revalidation_schedule,
             reconciliation_schedule,
             drift_schedule,
+            maintenance_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse")],

@@ -48,6 +48,8 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     deploy_unsupported: bool
     allowed_schemas: list[str]
     allowed_functions: list[str]
+    retention_days: int
+    channels: list[str]
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _lakehouse: Lakehouse | None = PrivateAttr(default=None)
@@ -73,7 +75,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
         values = {name: getattr(self, name) for name in type(self).model_fields}
         values["schema"] = values.pop("schema_name")
         paths = {"home": Path(self.home), "definitions": Path(self.definitions)}
-        lists = {name: tuple(getattr(self, name)) for name in ("allowed_schemas", "allowed_functions")}
+        lists = {name: tuple(getattr(self, name)) for name in ("allowed_schemas", "allowed_functions", "channels")}
         return Settings(**{**values, **paths, **lists})
 
     @property

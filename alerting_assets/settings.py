@@ -18,7 +18,15 @@ VALIDATION_FILE = "validation.yml"
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
+CHANNEL_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
+_DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 FUNCTION_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+){0,2}")
+
+
+def is_address(channel: str) -> bool:
+    """Whether it is an e-mail address or the id of a notification destination (a UUID), which the Alerts API takes as they are."""
+    return bool(_EMAIL.fullmatch(channel) or _DESTINATION_ID.fullmatch(channel.lower()))
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,14 @@ class Settings:
     )
     allowed_schemas: tuple[str, ...] = ()  # ALERTING_ALLOWED_SCHEMAS, patterns catalog or catalog.schema; none: all
     allowed_functions: tuple[str, ...] = ()  # ALERTING_ALLOWED_FUNCTIONS, patterns of functions of one's own
+    retention_days: int = 30  # ALERTING_RETENTION_DAYS, how long files that no version needs any more are kept
+    channels: tuple[str, ...] = ()  # ALERTING_CHANNELS, `name=address;address` each: whom a channel's name stands for
+
+    @property
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """Name of a channel → e-mail addresses, and ids of notification destinations."""
+        pairs = (item.partition("=") for item in self.channels)
+        return {name: tuple(addresses.split(";")) for name, _, addresses in pairs}
 
     @property
     def has_own_lakehouse(self) -> bool:
@@ -106,6 +122,8 @@ class Settings:
             allowed_functions=_patterns(
                 env, "ALERTING_ALLOWED_FUNCTIONS", FUNCTION_PATTERN, "my_function, main.gold.*"
             ),
+            retention_days=_whole(env, "ALERTING_RETENTION_DAYS", 30, least=7),
+            channels=_channels(env),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
             raise SettingsError(
@@ -157,6 +175,24 @@ def _patterns(env: Mapping[str, str], name: str, pattern: re.Pattern[str], examp
                 f"{name}: {item!r} is not allowed; use names with dots, separated by commas, as {examples}"
             )
     return items
+
+
+def _channels(env: Mapping[str, str]) -> tuple[str, ...]:
+    items = []
+    for text in (env.get("ALERTING_CHANNELS") or "").split(","):
+        if not text.strip():
+            continue
+        name, _, given = text.partition("=")
+        addresses = [address.strip() for address in given.split(";") if address.strip()]
+        wrong = [address for address in addresses if not is_address(address)]
+        if not CHANNEL_NAME.fullmatch(name.strip()) or not addresses or wrong:
+            raise SettingsError(
+                f"ALERTING_CHANNELS: {text.strip()!r} is not allowed; use name=address;address, separated by commas, as "
+                "cost_alerts=finops@example.com,security_alerts=sec@example.com;soc@example.com (e-mail addresses, or ids of notification "
+                "destinations)"
+            )
+        items.append(f"{name.strip()}={';'.join(addresses)}")
+    return tuple(items)
 
 
 def _parent_path(value: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -22,6 +23,14 @@ if os.access(MEMORY_DISK, os.W_OK) and shutil.disk_usage(MEMORY_DISK).free > ENO
     os.environ.setdefault("TMPDIR", str(MEMORY_DISK))
 # Commands that run in this process write their tables for a terminal of this width.
 os.environ.setdefault("COLUMNS", "200")
+
+
+@pytest.fixture(autouse=True)
+def heard() -> None:
+    """Libraries that configure logging (Dagster's migrations) switch off all loggers that are there."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if name.startswith("alerting_assets") and isinstance(logger, logging.Logger):
+            logger.disabled = False
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +23,8 @@ class Target:
 
     parent_path: the workspace folder of the alerts; None: the home of the principal that deploys.
     history_is_readable: whether deployed queries can read our alert_history. The tables of an embedded lakehouse are out of
-        Databricks' sight."""
+        Databricks' sight.
+    addresses: whom a channel's name stands for."""
 
     catalog: str
     schema: str
@@ -30,6 +32,7 @@ class Target:
     warehouse_id: str
     parent_path: str | None = None
     history_is_readable: bool = True
+    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class CompiledAlert:
     condition: what the configuration says; where the API has no such condition, the alert `is_gated`.
     source_sql: the user's own query with its placeholders resolved and nothing else changed, for the messages of validation.
     origin: where places of `source_sql` are in what the user wrote.
-    channels: e-mail addresses and ids of notification destinations."""
+    channels: e-mail addresses and ids of notification destinations.
+    unmapped: names of channels that stand for nobody."""
 
     alert_id: str
     severity: Severity
@@ -64,6 +68,7 @@ class CompiledAlert:
     custom_description: str | None
     target: Target
     template_id: str | None = None
+    unmapped: tuple[str, ...] = ()
 
     @property
     def is_gated(self) -> bool:

@@ -23,6 +23,7 @@ from alerting_assets.alerts.query_text import (
     trim_query,
 )
 from alerting_assets.errors import CompileError
+from alerting_assets.settings import is_address
 from alerting_assets.sql_literal import identifier
 
 MAX_DISPLAY_NAME = 255
@@ -56,7 +57,17 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         schedule_cron=configuration.schedule_cron,
         schedule_timezone=configuration.schedule_timezone,
         is_enabled=configuration.is_enabled,
-        channels=tuple(configuration.notification_channels),
+        channels=tuple(
+            address
+            for name in configuration.notification_channels
+            for address in target.addresses.get(name, (name,))
+            if is_address(address)
+        ),
+        unmapped=tuple(
+            name
+            for name in configuration.notification_channels
+            if not is_address(name) and name not in target.addresses
+        ),
         notify_on_ok=configuration.notify_on_ok,
         retrigger_seconds=configuration.retrigger_seconds,
         custom_summary=_text(configuration, "custom_subject_template"),

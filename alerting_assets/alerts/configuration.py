@@ -30,12 +30,28 @@ from alerting_assets.alerts.operators import (
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, FieldError, condition_of
 from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 from alerting_assets.quartz import QuartzError, parse_quartz, time_zones
-
-_DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
+from alerting_assets.settings import CHANNEL_NAME, is_address
 
 ALERT_ID = re.compile(r"[A-Z0-9_-]{1,64}")
 _NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
+
+OTHER_SPELLINGS = {
+    ">": "GREATER_THAN",
+    "GT": "GREATER_THAN",
+    ">=": "GREATER_THAN_OR_EQUAL",
+    "GTE": "GREATER_THAN_OR_EQUAL",
+    "<": "LESS_THAN",
+    "LT": "LESS_THAN",
+    "<=": "LESS_THAN_OR_EQUAL",
+    "LTE": "LESS_THAN_OR_EQUAL",
+    "=": "EQUAL",
+    "==": "EQUAL",
+    "EQ": "EQUAL",
+    "!=": "NOT_EQUAL",
+    "<>": "NOT_EQUAL",
+    "NE": "NOT_EQUAL",
+}
+"""Of operators, in other languages."""
 
 MAX_SECONDS = 2**31 - 1
 """Of a field that counts them: what the Alerts API takes."""
@@ -80,9 +96,13 @@ def _one_of(kind: type[StrEnum]) -> Callable[[Any], Any]:
         if value is None or isinstance(value, kind):
             return value
         names = [member.value for member in kind]
-        if not isinstance(value, str) or value not in names:
-            raise ValueError(f"{value!r} is not one of {', '.join(names)}{did_you_mean(str(value).upper(), names)}")
-        return kind(value)
+        text = str(value).strip().upper()
+        if not isinstance(value, str) or text not in names:
+            near = (
+                f"; did you mean {OTHER_SPELLINGS[text]!r}?" if text in OTHER_SPELLINGS else did_you_mean(text, names)
+            )
+            raise ValueError(f"{value!r} is not one of {', '.join(names)}{near}")
+        return kind(text)
 
     return check
 
@@ -220,6 +240,9 @@ def _problem(detail: Any) -> tuple[str, str]:
 
 def channel_problem(channel: str) -> str | None:
     """What is wrong with a notification channel, or None."""
-    if _EMAIL.fullmatch(channel) or _DESTINATION_ID.fullmatch(channel.lower()):
+    if is_address(channel) or CHANNEL_NAME.fullmatch(channel):
         return None
-    return f"{channel!r} is neither an e-mail address nor the id of a notification destination (a UUID)"
+    return (
+        f"{channel!r} is neither an e-mail address, nor the id of a notification destination (a UUID), nor the name of a channel (as "
+        "cost_alerts: a-z, 0-9 and _)"
+    )

@@ -31,7 +31,6 @@ _PER_ALERT = (
     "managed_by",
     "template_id",
     "template_params",
-    "notification_channels",
     "is_enabled",
 )
 _FIELDS = tuple(name for name in OWNED_COLUMNS if name not in _PER_ALERT and name not in _RENAMED)

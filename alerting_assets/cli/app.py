@@ -9,10 +9,13 @@ import gc
 import logging
 import sys
 from importlib import import_module
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.markup import escape
+from typer import rich_utils
+from typer._click.exceptions import ClickException  # typer has its own copy of click, and no public name for this
 from typer.core import TyperGroup
 
 from alerting_assets.cli.context import errors, print_json
@@ -43,9 +46,17 @@ COMMANDS = {
         "evaluate:status",
         "Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new.",
     ),
+    "history": (
+        "history:history",
+        "The newest evaluations of an alert, or of all: when, state, value, how long the query took, errors and notes.",
+    ),
     "metrics": (
         "metrics:metrics",
         "The newest syncs: what they did, their requests and latencies, and why one failed.",
+    ),
+    "maintain": (
+        "maintain:maintain",
+        "Compact the small files of every table and remove those that no version of the last ALERTING_RETENTION_DAYS needs.",
     ),
     "test": (
         "unit_test:run_tests",
@@ -86,11 +97,27 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Alerts as data: validate them, deploy them to the workspace, evaluate them.\n\n"
     "Exit codes: 0 fine, 1 findings (invalid alerts, drift, firing with --fail-on), 2 a wrong call or setting.",
 )
 for _name, (_, _help) in COMMANDS.items():
     app.command(_name, help=_help)(lambda: None)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"alerting-assets {version('alerting-assets')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -99,15 +126,24 @@ def main() -> None:
     atexit.register(gc.freeze)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
     except AlertingError as error:
         show_error(error)
-        if "--json" in sys.argv:
-            print_json({"error": {"type": type(error).__name__, "message": str(error), "exit_code": error.exit_code}})
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+        _end(type(error).__name__, str(error), error.exit_code)
+    except ClickException as error:
+        rich_utils.rich_format_error(error)
+        _end(type(error).__name__, error.format_message(), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         errors.print("interrupted")
         sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(kind: str, message: str, exit_code: int) -> NoReturn:
+    """With --json a machine gets the error as well, as the only thing on standard output."""
+    if "--json" in sys.argv:
+        print_json({"error": {"type": kind, "message": message, "exit_code": exit_code}})
+    sys.exit(exit_code)
 
 
 def show_error(error: AlertingError) -> None:

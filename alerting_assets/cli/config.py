@@ -10,7 +10,16 @@ from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 from ruamel.yaml.scalarstring import LiteralScalarString
 
-from alerting_assets.cli.context import Json, console, lakehouse, now, print_json, print_table, settings
+from alerting_assets.cli.context import (
+    Json,
+    console,
+    existing_lakehouse,
+    lakehouse,
+    now,
+    print_json,
+    print_table,
+    settings,
+)
 from alerting_assets.configuration import delete_alert, read_rows, set_fields
 from alerting_assets.errors import SettingsError, did_you_mean
 
@@ -22,7 +31,7 @@ AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID")]
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """All configured alerts."""
-    with lakehouse(settings()) as tables:
+    with existing_lakehouse(settings()) as tables:
         rows = read_rows(tables)
     if as_json:
         print_json(rows)
@@ -43,7 +52,7 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def show(alert_id: AlertId, as_json: Json = False) -> None:
     """Every field of one alert."""
-    with lakehouse(settings()) as tables:
+    with existing_lakehouse(settings()) as tables:
         rows = read_rows(tables)
     row = next((row for row in rows if row["alert_id"] == alert_id), None)
     if row is None:

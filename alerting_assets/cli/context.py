@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from alerting_assets.errors import Problem
+from alerting_assets.errors import Problem, SettingsError
 from alerting_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ STYLES = {
     "CRITICAL": "bold red",
     "WARNING": "yellow",
 }
+
+UNBROKEN = ("remote id",)
+"""Columns whose cells are copied: they never wrap."""
 
 PIPED_WIDTH = 160
 """Columns where there is no terminal to ask."""
@@ -78,6 +81,24 @@ def lakehouse(chosen: Settings) -> Iterator[Lakehouse]:
         yield opened
 
 
+@contextmanager
+def existing_lakehouse(chosen: Settings) -> Iterator[Lakehouse]:
+    """For commands that only look: in a folder where there is nothing to look at they say so, and create nothing. Raises
+    SettingsError."""
+    if chosen.has_own_lakehouse and not chosen.lakehouse_root.exists():
+        from alerting_assets.configuration.files import read_folder
+
+        folder = read_folder(chosen.definitions)
+        if not folder.texts and not folder.problems:
+            raise SettingsError(
+                f"there is nothing here: neither tables in {chosen.lakehouse_root} nor definitions in {chosen.definitions.absolute()}. "
+                "Go to the project's folder, or set ALERTING_HOME and ALERTING_DEFINITIONS; to begin, write alerts/*.yml, or run "
+                "`alerting demo refresh` or `alerting templates add`"
+            )
+    with lakehouse(chosen) as opened:
+        yield opened
+
+
 def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n")
 
@@ -86,7 +107,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     """Cells that are states or severities get their colour; None is shown as –."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in UNBROKEN)
     for row in rows:
         table.add_row(*("–" if cell is None else _styled(str(cell)) for cell in row))
     console.print(table)

@@ -13,6 +13,7 @@ from alerting_assets.cli.context import (
     AlertIds,
     Json,
     console,
+    existing_lakehouse,
     lakehouse,
     now,
     print_counts,
@@ -71,7 +72,7 @@ def evaluate(
 def status(as_json: Json = False) -> None:
     """Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new."""
     chosen = settings()
-    with lakehouse(chosen) as tables:
+    with existing_lakehouse(chosen) as tables:
         rows = read_rows(tables)
         alerts = to_alerts(rows, target_of(chosen))
         verdicts = alert_verdicts(tables, alerts, policy_of(chosen))

@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from alerting_assets.cli.context import Json, console, lakehouse, now, print_counts, print_json, progress, settings
-from alerting_assets.dagster_home import CHECKOUT, prepare_dagster_home
+from alerting_assets.dagster_home import dagster_file, prepare_dagster_home
 from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import LOCAL_WAREHOUSE_ID, Settings
@@ -112,7 +112,7 @@ def dev(
         "dagster",
         "dev",
         "-w",
-        str(CHECKOUT / "workspace.yaml"),
+        str(dagster_file("workspace.yaml")),
         "-h",
         "127.0.0.1",
         "-p",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from alerting_assets.cli.context import Json, console, lakehouse, print_json, print_table, settings
+from alerting_assets.cli.context import Json, console, existing_lakehouse, print_json, print_table, settings
 from alerting_assets.deployment.metrics import SyncMetrics, recent_metrics
 
 COLUMNS = (
@@ -16,19 +17,38 @@ COLUMNS = (
 )
 
 
+NARROW = ("started (UTC)", "created", "updated", "deleted", "held back", "failed", "seconds")
+WIDE = 150
+"""Columns of the terminal that all of COLUMNS take."""
+
+
 def metrics(
     last: Annotated[int, typer.Option(metavar="N", min=1, help="How many syncs, the newest first.")] = 20,
     as_json: Json = False,
 ) -> None:
     """The newest syncs: what they did, their requests and latencies, and why one failed."""
-    with lakehouse(settings()) as tables:
+    with existing_lakehouse(settings()) as tables:
         syncs = recent_metrics(tables, last)
     if as_json:
         print_json({"syncs": [_json(sync) for sync in syncs]})
     elif syncs:
-        print_table(f"The last {len(syncs)} syncs", COLUMNS, [_row(sync) for sync in syncs])
+        _print(syncs)
     else:
         console.print("No sync yet. `alerting apply` makes the first.")
+
+
+def _print(syncs: Sequence[SyncMetrics]) -> None:
+    title, rows = f"The last {len(syncs)} syncs", [_row(sync) for sync in syncs]
+    if console.width >= WIDE:
+        print_table(title, COLUMNS, rows)
+        return
+    kept = [COLUMNS.index(name) for name in NARROW]
+    print_table(title, NARROW, [[row[index] for index in kept] for row in rows])
+    for sync in syncs:
+        if sync.error_message:
+            console.print(
+                f"{sync.sync_started_at:%Y-%m-%d %H:%M:%S}: {sync.error_message}", markup=False, soft_wrap=True
+            )
 
 
 def _row(sync: SyncMetrics) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from alerting_assets.cli.context import (
     AlertIds,
     Json,
     console,
+    existing_lakehouse,
     lakehouse,
     now,
     print_json,
@@ -33,7 +34,15 @@ from alerting_assets.configuration import (
     target_of,
     to_alerts,
 )
-from alerting_assets.deployment import DesiredAlert, Syncer, admission_policy, desired_alerts, find_work, read_desired
+from alerting_assets.deployment import (
+    Action,
+    DesiredAlert,
+    Syncer,
+    admission_policy,
+    desired_alerts,
+    find_work,
+    read_desired,
+)
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
 from alerting_assets.errors import Problem, SettingsError, did_you_mean
 from alerting_assets.settings import Settings
@@ -73,12 +82,18 @@ def plan(
     allow_deletes: AllowDeletes = False,
     recreate: Recreate = False,
     strict: Strict = False,
+    exit_code: Annotated[
+        bool,
+        typer.Option("--exit-code", help="Exit code 1 where there is something to do or to repair; for scripts."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show what `apply` would do and why, edits made in the workspace included; write nothing.
 
-    Exit code 1: there is something to do, or an alert is quarantined."""
-    _show_plan(_chosen(strict), alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=False)
+    Exit code 0, so that `alerting plan && alerting apply` works; see --exit-code."""
+    found = _show_plan(_chosen(strict), alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=False)
+    if found and exit_code:
+        raise typer.Exit(FINDINGS)
 
 
 def apply(
@@ -107,7 +122,8 @@ def apply(
         raise SettingsError("--changed goes neither with alert ids nor with --dry-run")
     chosen = _chosen(strict)
     if dry_run:
-        _show_plan(chosen, alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=True)
+        if _show_plan(chosen, alert_ids, keep_remote, allow_deletes, recreate, as_json, recorded=True):
+            raise typer.Exit(FINDINGS)
         return
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
@@ -154,10 +170,11 @@ def _show_plan(
     as_json: bool,
     *,
     recorded: bool,
-) -> None:
+) -> bool:
+    """Whether there is something to do or to repair."""
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
-    with lakehouse(chosen) as tables:
+    with existing_lakehouse(chosen) as tables:
         rows = read_rows(tables)
         limit = _limit(chosen, allow_deletes)
         loaded = plan_load(chosen.definitions, rows, strict=chosen.strict, max_delete_percent=limit)
@@ -184,12 +201,8 @@ def _show_plan(
         console.print(plan_text(made))
         if made.objection:
             console.print(f"[bold red]error:[/bold red] {escape(made.objection)}", soft_wrap=True)
-    if (
-        made.pending
-        or problems
-        or any(verdict for verdict in report.quarantined if only is None or verdict.alert_id in only)
-    ):
-        raise typer.Exit(FINDINGS)
+    quarantined = any(only is None or verdict.alert_id in only for verdict in report.quarantined)
+    return bool(made.pending or made.of(Action.HELD) or problems or quarantined)
 
 
 def _chosen(strict: bool) -> Settings:

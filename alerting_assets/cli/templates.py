@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.compat import StringIO
 from ruamel.yaml.error import YAMLError
 
+from alerting_assets.alerts.definitions import read_definitions
 from alerting_assets.alerts.operators import Domain
 from alerting_assets.alerts.template_parameters import ParameterType
 from alerting_assets.alerts.templates import AlertTemplate, check_parameters
@@ -18,7 +19,7 @@ from alerting_assets.cli.config import as_yaml
 from alerting_assets.cli.context import Json, console, lakehouse, now, print_json, print_table, settings
 from alerting_assets.configuration import read_rows, render_template, seed_template_alerts, templates_of
 from alerting_assets.configuration.add import FILE, add_from_template
-from alerting_assets.configuration.files import TEMPLATES
+from alerting_assets.configuration.files import TEMPLATES, read_folder
 from alerting_assets.errors import SettingsError, TemplateError
 
 app = typer.Typer(no_args_is_help=True, help="The library of templates: alerts that need only parameters.")
@@ -132,7 +133,9 @@ def seed(owner: Owner = None, as_json: Json = False) -> None:
     """Add the four alerts to start with as rows of the table, unless they are there."""
     chosen = settings()
     with lakehouse(chosen) as tables:
-        alerts = seed_template_alerts(tables, owner or getpass.getuser(), now(), chosen.definitions / TEMPLATES)
+        defined = read_definitions(read_folder(chosen.definitions).texts, templates_of(chosen.definitions)).mentioned
+        own = chosen.definitions / TEMPLATES
+        alerts = seed_template_alerts(tables, owner or getpass.getuser(), now(), own, defined)
     if as_json:
         print_json([alert.row() for alert in alerts])
         return

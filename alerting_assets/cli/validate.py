@@ -18,7 +18,7 @@ from alerting_assets.cli.context import (
     AlertIds,
     Json,
     console,
-    lakehouse,
+    existing_lakehouse,
     now,
     print_counts,
     print_json,
@@ -88,7 +88,7 @@ def validate(
 
 def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, as_json: bool) -> bool:
     policy = policy_of(chosen)
-    with lakehouse(chosen) as tables, progress("validate", as_json) as advance:
+    with existing_lakehouse(chosen) as tables, progress("validate", as_json) as advance:
         rows = read_rows(tables)
         loaded = plan_load(chosen.definitions, rows, max_delete_percent=chosen.max_delete_percent)
         alerts = wanted_alerts(defined_alerts(rows, loaded, target_of(chosen)), alert_ids)

@@ -14,7 +14,7 @@ from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
 from alerting_assets.alerts.schedule import schedule_notes
-from alerting_assets.errors import CompileError, DefinitionError, Problem
+from alerting_assets.errors import CompileError, DefinitionError, Problem, did_you_mean
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -46,6 +46,7 @@ def target_of(settings: Settings) -> Target:
         settings.warehouse_id,
         settings.parent_path,
         history_is_readable=settings.workspace == "local" or not settings.has_own_lakehouse,
+        addresses=settings.addresses,
     )
 
 
@@ -109,14 +110,18 @@ def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | Non
 
 def notes_on(alerts: Iterable[ConfiguredAlert], now: datetime) -> list[str]:
     """Sentences about enabled alerts that are right and may still surprise."""
-    return [
-        note
-        for alert in alerts
-        if alert.configuration is not None and alert.is_enabled
-        for note in schedule_notes(
-            alert.alert_id, alert.configuration.schedule_cron, alert.configuration.schedule_timezone, now
-        )
-    ]
+    notes = []
+    for alert in alerts:
+        if alert.configuration is None or alert.compiled is None or not alert.is_enabled:
+            continue
+        configuration, addresses = alert.configuration, alert.compiled.target.addresses
+        notes += schedule_notes(alert.alert_id, configuration.schedule_cron, configuration.schedule_timezone, now)
+        for name in alert.compiled.unmapped:
+            notes.append(
+                f"{alert.alert_id}: notification_channels: {name} stands for nobody{did_you_mean(name, addresses)}; set "
+                f"ALERTING_CHANNELS={name}=you@example.com"
+            )
+    return notes
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:

@@ -34,14 +34,20 @@ PREFIXES = {
 
 
 def seed_template_alerts(
-    lakehouse: Lakehouse, owner: str, now: datetime, own_templates: Path | None = None
+    lakehouse: Lakehouse,
+    owner: str,
+    now: datetime,
+    own_templates: Path | None = None,
+    defined: Collection[str] = frozenset(),
 ) -> list[AlertConfiguration]:
     """Add the alerts of SEEDS that are not there yet, as rows that their template manages. Returns all of them, in the order of
     SEEDS.
 
+    defined: ids that files define, or may define, whether they were loaded or not.
+
     An id is the first free number of its domain (COST-001), and stays: an alert that a template manages already is taken as it is."""
     rows = read_rows(lakehouse)
-    taken = {row["alert_id"] for row in rows}
+    taken = {row["alert_id"] for row in rows} | set(defined)
     there = {row["template_id"]: row for row in reversed(rows) if row["managed_by"] == TEMPLATE}
     catalog = TemplateCatalog(own_templates)
     seeded, new = [], []

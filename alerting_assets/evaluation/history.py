@@ -64,6 +64,29 @@ def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:
     return Decision(state, value, row["row_count"] or 0, row["threshold_met"], row["error_message"], row["note"])
 
 
+_SHOWN = (
+    "evaluated_at",
+    "alert_id",
+    "evaluation_status",
+    "query_result_value",
+    "query_result_string",
+    "row_count",
+    "threshold_met",
+    "query_duration_ms",
+    "error_message",
+    "note",
+)
+
+
+def newest_evaluations(lakehouse: Lakehouse, alert_id: str | None, limit: int) -> list[dict[str, Any]]:
+    """The newest first, of one alert or of all; by one query."""
+    table = ".".join(identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
+    where = "" if alert_id is None else f" WHERE alert_id = {text_literal(alert_id)}"
+    sql = f"SELECT {', '.join(_SHOWN)} FROM {table}{where} ORDER BY evaluated_at DESC, evaluation_id LIMIT {limit}"
+    rows: list[dict[str, Any]] = lakehouse.query(sql).to_pylist()
+    return rows
+
+
 def append_rows(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> None:
     """Append rows to alert_history in one commit; columns that they leave out are NULL. No rows make no commit."""
     if rows:

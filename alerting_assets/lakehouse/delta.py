@@ -103,7 +103,7 @@ class DeltaStore:
                     arrow_schema(spec),
                     mode="ignore",
                     description=spec.comment or None,
-                    configuration=CHANGE_FEED,
+                    configuration={**CHANGE_FEED, **spec.properties},
                     raise_if_key_not_exists=False,
                 )
             except CommitFailedError:
@@ -127,8 +127,11 @@ class DeltaStore:
             wanted = pa.schema([field.with_nullable(True) for field in arrow_schema(spec) if field.name not in present])
             if len(wanted):
                 table.alter.add_columns(Schema.from_arrow(wanted).fields)
-            if not has_change_feed(table):
-                table.alter.set_table_properties(CHANGE_FEED)
+            present_properties = table.metadata().configuration
+            wanted_properties = {**({} if has_change_feed(table) else CHANGE_FEED), **spec.properties}
+            missing = {key: value for key, value in wanted_properties.items() if present_properties.get(key) != value}
+            if missing:
+                table.alter.set_table_properties(missing, raise_if_not_exists=False)
 
         self.write(name, add_columns)
 
@@ -153,6 +156,11 @@ class DeltaStore:
             ) from error
         except (DeltaError, OSError) as error:
             raise failure(name, self.path(name), "cannot be written", error) from error
+
+    def maintain(self, name: TableName, retention_days: int) -> None:
+        self.write(name, lambda table: table.optimize.compact())
+        hours = retention_days * 24
+        self.write(name, lambda table: table.vacuum(hours, dry_run=False, enforce_retention_duration=False))
 
     def columns(self, name: TableName) -> tuple[Column, ...]:
         return tuple(column_of(field) for field in table_schema(self.open(name)))

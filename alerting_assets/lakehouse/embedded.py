@@ -109,6 +109,9 @@ class EmbeddedLakehouse(Lakehouse):
     def commit(self, table: str | TableName, version: int) -> str | None:
         return self._store.commit(self._name(table), version)
 
+    def maintain(self, table: str | TableName, retention_days: int) -> None:
+        self._store.maintain(self._name(table), retention_days)
+
     def changes(self, table: str | TableName, since: int) -> Changes:
         return self._store.changes(self._name(table), since)
 

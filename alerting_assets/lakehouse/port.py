@@ -14,8 +14,8 @@ Contract, the same for every engine:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -44,12 +44,14 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One of our own tables. `key` names the columns that identify a row; merges and deletes match rows by them."""
+    """One of our own tables. `key` names the columns that identify a row; merges and deletes match rows by them. properties: of the
+    table, beside those of Delta."""
 
     name: str
     comment: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
+    properties: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -144,6 +146,10 @@ class Lakehouse(ABC):
     def commit(self, table: str | TableName, version: int) -> str | None:
         """What tells the commit that made this version from any other one that made, or will make, the same version of the same
         table, as after a restore from a copy; None where the table has no such version or its log no longer says."""
+
+    @abstractmethod
+    def maintain(self, table: str | TableName, retention_days: int) -> None:
+        """Compact small files into large ones, and remove the files that no version of the last days needs."""
 
     @abstractmethod
     def changes(self, table: str | TableName, since: int) -> Changes:

@@ -79,8 +79,14 @@ class Statements(ABC):
 
 @dataclass(frozen=True)
 class _Described:
+    """properties: of the table, as DESCRIBE writes them: `[a=1,b=2]`."""
+
     columns: tuple[Column, ...]
-    has_change_feed: bool
+    properties: str
+
+    @property
+    def has_change_feed(self) -> bool:
+        return f"{sql_text.CHANGE_FEED}=true" in self.properties
 
 
 class SqlLakehouse(Lakehouse):
@@ -121,8 +127,9 @@ class SqlLakehouse(Lakehouse):
                     )
             if new := [column for column in spec.columns if column.name not in existing]:
                 self._run(sql_text.add_columns(name, new))
-            if not described.has_change_feed:
-                self._run(sql_text.turn_on_change_feed(name))
+            wanted = {**({} if described.has_change_feed else {sql_text.CHANGE_FEED: "true"}), **spec.properties}
+            if missing := {key: value for key, value in wanted.items() if f"{key}={value}" not in described.properties}:
+                self._run(sql_text.set_properties(name, missing))
 
         self._write(name, attempt)
 
@@ -192,6 +199,11 @@ class SqlLakehouse(Lakehouse):
                 told = [row[column] for column in ("timestamp", "operation", "operationParameters", "operationMetrics")]
                 return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
         return None
+
+    def maintain(self, table: str | TableName, retention_days: int) -> None:
+        name = self._name(table)
+        self._write(name, lambda: self._run(f"OPTIMIZE {sql_text.quoted(name)}"))
+        self._write(name, lambda: self._run(f"VACUUM {sql_text.quoted(name)} RETAIN {retention_days * 24} HOURS"))
 
     def changes(self, table: str | TableName, since: int) -> Changes:
         name = self._name(table)
@@ -373,7 +385,7 @@ class SqlLakehouse(Lakehouse):
                 properties = details.get("Table Properties") or ""
                 break
             columns.append(Column(row["col_name"], row["data_type"], comment=row["comment"] or ""))
-        return _Described(tuple(columns), f"{sql_text.CHANGE_FEED}=true" in properties)
+        return _Described(tuple(columns), properties)
 
     def _required_columns(self, name: TableName) -> set[str]:
         """The NOT NULL columns. DESCRIBE does not tell them: Databricks' information schema does, or Spark's schema of a result."""

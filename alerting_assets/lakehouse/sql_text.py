@@ -6,7 +6,7 @@ are names that a catalog is asked for, comments and locations, which stand there
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -54,7 +54,7 @@ def create_table(name: TableName, spec: TableSpec, features: Features, location:
         *(["CLUSTER BY AUTO"] if features.automatic_clustering else []),
         *([f"COMMENT {text_literal(spec.comment)}"] if spec.comment else []),
         *([f"LOCATION {text_literal(location)}"] if location else []),
-        f"TBLPROPERTIES ('{CHANGE_FEED}' = 'true')",
+        f"TBLPROPERTIES ({_properties({CHANGE_FEED: 'true', **spec.properties})})",
     ]
     return "\n".join(clauses)
 
@@ -65,8 +65,12 @@ def add_columns(name: TableName, columns: Sequence[Column]) -> str:
     return f"ALTER TABLE {quoted(name)} ADD COLUMNS (\n  {added}\n)"
 
 
-def turn_on_change_feed(name: TableName) -> str:
-    return f"ALTER TABLE {quoted(name)} SET TBLPROPERTIES ('{CHANGE_FEED}' = 'true')"
+def set_properties(name: TableName, properties: Mapping[str, str]) -> str:
+    return f"ALTER TABLE {quoted(name)} SET TBLPROPERTIES ({_properties(properties)})"
+
+
+def _properties(properties: Mapping[str, str]) -> str:
+    return ", ".join(f"{text_literal(name)} = {text_literal(value)}" for name, value in properties.items())
 
 
 def insert(name: TableName, columns: Sequence[str], source: str) -> str:

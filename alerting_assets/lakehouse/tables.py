@@ -3,6 +3,8 @@ what each column means."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
 
 STRING, DOUBLE, BOOLEAN, BIGINT, INT = "string", "double", "boolean", "bigint", "int"
@@ -241,7 +243,11 @@ TABLES = (
 )
 
 
+PROPERTIES = {"layer": "gold", "domain": "alerting"}
+"""Of every table, for those who look after all tables of a metastore."""
+
+
 def create_tables(lakehouse: Lakehouse) -> None:
-    """Create the tables that are missing and add the columns that came later. Calling this again changes nothing."""
+    """Create the tables that are missing and add the columns and properties that came later. Calling this again changes nothing."""
     for spec in TABLES:
-        lakehouse.create_table(spec)
+        lakehouse.create_table(replace(spec, properties=PROPERTIES))

@@ -41,7 +41,7 @@ def findings_on(
             group = rule.group
         if time.monotonic() > deadline:
             message = f"judging the query took longer than {QUERY_SECONDS:.0f} seconds"
-            late = Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, suggestion=SHORTER, transient=True)
+            late = Finding(rule.name, rule.group, Severity.UNSUPPORTED, message, suggestion=SHORTER)
             found.append(late)
             break
         severity = query.policy.severities.get(rule.name)

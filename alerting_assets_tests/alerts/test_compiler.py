@@ -191,7 +191,7 @@ def test_a_negative_parameter_behind_a_minus_sign_is_no_comment() -> None:
         ({"template_params": {"p": "{}"}}, "template_params", "must be a string"),
         ({"template_params": {"p": "NaN"}}, "template_params", "finite"),
         ({"template_params": {"p": "7 days"}}, "template_params", "is not JSON"),
-        ({"notification_channels": ["#ops"]}, "notification_channels", "'#ops' is neither an e-mail address nor"),
+        ({"notification_channels": ["#ops"]}, "notification_channels", "'#ops' is neither an e-mail address, nor"),
     ],
 )
 def test_what_cannot_be_compiled_names_alert_field_and_reason(changes: dict[str, Any], field: str, says: str) -> None:

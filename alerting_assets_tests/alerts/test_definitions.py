@@ -168,6 +168,19 @@ def test_every_problem_of_every_file_is_told_at_once() -> None:
     assert {message.split(":")[0] for message in found} == {"a.yml", "b.yml", "c.yml"}
 
 
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [("greater_than", "GREATER_THAN"), (" Less_Than ", "LESS_THAN"), (">", None), ("==", None), ("gte", None)],
+)
+def test_operators_are_read_in_any_case_and_other_spellings_are_answered(written: str, means: str | None) -> None:
+    text = GOOD.replace("GREATER_THAN", json.dumps(written)).replace("severity: WARNING", "severity: warning")
+    if means:
+        (alert,) = parse_definitions({"a.yml": text})
+        assert (alert.operator, alert.severity, alert.row()["operator"]) == (means, "WARNING", means)
+    else:
+        assert re.search("did you mean '(GREATER_THAN|EQUAL|GREATER_THAN_OR_EQUAL)'", messages(text)[0])
+
+
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)
 
 

@@ -158,7 +158,7 @@ def test_hand_made_alerts_are_taken_over_and_stay_the_same_alerts(world: World) 
     assert (world.writes(), world.remote()) == (writes, before), "nothing is sent to the workspace before an apply"
     assert "takes it over already" in world.json("adopt", made["SPEND"], expect=1)["alerts"][0]["reasons"][0]
 
-    planned = world.json("plan", expect=1)["actions"]
+    planned = world.json("plan", "--exit-code", expect=1)["actions"]
     adopted = {item["alert_id"]: item for item in planned if item["action"] == "ADOPT"}
     assert {alert_id: item["databricks_alert_id"] for alert_id, item in adopted.items()} == made
     assert adopted["SPEND"]["reason"].startswith("was made by hand and is taken over; changes query_text")
@@ -208,7 +208,7 @@ def test_all_that_can_be_adopted_is_and_comments_of_the_file_stay(world: World) 
         "agent_domain": "QUALITY",
         "managed_by": "yaml:mine.yml",
     }
-    assert world.actions("plan", expect=1)["DAILY-COST"] == ("ADOPT", good)
+    assert world.actions("plan", "--exit-code", expect=1)["DAILY-COST"] == ("ADOPT", good)
     world.json("apply")
     assert "nowhere" in world.remote()[bad]["query_text"]
     assert set(world.rows()) == {"OLD", "MINE", "DAILY-COST"}
@@ -262,7 +262,7 @@ def test_killed_between_the_rows_and_the_file_nothing_is_touched(world: World) -
 
     killed(world, remote_id, after=False)
     assert world.json("adopt", remote_id)["alerts"][0]["alert_id"] == "DAILY-COST", "again, without a load between"
-    assert world.actions("plan", expect=1)["DAILY-COST"] == ("ADOPT", remote_id)
+    assert world.actions("plan", "--exit-code", expect=1)["DAILY-COST"] == ("ADOPT", remote_id)
     world.json("apply")
     assert set(world.remote()) == set(before)
 
@@ -280,7 +280,7 @@ def test_killed_before_the_hand_over_the_same_command_ends_it(world: World) -> N
     (item,) = world.json("adopt", remote_id)["alerts"]
     assert (item["alert_id"], item["notes"]) == ("DAILY-COST", ["its definition is in adopted.yml already"])
     assert world.file.read_text() == text
-    assert world.actions("plan", expect=1) == {"DAILY-COST": ("ADOPT", remote_id)}
+    assert world.actions("plan", "--exit-code", expect=1) == {"DAILY-COST": ("ADOPT", remote_id)}
     assert world.json("apply")["summary"]["adopted"] == 1
     assert world.remote()[other] == before[other]
     assert set(world.remote()) == set(before)
@@ -306,7 +306,7 @@ def test_a_load_between_the_rows_and_the_file_is_made_good(world: World) -> None
     command = [sys.executable, "-c", f"import subprocess\nLOAD = {load!r}\n{script}", "adopt", remote_id]
     done = subprocess.run(command, cwd=world.path, env=world.environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    assert world.actions("plan", expect=1)["DAILY-COST"] == ("ADOPT", remote_id)
+    assert world.actions("plan", "--exit-code", expect=1)["DAILY-COST"] == ("ADOPT", remote_id)
     world.json("apply")
     assert len(world.remote()) == 2
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +20,10 @@ import pyarrow as pa
 import pytest
 import requests
 
-from alerting_assets.configuration import read_rows
-from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
+from alerting_assets.configuration import read_rows, set_fields
+from alerting_assets.evaluation.history import append_rows
+from alerting_assets.lakehouse.maintenance import maintain_tables
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, TABLES, create_tables
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import COMMAND, Home
 from alerting_assets_tests.examples import values
@@ -45,7 +52,7 @@ def writes(server: LocalWorkspaceServer) -> int:
 
 def test_an_alert_goes_from_its_file_to_the_workspace_and_away_again(home: Home, server: LocalWorkspaceServer) -> None:
     home.define({"alert_id": "A"}, {"alert_id": "B", "threshold_value_double": 200.0})
-    planned = home.json("plan", expect=1)
+    planned = home.json("plan", "--exit-code", expect=1)
     assert [(action["alert_id"], action["action"]) for action in planned["actions"]] == [
         ("A", "CREATE"),
         ("B", "CREATE"),
@@ -191,7 +198,7 @@ def test_a_schedule_that_never_fires_again_is_told(home: Home) -> None:
         {"alert_id": "A", "schedule_cron": "0 0 0 30 2 ?"}, {"alert_id": "B", "schedule_cron": "0 0 22-2 * * ?"}
     )
     for command in ("validate", "plan"):
-        (note,) = home.json(command, expect=int(command == "plan"))["notes"]
+        (note,) = home.json(command)["notes"]
         assert note.startswith("A: schedule_cron '0 0 0 30 2 ?' never fires")
 
 
@@ -411,3 +418,141 @@ def test_dev_starts_everything_and_stops_it_when_it_is_asked_to(home: Home, ask:
     for gone in (port, workspace_port):
         with pytest.raises(requests.ConnectionError):
             requests.get(f"http://127.0.0.1:{gone}/", timeout=2)
+
+
+def test_a_plan_with_changes_lets_an_apply_follow(home: Home, server: LocalWorkspaceServer) -> None:
+    home.define({"alert_id": "A"}, {"alert_id": "B", "alert_query_template": "SELECT nowhere"})
+    assert (home.run("plan").returncode, home.run("plan", "--exit-code").returncode) == (0, 1)
+    assert home.run("apply").returncode == 1
+    home.define({"alert_id": "A"})
+    home.run("apply")
+    assert home.run("plan", "--exit-code").returncode == 0
+    assert writes(server) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "says"),
+    [
+        (["nope"], "UsageError", "No such command 'nope'"),
+        (["plan", "--bogus"], "NoSuchOption", "No such option: --bogus"),
+        (["metrics", "--last", "many"], "BadParameter", "--last"),
+        (["config", "show"], "MissingParameter", "ALERT_ID"),
+        (["apply", "--changed", "A"], "SettingsError", "--changed goes neither"),
+    ],
+)
+def test_a_wrong_call_is_json_for_machines(home: Home, arguments: list[str], kind: str, says: str) -> None:
+    done = home.run(*arguments, "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (done.returncode, error["exit_code"], error["type"]) == (2, 2, kind)
+    assert says in error["message"]
+    assert says in done.stderr
+
+
+def test_version_and_short_help(home: Home) -> None:
+    assert home.run("--version").stdout.startswith("alerting-assets 0.")
+    for arguments in (["-h"], ["plan", "-h"], ["config", "list", "-h"]):
+        done = home.run(*arguments)
+        assert (done.returncode, "Usage: alerting" in done.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["status", "metrics", "history", "validate", "config list", "config show A"])
+def test_where_there_is_nothing_a_command_that_looks_says_so_and_creates_nothing(home: Home, command: str) -> None:
+    done = home.run(*command.split())
+    assert (done.returncode, "there is nothing here" in done.stderr) == (2, True)
+    assert not home.settings.home.exists()
+
+
+def test_the_newest_evaluations_are_told(home: Home) -> None:
+    with home.tables() as tables:
+        create_tables(tables)
+        moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
+        rows = [
+            {
+                "evaluation_id": str(hour),
+                "alert_id": name,
+                "evaluated_at": moment + timedelta(hours=hour),
+                "evaluated_by": "own",
+            }
+            | {"evaluation_status": "OK", "query_result_value": float(hour), "ml_suppressed": False, "config_hash": ""}
+            for hour in range(5)
+            for name in ("A", "B")
+        ]
+        append_rows(tables, rows)
+    found = home.json("history", "A", "--limit", "2")["evaluations"]
+    assert [(item["alert_id"], item["query_result_value"]) for item in found] == [("A", 4.0), ("A", 3.0)]
+    assert len(home.json("history")["evaluations"]) == 10
+    assert "2026-11-01 16:00:00" in home.run("history", "A").stdout
+    home.define({"alert_id": "COST-1"})
+    with home.tables() as tables:
+        set_fields(
+            tables, "COST-1", {name: str(value) for name, value in values().items() if name != "alert_id"}, moment
+        )
+    done = home.run("history", "COST-2")
+    assert (done.returncode, "did you mean 'COST-1'" in done.stderr) == (2, True)
+
+
+def test_metrics_fit_a_narrow_terminal(home: Home, server: LocalWorkspaceServer) -> None:
+    home.define({"alert_id": "A"})
+    home.json("apply")
+    shown = subprocess.run(
+        [*COMMAND, "metrics"],
+        cwd=home.path,
+        env={**home.environment, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    ).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", shown), "no cell that matters is broken"
+    assert writes(server) == 1
+
+
+def test_an_unmapped_channel_is_told_and_a_mapped_one_is_deployed(home: Home, server: LocalWorkspaceServer) -> None:
+    home.define({"alert_id": "A", "notification_channels": ["cost_alerts", "me@example.com"]})
+    (note,) = home.json("validate")["notes"]
+    assert "A: notification_channels: cost_alerts stands for nobody" in note
+    mapped = {"ALERTING_CHANNELS": "cost_alerts=finops@example.com;me@example.com"}
+    assert home.json("validate", **mapped)["notes"] == []
+    home.json("apply", **mapped)
+    headers = {"Authorization": f"Bearer {server.token}"}
+    (alert,) = requests.get(f"{server.address}/api/2.0/alerts", headers=headers, timeout=5).json()["alerts"]
+    told = alert["evaluation"]["notification"]["subscriptions"]
+    assert told == [{"user_email": "finops@example.com"}, {"user_email": "me@example.com"}]
+
+
+def test_a_wheel_holds_what_it_needs_to_run_and_no_tests() -> None:
+    checkout = Path(__file__).parents[2]
+    setup = tomllib.loads((checkout / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    include = setup["packages"]["find"]["include"]
+    found = {
+        name: any(fnmatchcase(name, one) for one in include) for name in ("alerting_assets", "alerting_assets.cli")
+    }
+    assert found == {"alerting_assets": True, "alerting_assets.cli": True}
+    assert not any(
+        fnmatchcase(name, one) for one in include for name in ("alerting_assets_tests", "alerting_assets_tests.cli")
+    )
+    package = checkout / "alerting_assets"
+    data = {path for pattern in setup["package-data"]["alerting_assets"] for path in package.glob(pattern)}
+    others = {path for path in package.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert others <= data, "a file that is not shipped"
+
+
+def test_the_files_of_dagster_that_are_shipped_are_those_of_the_checkout() -> None:
+    checkout = Path(__file__).parents[2]
+    shipped = checkout / "alerting_assets" / "dagster_files"
+    assert (shipped / "dagster.yaml").read_text() == (checkout / "dagster.yaml").read_text()
+    own = (checkout / "workspace.yaml").read_text().replace("      working_directory: .\n", "")
+    assert (shipped / "workspace.yaml").read_text() == own
+
+
+def test_every_table_is_maintained_and_one_failure_costs_one_table(home: Home) -> None:
+    with home.tables() as tables:
+        create_tables(tables)
+    done = home.json("maintain")
+    assert {one["table"] for one in done["tables"]} == {spec.name for spec in TABLES}
+    shutil.rmtree(
+        home.settings.lakehouse_root / home.settings.catalog / home.settings.schema / "alert_history" / "_delta_log"
+    )
+    with home.tables() as tables:
+        found = {one.table: one.error for one in maintain_tables(tables, 30)}
+    assert [name for name, error in found.items() if error] == ["alert_history"]

@@ -20,6 +20,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_before_the_first_sync_it_says_what_makes_one(home: Home) -> None:
+    home.define({"alert_id": "A"})
     assert home.json("metrics") == {"syncs": []}
     shown = home.run("metrics")
     assert (shown.returncode, shown.stdout.strip()) == (0, "No sync yet. `alerting apply` makes the first.")

@@ -63,6 +63,8 @@ def modules_of(folder: Path, *arguments: str) -> set[str]:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_command_imports_what_it_needs(tmp_path: Path, arguments: list[str], unwanted: set[str]) -> None:
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "a.yml").write_text(json.dumps(values()))
     assert not modules_of(tmp_path, *arguments) & unwanted
 
 

@@ -134,7 +134,7 @@ def test_a_plan_shows_the_alerts_that_a_changed_template_changes(home: Home) -> 
         home.json("apply")
         assert home.json("plan")["summary"]["unchanged"] == 2
         (own / "own_spend.yml").write_text(text.replace("default: 10}", "default: 12}"))
-        planned = home.json("plan", expect=1)
+        planned = home.json("plan", "--exit-code", expect=1)
         (changed,) = [action for action in planned["actions"] if action["action"] == "UPDATE"]
         assert changed["alert_id"] == "COST-001"
         assert changed["reason"].endswith("(template OWN_SPEND)")

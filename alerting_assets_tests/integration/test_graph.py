@@ -436,7 +436,9 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "validation_report",
         ]
     )
-    assert jobs == str(["check_drift", "evaluate", "everything", "revalidate", "sync", "sync_changed"])
+    assert jobs == str(
+        ["check_drift", "evaluate", "everything", "maintain", "reconcile", "revalidate", "sync", "sync_changed"]
+    )
     assert described == "True"
 
 

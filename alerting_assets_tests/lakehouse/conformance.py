@@ -139,6 +139,15 @@ class LakehouseConformance(WritersConformance):
         with pytest.raises(LakehouseError, match=r"cat\.main\.things, column text: is string, must be double"):
             engine.create_table(retyped)
 
+    def test_maintenance_keeps_every_row_and_makes_few_files_of_many(self, engine: Lakehouse, tmp_path: Path) -> None:
+        for number in range(6):
+            engine.append("things", things({"id": str(number)}))
+        files = len(DeltaTable(self.table_folder(tmp_path, "things")).file_uris())
+        before = sorted(row["id"] for row in engine.read("things", ["id"]).to_pylist())
+        engine.maintain("things", 30)
+        assert sorted(row["id"] for row in engine.read("things", ["id"]).to_pylist()) == before
+        assert len(DeltaTable(self.table_folder(tmp_path, "things")).file_uris()) < files
+
     def test_a_commit_is_known_again_and_told_from_another_one_of_the_same_version(self, engine: Lakehouse) -> None:
         engine.append("things", things({"id": "a"}))
         head = engine.version("things").version

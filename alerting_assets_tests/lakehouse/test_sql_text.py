@@ -47,7 +47,9 @@ def statements() -> dict[str, str]:
         "add columns": sql_text.add_columns(
             configurations, [Column("later", "map<string,string>", nullable=False, comment="it's new")]
         ),
-        "turn on the change feed": sql_text.turn_on_change_feed(configurations),
+        "turn on the change feed": sql_text.set_properties(
+            configurations, {sql_text.CHANGE_FEED: "true", "layer": "gold"}
+        ),
         "append": sql_text.insert(configurations, few.names, source),
         "merge of a YAML file's rows": sql_text.merge(
             configurations,

@@ -200,8 +200,11 @@ def test_a_query_that_takes_too_long_is_not_proven_wrong(warehouse: Warehouse, s
     with warehouse.open(query_seconds=0.5) as engine:
         (verdict,) = validate_lines(engine, [{"id": 1, "sql": sql}], Policy(allowed_functions=("*slow*",)))
     (finding,) = verdict.findings
-    assert (verdict.verdict, finding.rule, finding.transient) == ("UNSUPPORTED", "accepted_by_the_engine", True)
-    assert finding.suggestion == "make it shorter or simpler; the next validation tries again"
+    assert (verdict.verdict, finding.rule, finding.transient) == ("UNSUPPORTED", "accepted_by_the_engine", False)
+    assert (
+        finding.suggestion
+        == "make it shorter or simpler; `alerting validate --fresh` and the daily revalidation try again"
+    )
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from alerting_assets.validation.rules.contract import (
 )
 from alerting_assets.validation.rules.literals import LiteralsCanBeRead
 from alerting_assets.validation.rules.quality import (
+    AggregationHasSeveralRows,
     FactTableIsFilteredByTime,
     IsDeterministic,
     MeansTheSameEverywhere,
@@ -59,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     ValueFitsTheThreshold(),
     DeployedFormIsAccepted(),
     FactTableIsFilteredByTime(),
+    AggregationHasSeveralRows(),
     NoCrossJoin(),
     NoSelectStar(),
     IsDeterministic(),

@@ -13,9 +13,9 @@ from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.query import AlertQuery
 
 _BEYOND_THE_ENGINE = (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT)
-_MAY_PASS = (QueryErrorKind.TIMEOUT, QueryErrorKind.RUNTIME)
+_MAY_PASS = (QueryErrorKind.RUNTIME,)
 MESSAGE_LENGTH = 1_000
-SHORTER = "make it shorter or simpler; the next validation tries again"
+SHORTER = "make it shorter or simpler; `alerting validate --fresh` and the daily revalidation try again"
 
 
 class Rule(ABC):

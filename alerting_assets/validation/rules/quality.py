@@ -8,6 +8,7 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 from sqlglot.tokenizer_core import TokenType
 
+from alerting_assets.alerts.operators import Aggregation
 from alerting_assets.lakehouse.port import Column
 from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.query import AlertQuery
@@ -21,6 +22,9 @@ _RANDOM = frozenset(
     }
 )  # fmt: skip
 _ORDERED_BY_CHANCE = frozenset({"first", "first_value", "last", "last_value", "any_value"})
+
+
+_OF_SEVERAL_ROWS = (Aggregation.COUNT, Aggregation.COUNT_DISTINCT, Aggregation.STDDEV)
 
 
 class QualityRule(Rule):
@@ -46,6 +50,20 @@ class FactTableIsFilteredByTime(QualityRule):
                         at=source,
                         suggestion=f"filter it: WHERE {times[0]} >= …",
                     )
+
+
+class AggregationHasSeveralRows(QualityRule):
+    """COUNT, COUNT_DISTINCT and STDDEV are of several rows: over a query that already yields one row, COUNT is always 1."""
+
+    def check(self, query: AlertQuery) -> Iterable[Finding]:
+        kind = query.contract.aggregation if query.contract else None
+        if kind in _OF_SEVERAL_ROWS and query.tree is not None and has_one_row(query.tree):
+            always = "1" if kind is not Aggregation.STDDEV else "NULL"
+            yield self.finding(
+                query,
+                f"the query yields one row, so its {kind} is always {always}",
+                suggestion="leave aggregation_type out: the value of that row is compared",
+            )
 
 
 class NoCrossJoin(QualityRule):

@@ -12,7 +12,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from alerting_assets.alerts.origin import place_of
 from alerting_assets.alerts.parse import NotReadable
 from alerting_assets.alerts.query_text import QueryTextError, tokens_of
-from alerting_assets.errors import QueryError, QueryErrorKind
+from alerting_assets.errors import QueryError, QueryErrorKind, nearest
 from alerting_assets.validation.finding import Finding, Group, Severity
 from alerting_assets.validation.functions import FILE_FORMATS, is_allowed, reaches_outside
 from alerting_assets.validation.query import AlertQuery, gaps_of
@@ -128,6 +128,7 @@ class ParsesAsSql(Rule):
         return self._beyond(query, message[:1].lower() + message[1:], before)
 
     def _beyond(self, query: AlertQuery, message: str, at: int | None) -> Finding:
+        message += _misspelt(query, at)
         if problem := _unsafe_tokens(query):
             return self.finding(query, f"is not one query: {message}; and {problem}", at=at)
         unproven = self.finding(
@@ -144,6 +145,23 @@ class ParsesAsSql(Rule):
             if rejection.kind not in (QueryErrorKind.UNSUPPORTED, QueryErrorKind.TIMEOUT):
                 return self.finding(query, f"syntax error: {message}", at=at)
         return unproven
+
+
+_BEGINNINGS = ("SELECT", "WITH", "FROM", "VALUES")
+_CLAUSES = ("FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION", "BETWEEN", "INTERVAL")
+
+
+def _misspelt(query: AlertQuery, at: int | None) -> str:
+    """What a keyword was probably meant to be: the first word, or one around the place."""
+    words = [token for token in query.tokens if token.text.isalpha()]
+    if words and words[0].text.upper() not in _BEGINNINGS and (near := nearest(words[0].text.upper(), _BEGINNINGS)):
+        return f"; did you mean {near} for {words[0].text}?"
+    before = [token for token in words if at is not None and token.start <= at][-3:]
+    for token in reversed(before):
+        text = token.text.upper()
+        if len(text) > 3 and text not in _CLAUSES and (near := nearest(text, _CLAUSES, likeness=74)):
+            return f"; did you mean {near} for {token.text}?"
+    return ""
 
 
 class ClausesInOrder(Rule):

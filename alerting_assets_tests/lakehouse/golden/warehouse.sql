@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `tags` MAP<STRING,STRING>,
   `created_at` TIMESTAMP NOT NULL,
   `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used; the row is as it was last right',
   `databricks_alert_id` STRING COMMENT 'written by the sync only, as all that follow',
   `databricks_host` STRING COMMENT 'the workspace that databricks_alert_id belongs to',
   `databricks_display_name` STRING,
@@ -119,9 +120,9 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_sync_metrics` (
   `sync_run_id` STRING NOT NULL,
   `sync_started_at` TIMESTAMP NOT NULL,
   `sync_ended_at` TIMESTAMP NOT NULL,
-  `total_alerts` INT NOT NULL COMMENT 'all that the sync was about: success_count, error_count, invalid_count',
-  `success_count` INT NOT NULL COMMENT 'created, updated, deleted and unchanged',
-  `error_count` INT NOT NULL,
+  `total_alerts` INT NOT NULL COMMENT 'all configured alerts, and those removed: success_count, error_count, invalid_count',
+  `success_count` INT NOT NULL COMMENT 'true in the workspace: created, updated, deleted and unchanged',
+  `error_count` INT NOT NULL COMMENT 'a request failed, or nobody can say what is deployed',
   `created_count` INT NOT NULL,
   `updated_count` INT NOT NULL,
   `deleted_count` INT NOT NULL,
@@ -129,7 +130,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_sync_metrics` (
   `max_api_latency_ms` DOUBLE COMMENT 'NULL, never 0, when no request was sent',
   `total_duration_seconds` DOUBLE NOT NULL,
   `unchanged_count` INT NOT NULL COMMENT 'true already: no write was sent',
-  `invalid_count` INT NOT NULL COMMENT 'held back: quarantined, or only people can settle it',
+  `invalid_count` INT NOT NULL COMMENT 'not true, and no request is sent: quarantined, not validated, left as changed by hand, a removal that waits',
   `p95_api_latency_ms` DOUBLE COMMENT 'nearest rank; NULL, never 0, when no request was sent',
   `api_calls` INT NOT NULL COMMENT 'requests sent to the workspace, repetitions included',
   `retries` INT NOT NULL COMMENT 'repetitions among api_calls',
@@ -153,11 +154,28 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`sync_leases` (
   `synced_host` STRING COMMENT 'the workspace that the last complete sync made true',
   `synced_table_id` STRING COMMENT 'Delta\'s id of the alert_configurations that it read',
   `synced_version` BIGINT COMMENT 'all changes up to this version of it are deployed, or their failure recorded',
+  `synced_commit` STRING COMMENT 'of that version: a restored table reaches the same version by another commit',
   CONSTRAINT `sync_leases_key` PRIMARY KEY (`environment`)
 )
 USING DELTA
 CLUSTER BY AUTO
 COMMENT 'One sync at a time an environment, whoever starts it.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_deployments
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_deployments` (
+  `environment` STRING NOT NULL,
+  `databricks_host` STRING NOT NULL,
+  `deployment_nonce` STRING NOT NULL COMMENT 'of the marker, drawn before the creation is sent',
+  `alert_id` STRING NOT NULL,
+  `databricks_alert_id` STRING COMMENT 'NULL until the workspace answered to the creation',
+  `recorded_at` TIMESTAMP NOT NULL,
+  `trashed_at` TIMESTAMP COMMENT 'when a sync trashed it; the row stays, since copies of the alert may',
+  CONSTRAINT `alert_deployments_key` PRIMARY KEY (`environment`, `databricks_host`, `deployment_nonce`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a deployment that was begun: by which nonce, and under which id, an alert is ours. Outlives the configuration.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
 -- add columns
@@ -166,7 +184,7 @@ ALTER TABLE `health_monitor`.`gold`.`alert_configurations` ADD COLUMNS (
 );
 
 -- turn on the change feed
-ALTER TABLE `health_monitor`.`gold`.`alert_configurations` SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+ALTER TABLE `health_monitor`.`gold`.`alert_configurations` SET TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true', 'layer' = 'gold');
 
 -- append
 INSERT INTO `health_monitor`.`gold`.`alert_configurations` (`alert_id`, `alert_name`, `managed_by`, `tags`)
@@ -185,12 +203,12 @@ WHEN NOT MATCHED THEN INSERT (`alert_id`, `alert_name`, `managed_by`, `tags`) VA
 -- merge that takes a lease
 MERGE INTO `health_monitor`.`gold`.`sync_leases` AS target
 USING (
-  SELECT source.`environment`, source.`holder`, source.`expires_at`, source.`synced_host`, source.`synced_table_id`, source.`synced_version`, source.`now` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`environment`: STRING, `holder`: STRING, `expires_at`: TIMESTAMP, `synced_host`: STRING, `synced_table_id`: STRING, `synced_version`: BIGINT, `now`: TIMESTAMP>>', map('mode', 'FAILFAST')))) AS source
+  SELECT source.`environment`, source.`holder`, source.`expires_at`, source.`synced_host`, source.`synced_table_id`, source.`synced_version`, source.`synced_commit`, source.`now` FROM (SELECT inline(from_json(:rows, 'ARRAY<STRUCT<`environment`: STRING, `holder`: STRING, `expires_at`: TIMESTAMP, `synced_host`: STRING, `synced_table_id`: STRING, `synced_version`: BIGINT, `synced_commit`: STRING, `now`: TIMESTAMP>>', map('mode', 'FAILFAST')))) AS source
   LEFT ANTI JOIN `health_monitor`.`gold`.`sync_leases` AS target ON target.`environment` = source.`environment` AND NOT COALESCE((NOT (target.`holder` <=> source.`holder`) OR NOT (target.`expires_at` <=> source.`expires_at`)) AND (target.expires_at < source.now), false)
 ) AS source
 ON target.`environment` = source.`environment`
 WHEN MATCHED AND ((NOT (target.`holder` <=> source.`holder`) OR NOT (target.`expires_at` <=> source.`expires_at`)) AND (target.expires_at < source.now)) THEN UPDATE SET target.`holder` = source.`holder`, target.`expires_at` = source.`expires_at`
-WHEN NOT MATCHED THEN INSERT (`environment`, `holder`, `expires_at`, `synced_host`, `synced_table_id`, `synced_version`) VALUES (source.`environment`, source.`holder`, source.`expires_at`, source.`synced_host`, source.`synced_table_id`, source.`synced_version`);
+WHEN NOT MATCHED THEN INSERT (`environment`, `holder`, `expires_at`, `synced_host`, `synced_table_id`, `synced_version`, `synced_commit`) VALUES (source.`environment`, source.`holder`, source.`expires_at`, source.`synced_host`, source.`synced_table_id`, source.`synced_version`, source.`synced_commit`);
 
 -- delete
 MERGE INTO `health_monitor`.`gold`.`alert_configurations` AS target
