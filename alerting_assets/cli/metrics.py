@@ -17,7 +17,16 @@ COLUMNS = (
 )
 
 
-NARROW = ("started (UTC)", "created", "updated", "deleted", "held back", "failed", "seconds")
+NARROW = {
+    "started (UTC)": "started (UTC)",
+    "created": "new",
+    "updated": "changed",
+    "deleted": "deleted",
+    "held back": "held",
+    "failed": "failed",
+    "seconds": "s",
+}
+"""The columns that stay in a narrow terminal, with shorter titles."""
 WIDE = 150
 """Columns of the terminal that all of COLUMNS take."""
 
@@ -43,7 +52,7 @@ def _print(syncs: Sequence[SyncMetrics]) -> None:
         print_table(title, COLUMNS, rows)
         return
     kept = [COLUMNS.index(name) for name in NARROW]
-    print_table(title, NARROW, [[row[index] for index in kept] for row in rows])
+    print_table(title, [*NARROW.values()], [[row[index] for index in kept] for row in rows])
     for sync in syncs:
         if sync.error_message:
             console.print(

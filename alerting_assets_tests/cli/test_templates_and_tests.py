@@ -13,6 +13,7 @@ from alerting_assets.configuration.templates import LIBRARY
 from alerting_assets.demo.tables import FACT_USAGE
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import Home
+from alerting_assets_tests.shipped import shipped_definitions
 from alerting_assets_tests.templates import TEXT
 
 pytestmark = pytest.mark.integration
@@ -169,7 +170,7 @@ def test_the_tests_of_the_demo_and_of_the_library_pass(home: Home) -> None:
         "DATABRICKS_WAREHOUSE_ID": "w",
     }
     for environment in ({}, on_databricks):
-        found = home.json("test", "--templates", ALERTING_DEFINITIONS=str(CHECKOUT / "alerts"), **environment)
+        found = home.json("test", "--templates", ALERTING_DEFINITIONS=str(shipped_definitions()), **environment)
         assert found["summary"]["failed"] == 0
         assert found["summary"]["passed"] > 80
 

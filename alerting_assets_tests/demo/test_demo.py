@@ -23,10 +23,11 @@ from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.validation import evaluable, validate_all_alert_queries
+from alerting_assets_tests.shipped import shipped_definitions
 
 pytestmark = pytest.mark.integration
 
-ALERTS = Path(__file__).parents[2] / "alerts"
+ALERTS = shipped_definitions()
 NOW = datetime(2026, 11, 4, 13, 37, 12, 345678, tzinfo=UTC)  # a Wednesday
 FIRING = {"COST-001", "SEC-001", "REL-001", "QUAL-001", "PERF-003", "QUAL-007"}
 BROKEN = {"BROKEN-001": "fact_invoices", "BROKEN-002": "duration_second"}

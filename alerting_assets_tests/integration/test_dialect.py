@@ -4,7 +4,6 @@ statements of the SQL engines are in `lakehouse/test_sql_text.py`."""
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import sqlglot
@@ -14,11 +13,12 @@ from alerting_assets.configuration import load_definitions, read_rows, target_of
 from alerting_assets.evaluation.history import previous_evaluations_sql
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import Settings
+from alerting_assets_tests.shipped import shipped_definitions
 
 pytestmark = pytest.mark.integration
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
-DEFINITIONS = Path(__file__).parents[2] / "alerts"
+DEFINITIONS = shipped_definitions()
 
 
 def assert_is_a_query(sql: str) -> None:

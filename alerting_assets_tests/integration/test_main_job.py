@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from alerting_assets_tests.shipped import shipped_definitions
+
 pytestmark = pytest.mark.integration
 
 CHECKOUT = Path(__file__).parents[2]
@@ -24,7 +26,7 @@ def run(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "alerting_assets"],
         cwd=CHECKOUT,
-        env={**kept, "ALERTING_HOME": str(home), **environment},
+        env={**kept, "ALERTING_HOME": str(home), "ALERTING_DEFINITIONS": str(shipped_definitions()), **environment},
         capture_output=True,
         text=True,
         timeout=600,

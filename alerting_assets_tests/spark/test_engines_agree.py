@@ -28,11 +28,12 @@ from alerting_assets.settings import Settings
 from alerting_assets_tests.decisions import EDGES, decided, edge_case, inline
 from alerting_assets_tests.decisions import expected as documented
 from alerting_assets_tests.patterns import PATTERNS, TEXTS, matching_sql, python_matches
+from alerting_assets_tests.shipped import shipped_definitions
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("jvm")]
 
 CHECKOUT = Path(__file__).parents[2]
-DEFINITIONS = CHECKOUT / "alerts"
+DEFINITIONS = shipped_definitions()
 NAMES = ("health_monitor", "gold")
 
 

@@ -19,6 +19,7 @@ import requests
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from alerting_assets_tests.ports import free_ports
+from alerting_assets_tests.shipped import shipped_definitions
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +41,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     environment = {
         **os.environ,
         "ALERTING_HOME": str(tmp_path_factory.mktemp("home")),
-        "ALERTING_DEFINITIONS": str(CHECKOUT / "alerts"),
+        "ALERTING_DEFINITIONS": str(shipped_definitions()),
     }
     environment.pop("DAGSTER_HOME", None)
     subprocess.run([sys.executable, "-m", "alerting_assets"], env=environment, check=True, timeout=300)
