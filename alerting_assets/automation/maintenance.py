@@ -1,7 +1,5 @@
 """The job that keeps the tables fast to read."""
 
-from __future__ import annotations
-
 import dagster as dg
 
 from alerting_assets.lakehouse.maintenance import maintain_tables

@@ -16,6 +16,7 @@ import dagster as dg
 import pyarrow as pa
 import pytest
 import requests
+from deltalake import DeltaTable
 
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
@@ -540,3 +541,16 @@ def test_of_a_large_batch_the_failures_are_recorded_and_what_follows_them(platfo
     platform.define(**dict.fromkeys(names, GOOD.replace("cost", "cost + 0 AS cost", 1)), BROKEN=GOOD, SMALL=GOOD)
     assert platform.run("sync").success
     assert platform.checks() == {"BROKEN": "SUCCEEDED"}
+
+
+def test_the_maintenance_compacts_every_table(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    for _ in range(3):
+        platform.run("sync")
+    files = len(
+        DeltaTable(platform.settings.lakehouse_root / "health_monitor" / "gold" / "alert_sync_metrics").file_uris()
+    )
+    assert platform.run("maintain").success
+    after = DeltaTable(platform.settings.lakehouse_root / "health_monitor" / "gold" / "alert_sync_metrics").file_uris()
+    assert len(after) < files
+    assert platform.run("sync").success
