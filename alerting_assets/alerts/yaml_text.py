@@ -246,7 +246,8 @@ class _Undecorator:
             items = YamlList()
             for index, item in enumerate(value):
                 items.append(self.value_of(item))
-                items.lines.append(line(value.lc.item(index)) if isinstance(value, CommentedSeq) else 1)
+                has_place = isinstance(value, CommentedSeq) and index in (value.lc.data or ())  # with a tag it has none
+                items.lines.append(line(value.lc.item(index)) if has_place else 1)
             return items
         if isinstance(value, TimeStamp):
             return _moment(value)

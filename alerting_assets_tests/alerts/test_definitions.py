@@ -206,6 +206,13 @@ def test_what_yaml_says_is_what_the_alert_holds(
     assert (alert.threshold_value_double, alert.tags) == (threshold, tags)
 
 
+@pytest.mark.parametrize(
+    "text", ["!!x - a", "alerts: !!x [a, b]", "alerts:\n- !!x {alert_id: A}", "!!map {alerts: !y [*z]}"]
+)
+def test_tags_are_no_reason_to_fail(text: str) -> None:
+    assert all(problem.file == "a.yml" for problem in read_definitions({"a.yml": text}).problems)
+
+
 @given(text=st.text(max_size=200))
 def test_no_text_at_all_gets_anything_but_alerts_or_problems(text: str) -> None:
     problems: tuple[Problem, ...] = ()
