@@ -227,13 +227,14 @@ class _Undecorator:
         def line(place: Any) -> int:
             return int(place[0] or 0) + 1
 
+        marks: Any
         self._count += 1
         if self._count > MAX_VALUES:
             message = f"YAML: its aliases stand for more than {MAX_VALUES:,} values; write them out, or fewer of them"
             raise DefinitionError([Problem(message, file=self._file, line=1)])
         if isinstance(value, Mapping):
             found = YamlMap(line([value.lc.line]) if isinstance(value, CommentedMap) else 1)
-            marks: Any = value.lc if isinstance(value, CommentedMap) else None
+            marks = value.lc if isinstance(value, CommentedMap) else None
             places = marks.data or {} if marks else {}
             for key, item in value.items():
                 found[str(key)] = self.value_of(item)
@@ -244,10 +245,11 @@ class _Undecorator:
             return found
         if isinstance(value, Sequence) and not isinstance(value, str | bytes):
             items = YamlList()
+            marks = value.lc if isinstance(value, CommentedSeq) else None
+            placed = marks.data or {} if marks else {}  # with a tag a list has no places
             for index, item in enumerate(value):
                 items.append(self.value_of(item))
-                has_place = isinstance(value, CommentedSeq) and index in (value.lc.data or ())  # with a tag it has none
-                items.lines.append(line(value.lc.item(index)) if has_place else 1)
+                items.lines.append(line(marks.item(index)) if index in placed else 1)
             return items
         if isinstance(value, TimeStamp):
             return _moment(value)
