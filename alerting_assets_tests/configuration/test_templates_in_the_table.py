@@ -82,6 +82,14 @@ def test_seeding_takes_no_id_that_is_taken(lakehouse: Lakehouse) -> None:
     assert row(lakehouse, "COST-001")["alert_name"] == "mine"
 
 
+def test_seeding_takes_no_id_that_a_file_defines_and_tells_a_channel(lakehouse: Lakehouse) -> None:
+    seeded = seed_template_alerts(lakehouse, "me", NOW, defined={"COST-001", "SEC-001"})
+    assert not {"COST-001", "SEC-001"} & {alert.alert_id for alert in seeded}
+    channels = {alert.template_id: alert.notification_channels for alert in seeded}
+    assert channels["COST_SPIKE"] == ["cost_alerts"]
+    assert channels["UNTAGGED_RESOURCES"] == ["governance_alerts"]
+
+
 def test_a_load_refreshes_what_the_template_fixes_and_leaves_what_people_set(
     lakehouse: Lakehouse, definitions: Path
 ) -> None:

@@ -268,3 +268,32 @@ def test_what_only_looks_like_it_is_fine(costs: Lakehouse, query: str) -> None:
     changes = {"operator": "IS_NULL", "threshold_value_double": None, "aggregation_column": column}
     found = verdict(costs, query.format(t="costs"), **changes)
     assert (found.verdict, found.reason) == ("VALID", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "aggregation", "warned"),
+    [
+        ("SELECT COUNT(*) AS cost FROM costs", "COUNT", True),
+        ("SELECT SUM(cost) AS cost FROM costs", "STDDEV", True),
+        ("SELECT cost FROM costs ORDER BY cost LIMIT 1", "COUNT_DISTINCT", True),
+        ("SELECT SUM(cost) AS cost FROM costs", "SUM", False),
+        ("SELECT SUM(cost) AS cost FROM costs GROUP BY sku", "COUNT", False),
+        ("SELECT cost FROM costs", "COUNT", False),
+    ],
+)
+def test_an_aggregation_of_one_row_is_a_warning(costs: Lakehouse, query: str, aggregation: str, warned: bool) -> None:
+    found = verdict(costs, query, aggregation_type=aggregation)
+    told = [finding.message for finding in found.warnings if finding.rule == "aggregation_has_several_rows"]
+    assert (found.verdict, bool(told)) == ("VALID", warned)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("SELCT SUM(cost) FROM costs", "did you mean SELECT for SELCT?"),
+        ("SELECT sku, SUM(cost) AS cost FROM costs GRUOP BY sku", "did you mean GROUP for GRUOP?"),
+        ("SELECT cost FROM costs WEHRE cost > 1", "did you mean WHERE for WEHRE?"),
+    ],
+)
+def test_a_misspelt_keyword_is_told(costs: Lakehouse, query: str, says: str) -> None:
+    assert says in verdict(costs, query).reason
