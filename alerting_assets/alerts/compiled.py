@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from alerting_assets.alerts.marker import Marker, mark
-from alerting_assets.alerts.operators import EmptyResultState, Operator, Severity
+from alerting_assets.alerts.operators import Aggregation, EmptyResultState, Operator, Severity
 from alerting_assets.alerts.origin import Origin
 from alerting_assets.alerts.thresholds import Condition
 
@@ -42,7 +42,9 @@ class CompiledAlert:
     sql: one query, without the marker, that returns at most one row.
     value_column, operator, threshold: what the API is told to compare; `threshold` is None for operators that take none.
     condition: what the configuration says; where the API has no such condition, the alert `is_gated`.
-    source_sql: the user's own query with its placeholders resolved and nothing else changed, for the messages of validation.
+    measured_sql: the part of `sql` that measures: all of it, or what a gated alert's condition looks at.
+    source_sql: the user's own query with its placeholders resolved and nothing else changed.
+    aggregation: what the compiler aggregates the rows of `source_sql` by; None: it takes the first.
     origin: where places of `source_sql` are in what the user wrote.
     channels: e-mail addresses and ids of notification destinations.
     unmapped: names of channels that stand for nobody."""
@@ -51,7 +53,9 @@ class CompiledAlert:
     severity: Severity
     display_name: str
     sql: str
+    measured_sql: str
     source_sql: str
+    aggregation: Aggregation | None
     origin: Origin
     value_column: str
     operator: Operator

@@ -42,12 +42,19 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         raise CompileError(configuration.alert_id, "alert_query_template", f"{error}{hint}") from None
     condition = configuration.condition
     _check_gate(configuration, target)
+    measured = _measured(
+        configuration,
+        source_sql,
+        identifier(configuration.aggregation_column) if condition.is_native else gated.MEASURED,
+    )
     return CompiledAlert(
         alert_id=configuration.alert_id,
         severity=configuration.severity,
         display_name=f"[{configuration.severity}] {configuration.alert_name}"[:MAX_DISPLAY_NAME],
-        sql=_deployed_sql(configuration, source_sql, target),
+        sql=_deployed_sql(configuration, measured, target),
+        measured_sql=measured,
         source_sql=source_sql,
+        aggregation=configuration.aggregation_type,
         origin=origin.without_head(len(resolved) - len(resolved.lstrip())),
         value_column=configuration.aggregation_column,
         operator=condition.operator if condition.is_native else Operator.IS_NOT_NULL,
@@ -155,12 +162,12 @@ def _check_gate(configuration: AlertConfiguration, target: Target) -> None:
         )
 
 
-def _deployed_sql(configuration: AlertConfiguration, source_sql: str, target: Target) -> str:
+def _deployed_sql(configuration: AlertConfiguration, measured: str, target: Target) -> str:
     """The deployed query without its marker. It returns at most one row, and none where the user's query returns none."""
     if configuration.condition.is_native:
-        return _measured(configuration, source_sql, identifier(configuration.aggregation_column))
+        return measured
     return gated.gate(
-        _measured(configuration, source_sql, gated.MEASURED),
+        measured,
         configuration.aggregation_column,
         configuration.condition,
         configuration.empty_result_state,

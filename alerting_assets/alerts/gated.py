@@ -39,6 +39,19 @@ RECOVERY_LOOKS_BACK = 5
 
 COLUMNS = (MEASURED, RETURNED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
 
+
+def columns_of(condition: Condition, empty: EmptyResultState) -> tuple[str, ...]:
+    """Those of `COLUMNS` that the gated form of a condition has."""
+    has = {
+        RETURNED: counts_empty(condition, empty),
+        BASE: condition.operator is Operator.CHANGES_BY,
+        EARLIER: condition.evaluations > 1,
+        EARLIER_NOT_MET: condition.evaluations > 1,
+        BEFORE: condition.recovery is not None,
+    }
+    return tuple(name for name in COLUMNS if has.get(name, True))
+
+
 _NUMBER = f"CAST({MEASURED} AS DOUBLE)"
 _NOW = "CURRENT_TIMESTAMP()"
 

@@ -34,6 +34,13 @@ def delete(store: DeltaStore, name: TableName, keys: pa.Table) -> int:
     return store.write(name, attempt)
 
 
+def delete_where(store: DeltaStore, name: TableName, condition: str) -> int:
+    def attempt(table: DeltaTable) -> int:
+        return int(table.delete(condition)["num_deleted_rows"] or 0)
+
+    return store.write(name, attempt)
+
+
 def merge(
     store: DeltaStore,
     name: TableName,
@@ -43,6 +50,7 @@ def merge(
     update: Sequence[str] | None,
     insert: bool,
     matched_if: str | None,
+    among: str | None = None,
 ) -> MergeResult:
     """The contract is `Lakehouse.merge`. delta-rs refuses the commit when another writer came between what the merge read and what
     it writes: no row is judged by data that is out of date."""
@@ -53,7 +61,8 @@ def merge(
         planned = merge_source(name, rows, schema, on=on, update=update, insert=insert, extra=matched_if is not None)
         if not (planned.rows.num_rows and (planned.updated or insert)):
             return MergeResult(0, 0)
-        merger = table.merge(planned.rows, _on(schema, on), source_alias="source", target_alias="target")
+        matches = _on(schema, on) if among is None else f"{_on(schema, on)} AND ({among})"
+        merger = table.merge(planned.rows, matches, source_alias="source", target_alias="target")
         if planned.updated:
             differs = " OR ".join(_differs(schema.field(column)) for column in planned.updated)
             condition = f"({differs}) AND ({matched_if})" if matched_if else differs

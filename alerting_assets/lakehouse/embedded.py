@@ -89,6 +89,7 @@ class EmbeddedLakehouse(Lakehouse):
         update: Sequence[str] | None = None,
         insert: bool = True,
         matched_if: str | None = None,
+        among: str | None = None,
     ) -> MergeResult:
         return delta_writes.merge(
             self._store,
@@ -98,10 +99,14 @@ class EmbeddedLakehouse(Lakehouse):
             update=update,
             insert=insert,
             matched_if=matched_if,
+            among=among,
         )
 
     def delete(self, table: str | TableName, keys: pa.Table) -> int:
         return delta_writes.delete(self._store, self._name(table), keys)
+
+    def delete_where(self, table: str | TableName, condition: str) -> int:
+        return delta_writes.delete_where(self._store, self._name(table), condition)
 
     def version(self, table: str | TableName) -> TableVersion:
         return self._store.version(self._name(table))
@@ -118,8 +123,8 @@ class EmbeddedLakehouse(Lakehouse):
     def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
         return self._store.read(self._name(table), columns)
 
-    def query(self, sql: str) -> pa.Table:
-        return self._run(sql, lambda session: rows_of(session, sql))
+    def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:
+        return self._run(sql, lambda session: rows_of(session, sql), seconds)
 
     def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
         return self._run(sql, lambda session: _describe(session, sql, planned=planned), self._describe_seconds)

@@ -125,6 +125,7 @@ class Lakehouse(ABC):
         update: Sequence[str] | None = None,
         insert: bool = True,
         matched_if: str | None = None,
+        among: str | None = None,
     ) -> MergeResult:
         """MERGE on the columns `on`.
 
@@ -132,12 +133,19 @@ class Lakehouse(ABC):
         insert: whether unmatched rows are inserted.
         matched_if: further condition on the update, SQL over `target.` and `source.` columns (source may hold columns that the
             table lacks, for use here only). It is our own text, never a user's.
+        among: which rows of the table are looked at, SQL over `target.` columns, by which the engine finds the few files that can
+            hold them; a row that it leaves out counts as absent. Our own text as well.
         """
 
     @abstractmethod
     def delete(self, table: str | TableName, keys: pa.Table) -> int:
         """Delete the rows whose key columns have one of the combinations of values in `keys`, and return how many were deleted.
         When none matches, no commit is made."""
+
+    @abstractmethod
+    def delete_where(self, table: str | TableName, condition: str) -> int:
+        """Delete the rows for which a condition holds, SQL over the table's columns and our own text, never a user's; return how many
+        were deleted. When there is none, no commit is made."""
 
     @abstractmethod
     def version(self, table: str | TableName) -> TableVersion: ...
@@ -161,8 +169,10 @@ class Lakehouse(ABC):
         """All rows of a table that fits into memory. columns: the columns to read; None reads all."""
 
     @abstractmethod
-    def query(self, sql: str) -> pa.Table:
-        """Run exactly one query and return all its rows. Raises QueryError when the engine refuses it or it fails."""
+    def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:
+        """Run exactly one query and return all its rows. Raises QueryError when the engine refuses it or it fails.
+
+        seconds: how long it may run; None: as long as the engine lets a query run."""
 
     @abstractmethod
     def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:

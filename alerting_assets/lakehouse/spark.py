@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -82,10 +82,11 @@ class SparkStatements(Statements):
         *,
         reads: bool = False,  # noqa: ARG002  the session itself tries again what it can
         in_schema: bool = True,  # noqa: ARG002  the session is in it from its start
+        seconds: float | None = None,
     ) -> pa.Table:
         """Open-source Spark with Delta's parser binds no parameters; `source` needs none."""
         assert not parameters
-        with self.translated(), self._interruptible():
+        with self.translated(), self._interruptible(self._query_seconds if seconds is None else seconds):
             frame = self.session.sql(sql)  # a command has run by now
             if sql.startswith(_TOLD_IN_STRUCTS):
                 return pa.table({})
@@ -113,7 +114,7 @@ class SparkStatements(Statements):
         yield frame
 
     @contextmanager
-    def _interruptible(self) -> Iterator[None]:
+    def _interruptible(self, seconds: float) -> Iterator[None]:
         """Stops what runs in this block on Ctrl-C and when it takes too long."""
         tag, overdue = uuid.uuid4().hex, threading.Event()
 
@@ -121,7 +122,7 @@ class SparkStatements(Statements):
             overdue.set()
             self.session.interruptTag(tag)
 
-        timer = threading.Timer(self._query_seconds, stop_overdue)
+        timer = threading.Timer(seconds, stop_overdue)
         timer.daemon = True
         self.session.addTag(tag)
         timer.start()
@@ -129,7 +130,7 @@ class SparkStatements(Statements):
             yield
         except Exception as error:
             if overdue.is_set():
-                raise QueryError.timed_out(self._query_seconds) from error
+                raise QueryError.timed_out(seconds) from error
             raise
         except BaseException:  # Ctrl-C, or Dagster's own interrupt
             self.session.interruptTag(tag)
@@ -232,7 +233,7 @@ class LocalSparkLakehouse(SqlLakehouse):
         """Raises SparkFailure, LakehouseError."""
         self._define_view(view, sql)
 
-    def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: bool) -> pa.Table:
+    def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: Any) -> pa.Table:
         if hasattr(self, "_catalog"):
             with self._lock, self._spark.translated():
                 self._catalog.refresh_views()

@@ -62,12 +62,14 @@ class Statements(ABC):
         *,
         reads: bool = False,
         in_schema: bool = True,
+        seconds: float | None = None,
     ) -> pa.Table:
         """Run one statement and return its rows; DDL returns none.
 
         parameters: values of type STRING by name.
         reads: the statement changes nothing, so it may be sent again when an answer is lost.
-        in_schema: short names are those of our own schema, which therefore must exist."""
+        in_schema: short names are those of our own schema, which therefore must exist.
+        seconds: how long it may run; None: as long as any statement."""
 
     @abstractmethod
     def source(self, rows: pa.Table) -> AbstractContextManager[Source]:
@@ -151,6 +153,7 @@ class SqlLakehouse(Lakehouse):
         update: Sequence[str] | None = None,
         insert: bool = True,
         matched_if: str | None = None,
+        among: str | None = None,
     ) -> MergeResult:
         name = self._name(table)
         refuse_duplicates(name, rows, on)
@@ -168,6 +171,7 @@ class SqlLakehouse(Lakehouse):
                 inserted=planned.stored if insert else (),
                 columns=planned.rows.column_names,
                 matched_if=matched_if,
+                among=among,
             )
             counts = self._write(name, lambda: self._run(sql, source.parameters)).to_pylist()[0]
         return MergeResult(int(counts["num_inserted_rows"]), int(counts["num_updated_rows"]))
@@ -182,6 +186,13 @@ class SqlLakehouse(Lakehouse):
             sql = sql_text.delete(name, schema, source.sql, wanted.column_names)
             counts = self._write(name, lambda: self._run(sql, source.parameters)).to_pylist()[0]
         return int(counts["num_deleted_rows"])
+
+    def delete_where(self, table: str | TableName, condition: str) -> int:
+        name = self._name(table)
+        counted = self._on_table(name, f"SELECT COUNT(*) AS found FROM {sql_text.quoted(name)} WHERE {condition}")
+        if found := int(counted.column("found")[0].as_py()):
+            self._write(name, lambda: self._run(sql_text.delete_where(name, condition)))
+        return found
 
     def version(self, table: str | TableName) -> TableVersion:
         name = self._name(table)
@@ -241,8 +252,8 @@ class SqlLakehouse(Lakehouse):
             raise error from failure
         return _plain_schema(rows)
 
-    def query(self, sql: str) -> pa.Table:
-        return _plain_schema(self._analysed(sql))
+    def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:
+        return _plain_schema(self._analysed(sql, seconds=seconds))
 
     def describe(self, sql: str, *, planned: bool = True) -> tuple[Column, ...]:
         """DESCRIBE QUERY finds most errors, with positions; the plan finds the rest (folded constants, casts)."""
@@ -315,7 +326,7 @@ class SqlLakehouse(Lakehouse):
 
     # -- statements
 
-    def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: bool) -> pa.Table:
+    def _run(self, sql: str, parameters: Mapping[str, str] | None = None, **how: Any) -> pa.Table:
         try:
             return self._statements.run(sql, parameters, **how)
         except SparkFailure as failure:
@@ -323,10 +334,10 @@ class SqlLakehouse(Lakehouse):
                 raise
         return self._statements.run(sql, parameters, **how)
 
-    def _analysed(self, sql: str, shift: int = 0) -> pa.Table:
+    def _analysed(self, sql: str, shift: int = 0, seconds: float | None = None) -> pa.Table:
         """Send a text that holds a user's query after `shift` lines of ours; positions in errors count from the user's first line."""
         try:
-            return self._run(sql, reads=True)
+            return self._run(sql, reads=True, seconds=seconds)
         except SparkFailure as failure:
             raise self._query_error(SparkFailure(failure.text, shift)) from failure
 

@@ -88,6 +88,7 @@ def merge(
     inserted: Sequence[str],
     columns: Sequence[str],
     matched_if: str | None = None,
+    among: str | None = None,
 ) -> str:
     """schema: the table's, in Arrow. columns: all of the source. A matched row is touched only where one of `updated` differs.
 
@@ -97,13 +98,14 @@ def merge(
     changed = " OR ".join(_differs(schema.field(column)) for column in updated)
     if matched_if and changed:
         changed = f"({changed}) AND ({matched_if})"
-    unchanged = f"{_on(schema, on)} AND NOT COALESCE({changed}, false)" if changed else _on(schema, on)
+    matches = _on(schema, on) if among is None else f"{_on(schema, on)} AND ({among})"
+    unchanged = f"{matches} AND NOT COALESCE({changed}, false)" if changed else matches
     kept = ", ".join(f"source.{identifier(column)}" for column in columns)
     clauses = [
         f"MERGE INTO {quoted(name)} AS target",
         f"USING (\n  SELECT {kept} FROM {source} AS source"
         f"\n  LEFT ANTI JOIN {quoted(name)} AS target ON {unchanged}\n) AS source",
-        f"ON {_on(schema, on)}",
+        f"ON {matches}",
     ]
     if changed:
         assignments = ", ".join(f"target.{identifier(name)} = source.{identifier(name)}" for name in updated)
@@ -118,6 +120,10 @@ def merge(
 def delete(name: TableName, schema: pa.Schema, source: str, keys: Sequence[str]) -> str:
     head = f"MERGE INTO {quoted(name)} AS target\nUSING {source} AS source\nON {_on(schema, keys)}"
     return f"{head}\nWHEN MATCHED THEN DELETE"
+
+
+def delete_where(name: TableName, condition: str) -> str:
+    return f"DELETE FROM {quoted(name)} WHERE {condition}"
 
 
 def select(name: TableName, columns: Sequence[str] | None) -> str:

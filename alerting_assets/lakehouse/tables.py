@@ -107,13 +107,17 @@ ALERT_HISTORY = TableSpec(
     columns=(
         _required("evaluation_id"),
         _required("alert_id"),
-        _required("evaluated_at", TIMESTAMP),
+        _required("evaluated_at", TIMESTAMP, comment="what the clock said to the query: one moment for all of a run"),
+        _optional("due_at", TIMESTAMP, comment="the fire time that it answers to; NULL: somebody asked for it"),
+        _optional("missed", INT, comment="fire times before that one that passed without an evaluation"),
         _required("evaluated_by", comment="own, workspace"),
         _required("evaluation_status", comment="OK, TRIGGERED, SUPPRESSED, ERROR"),
         _optional("previous_status"),
         _optional("query_result_value", DOUBLE),
         _optional("query_result_string"),
         _optional("row_count", BIGINT),
+        _optional("operator", comment="of the condition as it was then"),
+        _optional("threshold_value", DOUBLE, comment="of the condition as it was then, where it is a number"),
         _optional("threshold_met", BOOLEAN),
         _optional("ml_score", DOUBLE),
         _required("ml_suppressed", BOOLEAN),
@@ -125,10 +129,67 @@ ALERT_HISTORY = TableSpec(
         _optional("silence_id"),
         _optional("notified", BOOLEAN),
         _optional("resolution_time_seconds", DOUBLE, comment="on the evaluation that observed the recovery"),
-        _optional("query_duration_ms", DOUBLE),
+        _optional("query_duration_ms", DOUBLE, comment="of the statement, shared equally by the alerts that it judged"),
+        _optional("statement_alerts", INT, comment="how many alerts the statement judged"),
         _optional("error_message"),
         _optional("note", comment="what stood in for history that a condition on time did not find"),
         _required("config_hash"),
+    ),
+)
+
+ALERT_STATE = TableSpec(
+    name="alert_state",
+    comment="One row an alert that was ever evaluated: what is true now. Made from alert_history, and can be made again at any time.",
+    key=("alert_id",),
+    columns=(
+        _required("alert_id"),
+        _required("evaluation_id", comment="of the newest evaluation"),
+        _required("evaluated_at", TIMESTAMP),
+        _required("evaluated_by", comment="own, workspace"),
+        _required("evaluation_status", comment="OK, TRIGGERED, SUPPRESSED, ERROR"),
+        _required("status_since", TIMESTAMP, comment="the first of the evaluations in a row that said so"),
+        _optional("query_result_value", DOUBLE),
+        _optional("query_result_string"),
+        _optional("error_message"),
+        _optional("note"),
+        _optional("due_at", TIMESTAMP, comment="the newest fire time that was answered"),
+        _optional(
+            "workspace_evaluated_at", TIMESTAMP, comment="the newest evaluation that the workspace made by itself"
+        ),
+        _optional("incident_id", comment="of the newest incident, open or not"),
+        _optional("incident_opened_at", TIMESTAMP),
+        _optional("incident_resolved_at", TIMESTAMP, comment="NULL: it is open"),
+        _optional("incident_last_evaluated_at", TIMESTAMP),
+        _optional("incident_evaluations", BIGINT),
+        _optional("incident_peak_value", DOUBLE),
+        _optional("incident_reopened", BIGINT),
+        _required("history_table_id", comment="Delta's id of the alert_history that it was made from"),
+        _required("history_version", BIGINT, comment="everything up to this version of it is in this table"),
+        _optional(
+            "history_commit", comment="of that version: a restored table reaches the same version by another commit"
+        ),
+    ),
+)
+
+ALERT_INCIDENTS = TableSpec(
+    name="alert_incidents",
+    comment="One row an incident: from the first TRIGGERED to the recovery. Acknowledgement and label are people's.",
+    key=("incident_id",),
+    columns=(
+        _required("incident_id"),
+        _required("alert_id"),
+        _required("opened_at", TIMESTAMP),
+        _optional("resolved_at", TIMESTAMP, comment="NULL: it is open"),
+        _optional("resolution_time_seconds", DOUBLE),
+        _required("last_evaluated_at", TIMESTAMP, comment="the newest evaluation that belongs to it"),
+        _required("evaluations", BIGINT, comment="that said TRIGGERED or SUPPRESSED"),
+        _optional("peak_value", DOUBLE, comment="the largest value; of a condition that fires below, the smallest"),
+        _required("reopened", BIGINT, comment="how often it fired again within ALERTING_REOPEN_MINUTES of a recovery"),
+        _optional("acknowledged_by"),
+        _optional("acknowledged_at", TIMESTAMP),
+        _optional("label", comment="TRUE_POSITIVE, FALSE_POSITIVE"),
+        _optional("label_source", comment="who says so"),
+        _optional("labelled_at", TIMESTAMP),
     ),
 )
 
@@ -236,6 +297,8 @@ ALERT_DEPLOYMENTS = TableSpec(
 TABLES = (
     ALERT_CONFIGURATIONS,
     ALERT_HISTORY,
+    ALERT_STATE,
+    ALERT_INCIDENTS,
     ALERT_QUERY_VALIDATIONS,
     ALERT_SYNC_METRICS,
     SYNC_LEASES,

@@ -93,12 +93,14 @@ class WarehouseStatements(Statements):
         *,
         reads: bool = False,
         in_schema: bool = True,
+        seconds: float | None = None,
     ) -> pa.Table:
+        limit = self._query_seconds if seconds is None else seconds
         body = self._body(sql, parameters or {}, in_schema=in_schema)
 
         def work(stop: threading.Event) -> pa.Table:
             answer = self._call("POST", STATEMENTS, STATEMENTS, body=body, repeatable=reads)
-            return self._rows(self._finished(answer, stop), stop)
+            return self._rows(self._finished(answer, stop, limit), stop)
 
         return _in_own_thread(work)
 
@@ -148,7 +150,7 @@ class WarehouseStatements(Statements):
             ]
         return body
 
-    def _finished(self, answer: dict[str, Any], stop: threading.Event) -> StatementResponse:
+    def _finished(self, answer: dict[str, Any], stop: threading.Event, seconds: float) -> StatementResponse:
         response = StatementResponse.from_dict(answer)
         started = submitted = time.monotonic()
         pause, told = POLL_SECONDS[0], False
@@ -158,7 +160,7 @@ class WarehouseStatements(Statements):
                     started = time.monotonic()
                     if not told:
                         told = self._tell_start()
-                self._check_time(response, submitted, started)
+                self._check_time(response, submitted, started, seconds)
                 if stop.wait(pause):
                     raise CancelledError
                 pause = min(pause * 1.5, POLL_SECONDS[1])
@@ -171,15 +173,15 @@ class WarehouseStatements(Statements):
             return response
         raise self._failure(response)
 
-    def _check_time(self, response: StatementResponse, submitted: float, started: float) -> None:
+    def _check_time(self, response: StatementResponse, submitted: float, started: float, seconds: float) -> None:
         now = time.monotonic()
         if _state(response) is StatementState.PENDING and now - submitted > START_SECONDS:
             raise LakehouseUnavailable(
                 f"SQL warehouse {self._warehouse_id} did not start within {START_SECONDS / 60:.0f} minutes; "
                 "start it in the workspace (SQL Warehouses) and look there for the reason"
             )
-        if now - started > self._query_seconds:
-            raise QueryError.timed_out(self._query_seconds)
+        if now - started > seconds:
+            raise QueryError.timed_out(seconds)
 
     def _tell_start(self) -> bool:
         state = self._call("GET", WAREHOUSE.format(id=self._warehouse_id), WAREHOUSE).get("state")
