@@ -35,7 +35,7 @@ class Evaluator:
             if self._on_evaluated is not None and stored:
                 try:
                     self._on_evaluated(stored)
-                except Exception:
+                except Exception:  # noqa: BLE001 — told in the log: what is stored stays stored
                     _log.exception(
                         "%d evaluations are stored in the local workspace, and were not passed on", len(stored)
                     )
