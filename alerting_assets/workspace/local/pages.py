@@ -56,13 +56,6 @@ class Pages:
             "moment": moment,
             "notified": notified,
         }
-            "condition": condition,
-            "alert_id": alert_id,
-            "schedule": schedule,
-            "number": number,
-            "moment": moment,
-            "notified": notified,
-        }
 
     def routes(self) -> list[Route]:
         return [

@@ -81,7 +81,7 @@ class Scheduler:
         for alert_id, schedule in self._store.schedules().items():
             awaited = before.get(alert_id)
             if awaited is None or awaited.schedule != schedule:
-                awaited = _await(alert_id, schedule, max(self._since, read_timestamp(schedule.update_time)))
+                awaited = _await(alert_id, schedule, self._since)
             if awaited.fires_at is not None and awaited.fires_at <= now:
                 due.append(alert_id)
                 awaited = _await(alert_id, schedule, now)
@@ -102,6 +102,7 @@ class Scheduler:
 
 def _await(alert_id: str, schedule: Schedule, after: datetime) -> _Awaited:
     try:
+        after = max(after, read_timestamp(schedule.update_time))
         fires_at = parse_quartz(schedule.cron).next_fire_time(after, ZoneInfo(schedule.zone))
     except (ValueError, OSError, LookupError):  # nothing that the API takes; whatever else lies in the file
         _log.exception("the alert %s has a schedule that nobody can read", alert_id)
