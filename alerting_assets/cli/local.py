@@ -22,6 +22,7 @@ from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import LOCAL_WAREHOUSE_ID, Settings
 from alerting_assets.workspace.endpoint import Endpoint
+from alerting_assets.workspace.local.app import WORKSPACE_ID
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer, running_address
 
@@ -32,16 +33,22 @@ STOP_SECONDS = 20
 """How long Dagster may take to end its children after Ctrl-C."""
 
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="On loopback; nothing else is ever listened on.")]
+NoEvaluate = Annotated[
+    bool,
+    typer.Option("--no-evaluate", help="Leave the schedules of the deployed alerts alone; evaluate only when asked."),
+]
 
 
 @workspace.command()
-def serve(port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
+def serve(port: Port = DEFAULT_PORT, no_evaluate: NoEvaluate = False, as_json: Json = False) -> None:
     """Run the local workspace until Ctrl-C: a server that speaks the Databricks API, with a page for people.
+
+    It evaluates the deployed alerts on their schedules, and appends what came out to the table alert_evaluation_history.
 
     With ALERTING_LAKEHOUSE=spark its SQL warehouse takes any statement, for ALERTING_LAKEHOUSE=warehouse in another process."""
     chosen = settings()
     _need_own_engine(chosen)
-    with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
+    with lakehouse(chosen) as tables, _server(chosen, tables, port, evaluates=not no_evaluate) as server:
 
         def tell() -> None:
             if as_json:
@@ -93,6 +100,7 @@ def refresh(as_json: Json = False) -> None:
 def dev(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of the Dagster UI.")] = 3000,
     workspace_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the local workspace.")] = DEFAULT_PORT,
+    no_evaluate: NoEvaluate = False,
     as_json: Json = False,
 ) -> None:
     """Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."""
@@ -121,7 +129,7 @@ def dev(
     for number in (signal.SIGINT, signal.SIGTERM):
         # Also where the shell that started us had them ignored; children begin with the default then.
         signal.signal(number, signal.default_int_handler)
-    with running_workspace(chosen, workspace_port) as address:
+    with running_workspace(chosen, workspace_port, evaluates=not no_evaluate) as address:
         dagster = subprocess.Popen(command, cwd=home, env=environment, start_new_session=True)
         try:
             if as_json:
@@ -140,10 +148,11 @@ def dev(
 
 
 @contextmanager
-def running_workspace(chosen: Settings, port: int | None = None) -> Iterator[str]:
+def running_workspace(chosen: Settings, port: int | None = None, *, evaluates: bool = False) -> Iterator[str]:
     """The address of the local workspace that runs already, or of one that runs for the time of this block.
 
-    port: None for the usual one, or any other that is free."""
+    port: None for the usual one, or any other that is free.
+    evaluates: whether one that is started here evaluates the alerts on their schedules."""
     if chosen.workspace != "local":
         yield os.environ.get("DATABRICKS_HOST", "Databricks")
         return
@@ -153,7 +162,7 @@ def running_workspace(chosen: Settings, port: int | None = None) -> Iterator[str
     _need_own_engine(chosen)
     if port is None:
         port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else 0
-    with lakehouse(chosen) as tables, _server(chosen, tables, port) as server:
+    with lakehouse(chosen) as tables, _server(chosen, tables, port, evaluates=evaluates) as server:
         yield server.address
 
 
@@ -166,7 +175,9 @@ def _need_own_engine(chosen: Settings) -> None:
         )
 
 
-def _server(chosen: Settings, tables: Lakehouse, port: int) -> LocalWorkspaceServer:
+def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool) -> LocalWorkspaceServer:
+    from alerting_assets.lakehouse.evaluation_history import EvaluationHistory
+
     rules = Rules(warehouse_ids=frozenset({LOCAL_WAREHOUSE_ID, chosen.warehouse_id}))
     runner = None
     if chosen.lakehouse == "spark" and chosen.has_own_lakehouse:
@@ -182,6 +193,8 @@ def _server(chosen: Settings, tables: Lakehouse, port: int) -> LocalWorkspaceSer
         statement_runner=runner,
         statement_namespace=tables.namespace,
         rules=rules,
+        evaluates=evaluates,
+        on_evaluated=EvaluationHistory(tables, WORKSPACE_ID).append,
     )
 
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alerting_assets.errors import LakehouseError
+from alerting_assets.errors import LakehouseError, TableNotFound
+from alerting_assets.lakehouse.evaluation_history import ALERT_EVALUATION_HISTORY
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import TABLES
 
@@ -27,6 +28,8 @@ def maintain_tables(
 ) -> list[Maintained]:
     """on_progress: called with (tables done, tables in all)."""
     names, found = [spec.name for spec in TABLES], list[Maintained]()
+    if _is_there(lakehouse, ALERT_EVALUATION_HISTORY.name):
+        names.append(ALERT_EVALUATION_HISTORY.name)
     for name in names:
         started, error = time.monotonic(), None
         try:
@@ -36,3 +39,14 @@ def maintain_tables(
         found.append(Maintained(name, time.monotonic() - started, error))
         on_progress(len(found), len(names))
     return found
+
+
+def _is_there(lakehouse: Lakehouse, name: str) -> bool:
+    """Only where a local workspace was served there is a table of its evaluations."""
+    try:
+        lakehouse.version(name)
+    except TableNotFound:
+        return False
+    except LakehouseError:  # its maintenance will say so
+        return True
+    return True

@@ -24,10 +24,12 @@ from alerting_assets.configuration import read_rows, set_fields
 from alerting_assets.evaluation.history import append_rows
 from alerting_assets.lakehouse.maintenance import maintain_tables
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, TABLES, create_tables
+from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import COMMAND, Home
 from alerting_assets_tests.examples import values
 from alerting_assets_tests.ports import free_ports
+from alerting_assets_tests.workspace.bodies import alert_body
 
 pytestmark = pytest.mark.integration
 
@@ -385,6 +387,41 @@ def test_the_workspace_serves_until_it_is_stopped_and_refuses_a_port_in_use(home
         process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
     assert not (home.settings.workspace_root / "endpoint.json").exists()
+
+
+@pytest.mark.parametrize("evaluates", [True, False])
+def test_a_served_workspace_evaluates_by_itself_unless_it_is_told_not_to(home: Home, evaluates: bool) -> None:
+    options = [] if evaluates else ["--no-evaluate"]
+    process = subprocess.Popen(
+        [*COMMAND, "workspace", "serve", "--port", str(free_ports(1)[0]), "--json", *options],
+        cwd=home.path,
+        env=home.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        address = json.loads("".join(process.stdout.readline() for _ in range(3)))["address"]
+        token = Endpoint.read(home.settings.workspace_root).token
+        headers = {"Authorization": f"Bearer {token}"}
+        body = alert_body(schedule__quartz_cron_schedule="* * * * * ?")
+        alert = requests.post(f"{address}/api/2.0/alerts", json=body, headers=headers, timeout=10).json()
+        asked = f"{address}/api/local/alerts/{alert['id']}/evaluations"
+        deadline = time.monotonic() + (60 if evaluates else 3)
+        found: list[Any] = []
+        while not found and time.monotonic() < deadline:
+            time.sleep(0.1)
+            found = requests.get(asked, headers=headers, timeout=10).json()["evaluations"]
+    finally:
+        process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 0
+    assert bool(found) is evaluates
+    with home.tables() as tables:
+        history = tables.read("alert_evaluation_history").to_pylist()
+    assert {row["alert_id"] for row in history} == ({alert["id"]} if evaluates else set())
+    assert {row["alert_run_id"] for row in history} >= {one["run_id"] for one in found}
+    maintained = home.json("maintain")["tables"]
+    assert {one["table"]: one["error"] for one in maintained}["alert_evaluation_history"] is None
 
 
 @pytest.mark.parametrize("ask", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 import requests
 
-from alerting_assets.workspace.local.pages import schedule
+from alerting_assets.workspace.local.pages import condition, moment, schedule
 from alerting_assets_tests.workspace.bodies import alert_body
 from alerting_assets_tests.workspace.conftest import Server
 
@@ -105,6 +105,90 @@ def test_hostile_text_stays_text(server: Server) -> None:
     missing = requests.get(f"{server.address}/alerts/<script>", timeout=5)
     assert missing.status_code == 404
     assert "script" not in Seen(missing.text).tags
+
+
+MARKER = "/* alerting_assets alert_id=COST-001 environment=dev nonce=0123456789abcdef0123456789abcdef */"
+
+
+@pytest.mark.integration
+def test_what_needs_somebody_comes_first_and_states_can_be_chosen(server: Server) -> None:
+    server.create(display_name="A is well", query_text="SELECT 1.0 AS cost")
+    server.create(display_name="B fails", query_text="SELECT broken")
+    server.create(display_name="C fires")
+    server.create(display_name="D fires, too")
+    server.json("POST", "/api/local/evaluate")
+    server.create(display_name="E waits")
+    alerts = ["C fires", "D fires, too", "B fails", "E waits", "A is well"]
+
+    def shown(path: str) -> list[str]:
+        listed = page(server, path).text.partition("Recent evaluations")[0]
+        return sorted((name for name in alerts if name in listed), key=listed.index)
+
+    assert shown("/") == alerts
+    assert shown("/?state=nonsense") == alerts
+    assert shown("/?state=TRIGGERED") == ["C fires", "D fires, too"]
+    assert shown("/?state=TRIGGERED&search=too") == ["D fires, too"]
+    assert [shown(f"/?state={state}") for state in ("ERROR", "UNKNOWN", "OK")] == [
+        ["B fails"],
+        ["E waits"],
+        ["A is well"],
+    ]
+    links = [value for name, value in page(server, "/?search=fires").attributes if name == "href"]
+    assert "?search=fires&state=TRIGGERED" in links
+    assert ("value", "ERROR") in page(server, "/?state=ERROR").attributes  # a search keeps to the state
+
+
+@pytest.mark.integration
+def test_pages_of_a_choice_lead_to_more_of_it(server: Server) -> None:
+    for number in range(101):
+        server.create(display_name=f"Alert {number:03}")
+    links = [value for name, value in page(server, "/?state=UNKNOWN").attributes if name == "href"]
+    assert "?search=&state=UNKNOWN&page=2" in links
+    assert "Alert 100" in page(server, "/?search=&state=UNKNOWN&page=2").text
+
+
+@pytest.mark.integration
+def test_alerts_that_we_deployed_show_their_id_and_condition(server: Server) -> None:
+    compiled = "/* cost is between 1 and 2 */\nSELECT CASE WHEN TRUE THEN 1.5 END AS cost"
+    is_not_null = {"evaluation__comparison_operator": "IS_NOT_NULL", "evaluation__threshold": None}
+    alert = server.create(query_text=f"{MARKER}\n{compiled}", **is_not_null)
+    for path in ("/", f"/alerts/{alert['id']}"):
+        text = page(server, path).text
+        assert "COST-001" in text
+        assert "cost is between 1 and 2" in text
+        assert "cost is not NULL" not in text
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("query", "changes"),
+    [
+        (f"{MARKER}\nSELECT 1 AS cost", {}),
+        (f"{MARKER}\n/* my own words */\nSELECT 1 AS cost", {}),
+        ("/* cost is between 1 and 2 */\nSELECT CASE WHEN TRUE THEN 1.5 END AS cost", {}),
+        (
+            f"{MARKER}\n/* my own words */\nSELECT CASE WHEN TRUE THEN 1 END AS cost",
+            {"evaluation__comparison_operator": "IS_NULL"},
+        ),
+    ],
+)
+def test_other_comments_are_no_conditions(query: str, changes: dict[str, str]) -> None:
+    changes = {"evaluation__comparison_operator": "IS_NOT_NULL", **changes}
+    body = alert_body(query_text=query, evaluation__threshold=None, **changes)
+    assert condition(body) == (
+        "cost is NULL" if body["evaluation"]["comparison_operator"] == "IS_NULL" else "cost is not NULL"
+    )
+
+
+@pytest.mark.integration
+def test_the_page_says_since_when_and_whom_an_evaluation_notified(server: Server) -> None:
+    alert = server.create()
+    first, *_, last = (server.json("POST", f"/api/local/alerts/{alert['id']}/evaluate") for _ in range(3))
+    assert first["evaluated_at"] < last["evaluated_at"]
+    seen = page(server, f"/alerts/{alert['id']}").text
+    assert f"since {moment(first['evaluated_at'])}" in seen
+    assert "a@example.com" in seen.partition("Evaluations")[2]
+    assert moment(first["evaluated_at"]) in page(server, "/").text
 
 
 @pytest.mark.integration

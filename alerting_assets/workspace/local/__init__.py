@@ -11,6 +11,8 @@ api_local.py   /api/local: evaluation on demand, faults, journal
 pages.py       the web page
 alert_body.py  what a body of the Alerts v2 API may hold, and update masks
 evaluate.py    what an evaluation decides, as Databricks would
+notify.py      whom it notifies, as Databricks would
+evaluator.py, scheduler.py   evaluations stored and passed on; evaluations on the alerts' own schedules
 sql_text.py    reading and binding statements
 store.py, journal.py, faults.py   state
 """

@@ -9,21 +9,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from alerting_assets.workspace.local import SqlRunner
 from alerting_assets.workspace.local.alert_body import Body, value_at
 from alerting_assets.workspace.local.api_alerts import json_body
 from alerting_assets.workspace.local.api_error import invalid, not_found
-from alerting_assets.workspace.local.evaluate import evaluate
+from alerting_assets.workspace.local.evaluator import Evaluator
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.journal import Journal
-from alerting_assets.workspace.local.rules import Clock
 from alerting_assets.workspace.local.store import Evaluation, Store
 
 
 class LocalApi:
-    def __init__(self, store: Store, sql_runner: SqlRunner, faults: Faults, journal: Journal, clock: Clock) -> None:
-        self._store, self._sql_runner = store, sql_runner
-        self._faults, self._journal, self._clock = faults, journal, clock
+    def __init__(self, store: Store, evaluator: Evaluator, faults: Faults, journal: Journal) -> None:
+        self._store, self._evaluator = store, evaluator
+        self._faults, self._journal = faults, journal
 
     def routes(self) -> list[Route]:
         return [
@@ -98,6 +96,4 @@ class LocalApi:
         return body
 
     def _evaluate(self, bodies: list[Body]) -> list[Evaluation]:
-        evaluations = [evaluate(body, self._sql_runner, self._clock()) for body in bodies]
-        self._store.record(evaluations)
-        return evaluations
+        return self._evaluator.store([self._evaluator.evaluate(body) for body in bodies])

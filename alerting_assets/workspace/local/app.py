@@ -16,6 +16,7 @@ from alerting_assets.workspace.local.api_alerts import AlertsApi
 from alerting_assets.workspace.local.api_error import ApiError, answer_api_error
 from alerting_assets.workspace.local.api_local import LocalApi
 from alerting_assets.workspace.local.api_sql import SqlApi
+from alerting_assets.workspace.local.evaluator import Evaluator
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.gate import Gate
 from alerting_assets.workspace.local.journal import Journal
@@ -30,6 +31,7 @@ def create_app(
     store: Store,
     sql_runner: SqlRunner,
     token: str,
+    evaluator: Evaluator,
     *,
     statement_runner: StatementRunner | None = None,
     statement_namespace: tuple[str, str] | None = None,
@@ -51,7 +53,7 @@ def create_app(
     routes = [
         *AlertsApi(store, rules, clock).routes(),
         *sql.routes(),
-        *LocalApi(store, sql_runner, faults, journal, clock).routes(),
+        *LocalApi(store, evaluator, faults, journal).routes(),
         *Pages(store, faults, journal).routes(),
         Route("/.well-known/databricks-config", _databricks_config, methods=["GET"]),
         Route("/api/2.0/preview/scim/v2/Me", _me(rules.user_name), methods=["GET"]),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 import time
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from alerting_assets.workspace.local import SqlRunner
-from alerting_assets.workspace.local.alert_body import Body, value_at
+from alerting_assets.workspace.local.alert_body import OPERATORS_WITHOUT_THRESHOLD, Body, value_at
 from alerting_assets.workspace.local.rules import timestamp
 from alerting_assets.workspace.local.sql_text import aggregated
 from alerting_assets.workspace.local.store import Evaluation
@@ -39,12 +40,14 @@ def evaluate(body: Body, sql_runner: SqlRunner, now: datetime) -> Evaluation:
     started = time.perf_counter()
     value: Any = None
     rows: int | None = None
+    threshold: Any = None
     error: str | None = None
     try:
         result = _run(body, sql_runner)
         rows = result.num_rows
         value = _cell(result, value_at(body, "evaluation.source.name")) if rows else None
-        state = _decide(body["evaluation"], result, value)
+        threshold = _threshold(body["evaluation"], result)
+        state = _decide(body["evaluation"], result, value, threshold)
     except EvaluationError as failure:
         state, error = "ERROR", str(failure)
     return Evaluation(
@@ -55,6 +58,8 @@ def evaluate(body: Body, sql_runner: SqlRunner, now: datetime) -> Evaluation:
         row_count=rows,
         duration_ms=round((time.perf_counter() - started) * 1000, 3),
         error=error,
+        run_id=str(uuid.uuid4()),
+        threshold=_json_value(threshold),
     )
 
 
@@ -69,16 +74,14 @@ def _run(body: Body, sql_runner: SqlRunner) -> pa.Table:
         raise EvaluationError(str(error) or type(error).__name__) from error
 
 
-def _decide(evaluation: Body, result: pa.Table, value: Any) -> str:
-    name, display = evaluation["source"]["name"], evaluation["source"].get("display")
-    if display is not None and display != name:
+def _decide(evaluation: Body, result: pa.Table, value: Any, threshold: Any) -> str:
+    if _is_renamed(evaluation):
         return "OK"  # the service rewrites the query for the display name, and then never finds the condition met
     if result.num_rows == 0:
         return str(evaluation.get("empty_result_state", "UNKNOWN"))
     comparison = evaluation["comparison_operator"]
-    if comparison in ("IS_NULL", "IS_NOT_NULL"):
+    if comparison in OPERATORS_WITHOUT_THRESHOLD:
         return _state((value is None) == (comparison == "IS_NULL"))
-    threshold = _threshold(evaluation.get("threshold", {}), result)
     if value is None or threshold is None:
         return "OK"
     left, right = _comparable(value, threshold)
@@ -89,10 +92,20 @@ def _state(met: bool) -> str:
     return "TRIGGERED" if met else "OK"
 
 
-def _threshold(threshold: Body, result: pa.Table) -> Any:
-    if "column" in threshold:
-        return _cell(result, threshold["column"]["name"])
-    return next(iter(threshold["value"].values()))
+def _is_renamed(evaluation: Body) -> bool:
+    name, display = evaluation["source"]["name"], evaluation["source"].get("display")
+    return display is not None and display != name
+
+
+def _threshold(evaluation: Body, result: pa.Table) -> Any:
+    """What the value is compared with; None where that is nothing, or a column of a result that is not looked at."""
+    threshold = evaluation.get("threshold", {})
+    if evaluation["comparison_operator"] in OPERATORS_WITHOUT_THRESHOLD:
+        return None
+    if "column" not in threshold:
+        return next(iter(threshold["value"].values()))
+    looked_at = result.num_rows and not _is_renamed(evaluation)
+    return _cell(result, threshold["column"]["name"]) if looked_at else None
 
 
 def _cell(result: pa.Table, column: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from alerting_assets.workspace.local.alert_body import Body, value_at
+from alerting_assets.workspace.local.alert_body import STATES, Body, value_at
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.journal import Journal
 from alerting_assets.workspace.local.store import Evaluation, Store
@@ -22,6 +23,10 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_MARKER = re.compile(r"/\* alerting_assets alert_id=(?P<alert_id>[A-Z0-9_-]{1,64}) [^*\n]*\*/(?:\n|\Z)")
+"""What stands at the head of every query that the product deploys."""
+_GATED = re.compile(r"/\* (?P<words>[^*\n]+) \*/\nSELECT CASE WHEN ")
+"""What follows where the condition is compiled into the query: the condition in words."""
 _WORDS = {
     "EQUAL": "=",
     "NOT_EQUAL": "≠",
@@ -43,7 +48,14 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= {"condition": condition, "schedule": schedule, "number": number, "moment": moment}
+        self._templates.filters |= {
+            "condition": condition,
+            "alert_id": alert_id,
+            "schedule": schedule,
+            "number": number,
+            "moment": moment,
+            "notified": notified,
+        }
 
     def routes(self) -> list[Route]:
         return [
@@ -54,17 +66,21 @@ class Pages:
 
     async def overview(self, request: Request) -> Response:
         search = request.query_params.get("search", "").strip()
-        text = request.query_params.get("page", "1")
-        found, total = self._store.search(search, ALERTS_SHOWN, (page := _page(text) - 1) * ALERTS_SHOWN)
+        text, state = request.query_params.get("page", "1"), request.query_params.get("state")
+        state = state if state in STATES else None
+        offset = (page := _page(text) - 1) * ALERTS_SHOWN
+        found, total = self._store.search(search, ALERTS_SHOWN, offset, state=state)
         evaluations = self._store.evaluations(limit=REQUESTS_SHOWN)
         return self._render(
             "overview.html",
             alerts=found,
             values=self._store.last_values([body["id"] for body in found]),
+            since=self._store.since([body["id"] for body in found]),
             names={entry.alert_id: self._store.get(entry.alert_id) for entry in evaluations},
             total=total,
             states=self._store.states(),
             search=search,
+            state=state,
             page=page + 1,
             pages=max(1, -(-total // ALERTS_SHOWN)),
             evaluations=evaluations,
@@ -77,7 +93,10 @@ class Pages:
         if body is None:
             return self._render("missing.html", 404, id=request.path_params["id"])
         evaluations = self._store.evaluations(body["id"], EVALUATIONS_SHOWN)
-        return self._render("alert.html", alert=body, evaluations=evaluations, chart=chart(body, evaluations))
+        since = self._store.since([body["id"]]).get(body["id"])
+        return self._render(
+            "alert.html", alert=body, since=since, evaluations=evaluations, chart=chart(body, evaluations)
+        )
 
     async def databricks_path(self, request: Request) -> Response:
         """Where an alert's page lies on Databricks, for links made by a client that took this server for one."""
@@ -88,7 +107,12 @@ class Pages:
 
 
 def condition(body: Body) -> str:
-    """The condition of a body in words, as in `cost > 100`."""
+    """The condition of a body in words, as in `cost > 100`; where the product compiled it into the query, in the words at its head."""
+    head = _MARKER.match(body["query_text"])
+    if head and body["evaluation"]["comparison_operator"] == "IS_NOT_NULL":
+        gated = _GATED.match(body["query_text"], head.end())
+        if gated:
+            return gated["words"]
     evaluation = body["evaluation"]
     source = evaluation["source"]
     left = f"{source['aggregation']}({source['name']})" if source.get("aggregation") else source["name"]
@@ -99,6 +123,12 @@ def condition(body: Body) -> str:
     for value in threshold.get("value", {}).values():
         return f"{left} {words} {number(value)}"
     return f"{left} {words}"
+
+
+def alert_id(body: Body) -> str:
+    """By which alert_id the product deployed a body; empty where it did not."""
+    head = _MARKER.match(body["query_text"])
+    return head["alert_id"] if head else ""
 
 
 def schedule(body: Body) -> str:
@@ -127,6 +157,11 @@ def number(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def notified(evaluation: Evaluation) -> str:
+    """Whom an evaluation notified, as in `a@example.com, 12ab`; empty where it notified nobody."""
+    return ", ".join(str(one.get("user_email") or one.get("destination_id")) for one in evaluation.notified)
 
 
 def moment(text: str | None) -> str:

@@ -43,3 +43,8 @@ def utc_now() -> datetime:
 def timestamp(moment: datetime) -> str:
     """A moment as the API writes it: 2025-01-31T08:00:00.000Z."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def read_timestamp(text: str) -> datetime:
+    """The moment that `timestamp` wrote."""
+    return datetime.fromisoformat(text)

@@ -22,8 +22,10 @@ from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local import SqlRunner, StatementRunner
 from alerting_assets.workspace.local.app import create_app
+from alerting_assets.workspace.local.evaluator import Evaluator, OnEvaluated
 from alerting_assets.workspace.local.gate import connection
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
+from alerting_assets.workspace.local.scheduler import Scheduler
 from alerting_assets.workspace.local.store import Store
 
 DEFAULT_PORT = 8765
@@ -38,6 +40,8 @@ class LocalWorkspaceServer:
     token: what clients must send; generated when None.
     statement_runner: lets statements be more than queries.
     statement_namespace: the catalog and the schema that `statement_runner` is in; statements that ask for others fail.
+    evaluates: whether the alerts are evaluated on their own schedules, and not only when a request asks for it.
+    on_evaluated: called with new evaluations after they were stored, whatever they were started by; what it raises is logged.
 
     Raises SettingsError for an address that is not loopback, for a port that is in use, and for state that cannot be kept or that
     another server uses."""
@@ -54,6 +58,8 @@ class LocalWorkspaceServer:
         statement_namespace: tuple[str, str] | None = None,
         rules: Rules | None = None,
         clock: Clock = utc_now,
+        evaluates: bool = False,
+        on_evaluated: OnEvaluated | None = None,
     ) -> None:
         self._root = workspace_root
         self._socket = _bind(host, port or 0)
@@ -65,11 +71,14 @@ class LocalWorkspaceServer:
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{self._socket.getsockname()[1]}"
         self._endpoint = Endpoint(address, token or secrets.token_urlsafe(32), os.getpid())
+        evaluator = Evaluator(self._store, sql_runner, clock, on_evaluated)
+        self._scheduler = Scheduler(self._store, evaluator, clock) if evaluates else None
         config = uvicorn.Config(
             create_app(
                 self._store,
                 sql_runner,
                 self._endpoint.token,
+                evaluator,
                 statement_runner=statement_runner,
                 statement_namespace=statement_namespace,
                 rules=rules,
@@ -98,6 +107,8 @@ class LocalWorkspaceServer:
         if not self._server.listening.wait(_START_SECONDS):
             self.stop()
             raise WorkspaceUnavailable(f"the local workspace did not start within {_START_SECONDS:.0f} s")
+        if self._scheduler is not None:
+            self._scheduler.start()
         return self
 
     def __exit__(
@@ -106,7 +117,9 @@ class LocalWorkspaceServer:
         self.stop()
 
     def stop(self) -> None:
-        """Stop the server. Requests under way get a few seconds to end; stopping twice is no error."""
+        """Stop the server. Requests and evaluations under way get a few seconds to end; stopping twice is no error."""
+        if self._scheduler is not None:
+            self._scheduler.stop()
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from alerting_assets.errors import SettingsError
-from alerting_assets.workspace.local.alert_body import Body
+from alerting_assets.workspace.local.alert_body import Body, value_at
+from alerting_assets.workspace.local.notify import Remembered, notifies
+from alerting_assets.workspace.local.rules import read_timestamp, timestamp
 
 WRITES_KEPT = 1_000
 EVALUATIONS_KEPT = 500
@@ -38,10 +41,37 @@ CREATE TABLE IF NOT EXISTS journal (
     status TEXT NOT NULL, duration_ms REAL NOT NULL, response_lost INTEGER NOT NULL, fault TEXT, alert_id TEXT);
 """
 
+_STATE = "coalesce(json_extract(body, '$.evaluation.state'), 'UNKNOWN')"
+
+_LATER_COLUMNS = {
+    "evaluations": {
+        "run_id": "UPDATE evaluations SET run_id = new_run_id()",
+        "notified": "UPDATE evaluations SET notified = '[]'",
+        "threshold": "UPDATE evaluations SET threshold = 'null'",
+    },
+    "alerts": {
+        # The first evaluation of the present run of the state.
+        "since": """UPDATE alerts SET since = (
+            SELECT evaluated_at FROM evaluations AS same WHERE same.alert_id = alerts.id AND same.no > coalesce((
+                SELECT max(no) FROM evaluations AS other
+                WHERE other.alert_id = alerts.id AND other.state <> json_extract(alerts.body, '$.evaluation.state')), 0)
+            ORDER BY same.no LIMIT 1)""",
+        # What notify.py remembers.
+        "decided_state": """UPDATE alerts SET decided_state = (
+            SELECT state FROM evaluations WHERE alert_id = alerts.id AND state <> 'ERROR' ORDER BY no DESC LIMIT 1)""",
+        "notified_at": "",
+    },
+}
+"""Columns that the tables had not from the start, all of them TEXT, and how rows that were there before get their values."""
+
+
+_EVALUATION = "alert_id, evaluated_at, state, value, row_count, duration_ms, error, run_id, threshold, notified"
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation. value: the JSON text of what was compared. state: OK, TRIGGERED, ERROR or UNKNOWN."""
+    """One evaluation. value, threshold: what was compared, as JSON has it. state: OK, TRIGGERED, ERROR or UNKNOWN. notified: the
+    subscriptions of the alert's body that it notified."""
 
     alert_id: str
     evaluated_at: str
@@ -50,6 +80,18 @@ class Evaluation:
     row_count: int | None
     duration_ms: float
     error: str | None
+    run_id: str
+    threshold: Any = None
+    notified: tuple[Body, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When an alert is evaluated, and since when it is as it is."""
+
+    cron: str
+    zone: str
+    update_time: str
 
 
 class NameTaken(Exception):
@@ -82,6 +124,7 @@ class Store:
                 "PRAGMA synchronous = NORMAL"
             )  # survives a killed process; a power cut may cost the last writes
             self._db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+            self._add_later_columns()
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
                 raise SettingsError(
@@ -118,6 +161,16 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    def _add_later_columns(self) -> None:
+        self._db.create_function("new_run_id", 0, lambda: str(uuid.uuid4()))
+        with self.transaction() as db:
+            for table, columns in _LATER_COLUMNS.items():
+                there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+                for name, fill in columns.items():
+                    if name not in there:
+                        db.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT")
+                        db.execute(fill)
 
     # -- alerts
 
@@ -207,19 +260,36 @@ class Store:
 
     def states(self) -> dict[str, int]:
         """How many active alerts there are in each state of their last evaluation; before the first one that is UNKNOWN."""
-        state = "coalesce(json_extract(body, '$.evaluation.state'), 'UNKNOWN')"
         with self._lock:
             return dict(
-                self._db.execute(f"SELECT {state}, count(*) FROM alerts WHERE trashed_at IS NULL GROUP BY 1").fetchall()
+                self._db.execute(
+                    f"SELECT {_STATE}, count(*) FROM alerts WHERE trashed_at IS NULL GROUP BY 1"
+                ).fetchall()
             )
 
-    def search(self, text: str, limit: int, offset: int) -> tuple[list[Body], int]:
-        """The active alerts with this text in their names, ordered by name, and how many there are in all."""
-        condition = "trashed_at IS NULL AND instr(lower(name), lower(?))"
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules of the active alerts that are not paused, by id."""
+        columns = ("$.schedule.quartz_cron_schedule", "$.schedule.timezone_id", "$.update_time")
         with self._lock:
-            total = self._db.execute(f"SELECT count(*) FROM alerts WHERE {condition}", (text,)).fetchone()[0]
             rows = self._db.execute(
-                f"SELECT body FROM alerts WHERE {condition} ORDER BY name, seq LIMIT ? OFFSET ?", (text, limit, offset)
+                "SELECT id, json_extract(body, ?), json_extract(body, ?), json_extract(body, ?) FROM alerts"
+                " WHERE trashed_at IS NULL AND json_extract(body, '$.schedule.pause_status') IS NOT 'PAUSED' ORDER BY seq",
+                columns,
+            ).fetchall()
+        return {alert_id: Schedule(cron, zone, update_time) for alert_id, cron, zone, update_time in rows}
+
+    def search(self, text: str, limit: int, offset: int, *, state: str | None = None) -> tuple[list[Body], int]:
+        """The active alerts with this text in their names, and how many there are in all. Those that need somebody come first, and
+        then it is the name that orders.
+
+        state: of the last evaluation; UNKNOWN before the first one; None: any."""
+        condition = f"trashed_at IS NULL AND instr(lower(name), lower(?1)) AND (?2 IS NULL OR {_STATE} = ?2)"
+        rank = f"CASE {_STATE} WHEN 'TRIGGERED' THEN 1 WHEN 'ERROR' THEN 2 WHEN 'UNKNOWN' THEN 3 ELSE 4 END"
+        with self._lock:
+            total = self._db.execute(f"SELECT count(*) FROM alerts WHERE {condition}", (text, state)).fetchone()[0]
+            rows = self._db.execute(
+                f"SELECT body FROM alerts WHERE {condition} ORDER BY {rank}, name, seq LIMIT ?3 OFFSET ?4",
+                (text, state, limit, offset),
             ).fetchall()
         return [json.loads(row[0]) for row in rows], int(total)
 
@@ -236,46 +306,63 @@ class Store:
 
     # -- evaluations
 
-    def record(self, evaluations: Sequence[Evaluation]) -> None:
-        """Store evaluations and the states of their alerts together. Of an alert that vanished meanwhile only the history is
-        stored."""
+    def record(self, evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+        """Store evaluations and the states of their alerts together, and return them with whom they notified. Of an alert that
+        vanished meanwhile only the history is stored."""
         with self.transaction() as db:
-            for entry in evaluations:
-                db.execute(
-                    "INSERT INTO evaluations (alert_id, evaluated_at, state, value, row_count, duration_ms, error)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        entry.alert_id,
-                        entry.evaluated_at,
-                        entry.state,
-                        _dump(entry.value),
-                        entry.row_count,
-                        entry.duration_ms,
-                        entry.error,
-                    ),
-                )
-                db.execute(
-                    "UPDATE alerts SET body = json_set(body, '$.evaluation.state', ?, '$.evaluation.last_evaluated_at', ?) WHERE id = ?",
-                    (entry.state, entry.evaluated_at, entry.alert_id),
-                )
-                db.execute(
-                    "DELETE FROM evaluations WHERE alert_id = ?1 AND no <="
-                    " (SELECT no FROM evaluations WHERE alert_id = ?1 ORDER BY no DESC LIMIT 1 OFFSET ?2)",
-                    (entry.alert_id, EVALUATIONS_KEPT),
-                )
+            return [self._record(db, entry) for entry in evaluations]
+
+    def _record(self, db: sqlite3.Connection, entry: Evaluation) -> Evaluation:
+        row = db.execute(
+            "SELECT body, since, decided_state, notified_at FROM alerts WHERE id = ?", (entry.alert_id,)
+        ).fetchone()
+        if row is not None:
+            entry = _with_state(db, entry, *row)
+        db.execute(
+            f"INSERT INTO evaluations ({_EVALUATION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                entry.alert_id,
+                entry.evaluated_at,
+                entry.state,
+                _dump(entry.value),
+                entry.row_count,
+                entry.duration_ms,
+                entry.error,
+                entry.run_id,
+                _dump(entry.threshold),
+                _dump(entry.notified),
+            ),
+        )
+        db.execute(
+            "DELETE FROM evaluations WHERE alert_id = ?1 AND no <="
+            " (SELECT no FROM evaluations WHERE alert_id = ?1 ORDER BY no DESC LIMIT 1 OFFSET ?2)",
+            (entry.alert_id, EVALUATIONS_KEPT),
+        )
+        return entry
 
     def evaluations(self, alert_id: str | None = None, limit: int = EVALUATIONS_KEPT) -> list[Evaluation]:
         """The evaluations of an alert, or of every alert when none is named; the newest come first."""
         with self._lock:
             rows = self._db.execute(
-                "SELECT alert_id, evaluated_at, state, value, row_count, duration_ms, error FROM evaluations"
-                " WHERE ?1 IS NULL OR alert_id = ?1 ORDER BY no DESC LIMIT ?2",
+                f"SELECT {_EVALUATION} FROM evaluations WHERE ?1 IS NULL OR alert_id = ?1 ORDER BY no DESC LIMIT ?2",
                 (alert_id, limit),
             ).fetchall()
         return [
-            Evaluation(alert, at, state, json.loads(value), count, duration, error)
-            for alert, at, state, value, count, duration, error in rows
+            Evaluation(
+                alert, at, state, json.loads(value), count, duration, error, run, json.loads(threshold), _load(notified)
+            )
+            for alert, at, state, value, count, duration, error, run, threshold, notified in rows
         ]
+
+    def since(self, alert_ids: Sequence[str]) -> dict[str, str]:
+        """Since when each of these alerts that was evaluated at all is in its state, by id: the time of the first evaluation of the
+        present run of that state."""
+        with self._lock:
+            rows = [
+                self._db.execute("SELECT id, since FROM alerts WHERE id = ?", (alert_id,)).fetchone()
+                for alert_id in alert_ids
+            ]
+        return {row[0]: row[1] for row in rows if row and row[1]}
 
     def last_values(self, alert_ids: Sequence[str]) -> dict[str, Any]:
         """The last value of each of these alerts that was evaluated at all, by id."""
@@ -283,6 +370,44 @@ class Store:
         with self._lock:
             rows = {alert_id: self._db.execute(query, (alert_id,)).fetchone() for alert_id in alert_ids}
         return {alert_id: json.loads(row[0]) for alert_id, row in rows.items() if row}
+
+
+def _with_state(
+    db: sqlite3.Connection,
+    entry: Evaluation,
+    text: str,
+    since: str | None,
+    decided_state: str | None,
+    notified_at: str | None,
+) -> Evaluation:
+    """Give an alert the state of this evaluation, and return the evaluation with whom it notifies.
+
+    text: the alert's body. since, decided_state, notified_at: the alert's own columns."""
+    body = json.loads(text)
+    now = read_timestamp(entry.evaluated_at)
+    remembered = Remembered(decided_state, read_timestamp(notified_at) if notified_at else None)
+    notification = value_at(body, "evaluation.notification") or {}
+    notified = body["lifecycle_state"] == "ACTIVE" and notifies(entry.state, now, remembered, notification)
+    remembered = remembered.after(entry.state, now, notified)
+    if since is None or value_at(body, "evaluation.state") != entry.state:
+        since = entry.evaluated_at
+    db.execute(
+        "UPDATE alerts SET body = json_set(body, '$.evaluation.state', ?, '$.evaluation.last_evaluated_at', ?),"
+        " since = ?, decided_state = ?, notified_at = ? WHERE id = ?",
+        (
+            entry.state,
+            entry.evaluated_at,
+            since,
+            remembered.state,
+            timestamp(remembered.notified_at) if remembered.notified_at else None,
+            entry.alert_id,
+        ),
+    )
+    return replace(entry, notified=tuple(notification.get("subscriptions", ())) if notified else ())
+
+
+def _load(text: str) -> tuple[Body, ...]:
+    return tuple(json.loads(text))
 
 
 def _note_write(db: sqlite3.Connection, seq: int | None, before: str | None) -> None:
