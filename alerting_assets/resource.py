@@ -49,6 +49,12 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     allowed_schemas: list[str]
     allowed_functions: list[str]
     retention_days: int
+    history_days: int
+    reopen_minutes: int
+    query_seconds: int
+    evaluation_seconds: int
+    evaluation_history: str | None
+    evaluation_grace_minutes: int
     channels: list[str]
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)

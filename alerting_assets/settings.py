@@ -21,6 +21,9 @@ SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
 CHANNEL_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+")
 _DESTINATION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+VIEW_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*){2}")
+NO_IMPORT = "none"
+"""For ALERTING_EVALUATION_HISTORY: evaluations that the workspace made are not imported."""
 FUNCTION_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+){0,2}")
 
 
@@ -61,6 +64,14 @@ class Settings:
     allowed_schemas: tuple[str, ...] = ()  # ALERTING_ALLOWED_SCHEMAS, patterns catalog or catalog.schema; none: all
     allowed_functions: tuple[str, ...] = ()  # ALERTING_ALLOWED_FUNCTIONS, patterns of functions of one's own
     retention_days: int = 30  # ALERTING_RETENTION_DAYS, how long files that no version needs any more are kept
+    history_days: int = 400  # ALERTING_HISTORY_DAYS, how long evaluations are kept
+    reopen_minutes: int = 10  # ALERTING_REOPEN_MINUTES, an alert that fires again so soon goes on with its incident
+    query_seconds: int = 120  # ALERTING_QUERY_SECONDS, how long one statement of an evaluation may run
+    evaluation_seconds: int = 1800  # ALERTING_EVALUATION_SECONDS, how long all statements of an evaluation may take
+    evaluation_history: str | None = None  # ALERTING_EVALUATION_HISTORY, the view to import from; None: the usual one
+    evaluation_grace_minutes: int = (
+        60  # ALERTING_EVALUATION_GRACE_MINUTES, how late the workspace's evaluations may come
+    )
     channels: tuple[str, ...] = ()  # ALERTING_CHANNELS, `name=address;address` each: whom a channel's name stands for
 
     @property
@@ -123,6 +134,12 @@ class Settings:
                 env, "ALERTING_ALLOWED_FUNCTIONS", FUNCTION_PATTERN, "my_function, main.gold.*"
             ),
             retention_days=_whole(env, "ALERTING_RETENTION_DAYS", 30, least=7),
+            history_days=_whole(env, "ALERTING_HISTORY_DAYS", 400),
+            reopen_minutes=_whole(env, "ALERTING_REOPEN_MINUTES", 10, least=0),
+            query_seconds=_whole(env, "ALERTING_QUERY_SECONDS", 120),
+            evaluation_seconds=_whole(env, "ALERTING_EVALUATION_SECONDS", 1800),
+            evaluation_history=_view_name(env.get("ALERTING_EVALUATION_HISTORY")),
+            evaluation_grace_minutes=_whole(env, "ALERTING_EVALUATION_GRACE_MINUTES", 60, least=1),
             channels=_channels(env),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
@@ -199,6 +216,15 @@ def _parent_path(value: str | None) -> str | None:
     if value and not value.startswith("/"):
         raise SettingsError(
             f"ALERTING_PARENT_PATH={value!r} is not allowed; use an absolute workspace path like /Workspace/Shared/alerts"
+        )
+    return value or None
+
+
+def _view_name(value: str | None) -> str | None:
+    if value and value != NO_IMPORT and not VIEW_NAME.fullmatch(value):
+        raise SettingsError(
+            f"ALERTING_EVALUATION_HISTORY={value!r} is not allowed; use the name of a view as catalog.schema.view, or {NO_IMPORT}, which "
+            "imports nothing"
         )
     return value or None
 
