@@ -6,15 +6,15 @@ from alerting_assets.assets.checks import alert_tests_pass, notification_texts_a
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
 from alerting_assets.assets.drift import no_drift
-from alerting_assets.assets.history import alert_history
+from alerting_assets.assets.history import alert_history, last_evaluations
+from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.validation import validated_queries
+from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
 from alerting_assets.automation.schedules import (
     check_drift,
     drift_schedule,
-    evaluate,
-    evaluation_schedule,
     everything,
     reconcile,
     reconciliation_schedule,
@@ -29,11 +29,18 @@ from alerting_assets.resource import AlertingResource
 
 def code_location(alerting: AlertingResource) -> dg.Definitions:
     return dg.Definitions(
-        assets=[alert_configurations, validated_queries, deployed_alerts, alert_sync_metrics, alert_history],
-        asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift],
+        assets=[
+            alert_configurations,
+            validated_queries,
+            deployed_alerts,
+            alert_sync_metrics,
+            alert_history,
+            alert_incidents,
+        ],
+        asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations],
         jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, revalidate, everything],
         schedules=[
-            evaluation_schedule(running=alerting.workspace == "local"),
+            evaluation_schedule(running=alerting.lakehouse != "warehouse"),
             revalidation_schedule,
             reconciliation_schedule,
             drift_schedule,

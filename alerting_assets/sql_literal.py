@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def text_literal(text: str) -> str:
     return f"'{escaped(text)}'"
@@ -15,3 +17,8 @@ def escaped(text: str) -> str:
 
 def identifier(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
+
+
+def timestamp_literal(moment: datetime) -> str:
+    """A moment with a time zone, to the microsecond, whatever time zone a session is in."""
+    return f"CAST('{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}Z' AS TIMESTAMP)"

@@ -52,6 +52,11 @@ def columns_of(condition: Condition, empty: EmptyResultState) -> tuple[str, ...]
     return tuple(name for name in COLUMNS if has.get(name, True))
 
 
+def compares_with_history(condition: Condition) -> bool:
+    """Whether a condition compares with what earlier evaluations measured, or counts those at which it was met."""
+    return condition.operator is Operator.CHANGES_BY or condition.evaluations > 1
+
+
 _NUMBER = f"CAST({MEASURED} AS DOUBLE)"
 _NOW = "CURRENT_TIMESTAMP()"
 

@@ -1,21 +1,67 @@
-"""Stage 4: evaluate what is valid and enabled, and record it."""
+"""Stage 4: evaluate what is valid and enabled, and record it; what follows from that for the alerts."""
 
+from __future__ import annotations
+
+import statistics
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
+from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import State
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
-from alerting_assets.assets.tables import table
-from alerting_assets.configuration import read_rows, to_alerts
-from alerting_assets.evaluation import Evaluation, evaluate_alerts
+from alerting_assets.assets.tables import Cell, table
+from alerting_assets.assets.validation import DEPLOYED_ALERTS
+from alerting_assets.automation.partitions import (
+    ALERTS,
+    Batch,
+    CheckOutcome,
+    known_partitions,
+    record_checks,
+    refuse_unknown,
+    requested_ids,
+)
+from alerting_assets.configuration import Row, read_rows, to_alerts
+from alerting_assets.errors import SettingsError
+from alerting_assets.evaluation import Evaluation, EvaluationRun, run_evaluations
+from alerting_assets.incidents.store import read_states
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import alert_verdicts, evaluable
 
 ALERT_HISTORY_KEY = dg.AssetKey("alert_history")
 NO_EVALUATION_FAILED = dg.AssetCheckKey(ALERT_HISTORY_KEY, "no_evaluation_failed")
+WORKSPACE_HISTORY_IS_READABLE = dg.AssetCheckKey(ALERT_HISTORY_KEY, "workspace_history_is_readable")
+LAST_EVALUATION_SUCCEEDED = dg.AssetCheckKey(DEPLOYED_ALERTS, "last_evaluation_succeeded")
+
+SLOWEST = 10
+NAMED = 20
+"""So many alerts are named in a sentence."""
+TOLD_EVERY_SECONDS = 5.0
+
+
+class EvaluationBatch(Batch):
+    """What an evaluation is about. only_due: leave out alerts whose schedule did not fire since they were last evaluated. now: the moment
+    that the queries are told, in ISO 8601; empty: this moment."""
+
+    only_due: bool = Field(default=False)
+    now: str = Field(default="")
+
+    def moment(self, present: datetime) -> datetime:
+        """Raises SettingsError."""
+        if not self.now:
+            return present
+        try:
+            moment = datetime.fromisoformat(self.now)
+        except ValueError:
+            raise SettingsError(f"now: {self.now!r} is no time; write it like 2026-11-28T10:00:00+00:00") from None
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 @dg.asset(
@@ -27,27 +73,39 @@ NO_EVALUATION_FAILED = dg.AssetCheckKey(ALERT_HISTORY_KEY, "no_evaluation_failed
     check_specs=[
         dg.AssetCheckSpec(
             NO_EVALUATION_FAILED.name, asset=ALERT_HISTORY_KEY, description="No alert's query ended in an error."
-        )
+        ),
+        dg.AssetCheckSpec(
+            WORKSPACE_HISTORY_IS_READABLE.name,
+            asset=ALERT_HISTORY_KEY,
+            description="What the workspace evaluated by itself can be imported. If not, we evaluate everything ourselves.",
+        ),
     ],
     description=(
-        "One row for every evaluation. Each valid, enabled alert's deployed query is run and decided as the deployed alert decides; all "
-        "rows of a run are one commit. A query that fails becomes an ERROR row and stops nobody else."
+        "One row for every evaluation. What the workspace evaluated by itself is imported; of the other valid, enabled alerts each one's "
+        "query is run and decided as the deployed alert decides. All rows of a run are one commit. A query that fails becomes an ERROR row "
+        "and stops nobody else."
     ),
 )
-def alert_history(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
-    lakehouse = alerting.get_lakehouse()
-    now = alerting.now()
-    alerts = to_alerts(read_rows(lakehouse), alerting.target)
-    evaluations = evaluate_alerts(lakehouse, evaluable(alerts, alert_verdicts(lakehouse, alerts, alerting.policy)), now)
-    states = Counter(evaluation.decision.state.value for evaluation in evaluations)
-    failed = [evaluation for evaluation in evaluations if evaluation.decision.state is State.ERROR]
+def alert_history(
+    context: dg.AssetExecutionContext, config: EvaluationBatch, alerting: AlertingResource
+) -> dg.MaterializeResult[None]:
+    lakehouse, settings, started = alerting.get_lakehouse(), alerting.settings, time.monotonic()
+    now = config.moment(alerting.now())
+    rows = read_rows(lakehouse)
+    wanted = requested_ids(context, config)
+    refuse_unknown(wanted, {row["alert_id"] for row in rows})
+    alerts = _wanted(rows, wanted, alerting)
+    run = run_evaluations(
+        lakehouse, rows, alerts, settings, now, only_due=config.only_due, on_progress=_progress(context)
+    )
+    failed = [evaluation for evaluation in run.evaluations if evaluation.decision.state is State.ERROR]
     for evaluation in failed:
         context.log.warning("alert %s: %s", evaluation.alert.alert_id, evaluation.decision.error)
     return dg.MaterializeResult(
         metadata={
-            "evaluated": len(evaluations),
-            **{state.value.lower(): states[state.value] for state in (State.TRIGGERED, State.OK, State.ERROR)},
-            "evaluations": table([_shown(evaluation) for evaluation in sorted(evaluations, key=_urgency)]),
+            **_numbers(run, time.monotonic() - started),
+            "evaluations": table([_shown(evaluation) for evaluation in sorted(run.evaluations, key=_urgency)]),
+            "slowest": table([_cost(evaluation) for evaluation in _slowest(run.evaluations)]),
             "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_HISTORY.name]),
             "delta_version": lakehouse.version(ALERT_HISTORY.name).version,
         },
@@ -56,15 +114,114 @@ def alert_history(context: dg.AssetExecutionContext, alerting: AlertingResource)
                 check_name=NO_EVALUATION_FAILED.name,
                 passed=not failed,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=f"{len(failed)} of {len(evaluations)} evaluations ended in an error",
+                description=f"{len(failed)} of {len(run.evaluations)} evaluations ended in an error{_named(failed)}",
                 metadata={
                     "failed": table(
                         [{"alert_id": item.alert.alert_id, "error": item.decision.error} for item in failed]
                     )
                 },
-            )
+            ),
+            dg.AssetCheckResult(
+                check_name=WORKSPACE_HISTORY_IS_READABLE.name,
+                passed=run.imported.finding is None,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=run.imported.finding or _imported(run),
+            ),
         ],
     )
+
+
+@dg.multi_asset_check(
+    name="last_evaluations",
+    specs=[
+        dg.AssetCheckSpec(
+            LAST_EVALUATION_SUCCEEDED.name,
+            asset=DEPLOYED_ALERTS,
+            additional_deps=[ALERT_HISTORY_KEY],
+            partitions_def=ALERTS,
+            description="The alert's query ran when it was last evaluated. An alert whose query fails tells nobody anything.",
+        )
+    ],
+)
+def last_evaluations(
+    context: dg.AssetCheckExecutionContext, alerting: AlertingResource
+) -> Iterator[dg.AssetCheckResult]:
+    lakehouse = alerting.get_lakehouse()
+    states = read_states(lakehouse, timedelta(minutes=alerting.reopen_minutes))
+    partitions = known_partitions(context.instance)
+    outcomes = {}
+    for alert_id in sorted(partitions & states.by_id.keys()):
+        state = states.by_id[alert_id]
+        outcomes[alert_id] = CheckOutcome(
+            passed=state.status != State.ERROR,
+            description=state.newest.error_message
+            or f"{state.status} at {state.newest.evaluated_at:%Y-%m-%d %H:%M:%S} UTC",
+            metadata={
+                "state": state.status,
+                "since": state.since.isoformat(),
+                "evaluated_by": state.newest.evaluated_by,
+            },
+            is_warning=True,
+        )
+    record_checks(context.op_execution_context, LAST_EVALUATION_SUCCEEDED, outcomes, only_changes=True)
+    failing = [alert_id for alert_id, outcome in outcomes.items() if not outcome.passed]
+    yield dg.AssetCheckResult(
+        check_name=LAST_EVALUATION_SUCCEEDED.name,
+        asset_key=DEPLOYED_ALERTS,
+        passed=not failing,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"the query of {len(failing)} of {len(outcomes)} alerts failed when it was last run{_listed(failing)}",
+    )
+
+
+def _wanted(rows: Sequence[Row], wanted: frozenset[str] | None, alerting: AlertingResource) -> list[CompiledAlert]:
+    lakehouse = alerting.get_lakehouse()
+    alerts = [alert for alert in to_alerts(rows, alerting.target) if wanted is None or alert.alert_id in wanted]
+    return evaluable(alerts, alert_verdicts(lakehouse, alerts, alerting.policy))
+
+
+def _progress(context: dg.AssetExecutionContext) -> Callable[[int, int], None]:
+    """Tells the run's log every few seconds how far it is."""
+    told = time.monotonic()
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= TOLD_EVERY_SECONDS and done < total:
+            told = time.monotonic()
+            context.log.info("%d of %d alerts evaluated", done, total)
+
+    return tell
+
+
+def _numbers(run: EvaluationRun, seconds: float) -> dict[str, Any]:
+    """What Dagster draws over time."""
+    states = Counter(evaluation.decision.state for evaluation in run.evaluations)
+    durations = [evaluation.duration_ms for evaluation in run.evaluations]
+    return {
+        "evaluated": len(run.evaluations),
+        "recorded": run.recorded,
+        "imported": run.imported.rows,
+        **{state.value.lower(): states[state] for state in (State.TRIGGERED, State.OK, State.ERROR)},
+        "missed": sum(evaluation.due.missed for evaluation in run.evaluations if evaluation.due),
+        "seconds": round(seconds, 3),
+        "slowest_query_ms": round(max(durations, default=0.0), 1),
+        "median_query_ms": round(statistics.median(durations) if durations else 0.0, 1),
+    }
+
+
+def _imported(run: EvaluationRun) -> str:
+    if run.imported.view is None:
+        return "nothing is imported: no view is set"
+    return f"{run.imported.rows} evaluations are new in {run.imported.view}"
+
+
+def _named(failed: Sequence[Evaluation]) -> str:
+    return _listed([evaluation.alert.alert_id for evaluation in failed])
+
+
+def _listed(alert_ids: Sequence[str]) -> str:
+    more = f" and {len(alert_ids) - NAMED} more" if len(alert_ids) > NAMED else ""
+    return f": {', '.join(sorted(alert_ids)[:NAMED])}{more}" if alert_ids else ""
 
 
 def _urgency(evaluation: Evaluation) -> tuple[int, str]:
@@ -72,13 +229,27 @@ def _urgency(evaluation: Evaluation) -> tuple[int, str]:
     return order.index(evaluation.decision.state), evaluation.alert.alert_id
 
 
-def _shown(evaluation: Evaluation) -> dict[str, str | float | None]:
+def _shown(evaluation: Evaluation) -> dict[str, Cell]:
     return {
         "state": evaluation.decision.state.value,
+        "alert_id": evaluation.alert.alert_id,
         "alert": evaluation.alert.display_name,
         "value": evaluation.value_text,
         "condition": evaluation.condition_text,
-        "before": evaluation.previous_status,
-        "ms": round(evaluation.query_duration_ms, 1),
+        "before": evaluation.seen.previous_status,
+        "due (UTC)": f"{evaluation.due.due_at:%Y-%m-%d %H:%M:%S}" if evaluation.due else None,
+        "ms": round(evaluation.duration_ms, 1),
         "error or note": evaluation.decision.error or evaluation.decision.note,
+    }
+
+
+def _slowest(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    return sorted(evaluations, key=lambda evaluation: evaluation.duration_ms, reverse=True)[:SLOWEST]
+
+
+def _cost(evaluation: Evaluation) -> dict[str, Cell]:
+    return {
+        "alert_id": evaluation.alert.alert_id,
+        "ms": round(evaluation.duration_ms, 1),
+        "alerts in its statement": evaluation.statement_alerts,
     }

@@ -127,13 +127,24 @@ def is_in_run(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> bool:
 
 
 def record_checks(
-    context: dg.AssetExecutionContext, check: dg.AssetCheckKey, outcomes: Mapping[str, CheckOutcome]
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    check: dg.AssetCheckKey,
+    outcomes: Mapping[str, CheckOutcome],
+    *,
+    only_changes: bool = False,
 ) -> None:
     """Record one evaluation of the check for each alert, tied to the newest materialization of its partition if it has one. The op
     must also yield one result for the whole check.
 
-    Of large batches only failures are recorded, passes that follow one, and what was not run where that follows a pass."""
-    if len(outcomes) > SMALL_BATCH:
+    Of large batches only failures are recorded, passes that follow one, and what was not run where that follows a pass.
+
+    only_changes: record only what passed before and fails now, or the other way round, and what is recorded for the first time."""
+    if only_changes:
+        before = _latest_passes(context.instance, check)
+        outcomes = {
+            alert_id: outcome for alert_id, outcome in outcomes.items() if before.get(alert_id) is not outcome.passed
+        }
+    elif len(outcomes) > SMALL_BATCH:
         before = _latest_passes(context.instance, check)
         outcomes = {
             alert_id: outcome
@@ -144,22 +155,21 @@ def record_checks(
         return
     storage_ids = _latest_storage_ids(context.instance, check.asset_key, list(outcomes))
     for alert_id, outcome in outcomes.items():
-        context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=check.asset_key,
-                check_name=check.name,
-                passed=outcome.passed,
-                description=outcome.description,
-                metadata=dict(outcome.metadata),
-                severity=dg.AssetCheckSeverity.WARN if outcome.is_warning else dg.AssetCheckSeverity.ERROR,
-                partition=alert_id,
-                target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
-                    run_id=context.run_id, storage_id=storage_ids[alert_id], timestamp=time.time()
-                )
-                if alert_id in storage_ids
-                else None,
+        event: Any = dg.AssetCheckEvaluation(
+            asset_key=check.asset_key,
+            check_name=check.name,
+            passed=outcome.passed,
+            description=outcome.description,
+            metadata=dict(outcome.metadata),
+            severity=dg.AssetCheckSeverity.WARN if outcome.is_warning else dg.AssetCheckSeverity.ERROR,
+            partition=alert_id,
+            target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
+                run_id=context.run_id, storage_id=storage_ids[alert_id], timestamp=time.time()
             )
+            if alert_id in storage_ids
+            else None,
         )
+        context.log_event(event)
 
 
 def _latest_passes(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dict[str, bool]:

@@ -10,8 +10,6 @@ RECONCILIATION_CRON = "50 5 * * *"
 """Daily, after the revalidation."""
 DRIFT_CRON = "20 * * * *"
 """Hourly: one list of the workspace's alerts."""
-EVALUATION_CRON = "0 * * * *"
-"""Hourly. Databricks evaluates deployed alerts on their own schedules; this is for where nobody else does."""
 
 NO_DRIFT = dg.AssetCheckKey(dg.AssetKey("deployed_alerts"), "no_drift")
 
@@ -52,12 +50,6 @@ check_drift = dg.define_asset_job(
     description="Compare the workspace with what was deployed; changes nothing.",
 )
 
-evaluate = dg.define_asset_job(
-    "evaluate",
-    selection=dg.AssetSelection.assets("alert_history"),
-    description="Evaluate every valid, enabled alert now.",
-)
-
 revalidate = dg.define_asset_job(
     "revalidate",
     selection=dg.AssetSelection.assets("validated_queries", "validation_report"),
@@ -66,18 +58,6 @@ revalidate = dg.define_asset_job(
 )
 
 everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="sync, then evaluate.")
-
-
-def evaluation_schedule(*, running: bool) -> dg.ScheduleDefinition:
-    """The schedule of evaluations. running: whether it is on from the start; people can switch it in the UI."""
-    status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
-    return dg.ScheduleDefinition(
-        name="evaluate_hourly",
-        job=evaluate,
-        cron_schedule=EVALUATION_CRON,
-        execution_timezone="UTC",
-        default_status=status,
-    )
 
 
 drift_schedule = dg.ScheduleDefinition(

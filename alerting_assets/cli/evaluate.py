@@ -24,7 +24,7 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import read_rows, target_of, to_alerts
-from alerting_assets.evaluation import Evaluation, evaluate_alerts, previous_evaluations
+from alerting_assets.evaluation import Evaluation, previous_evaluations, run_evaluations
 from alerting_assets.validation import alert_verdicts, evaluable, policy_of, validate_all_alert_queries
 
 
@@ -38,18 +38,27 @@ def evaluate(
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Exit code 1 when an alert fires, or when its query fails.")
     ] = None,
+    due: Annotated[
+        bool, typer.Option("--due", help="Only those whose schedule fired since they were last evaluated.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each."""
+    """Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each.
+
+    What the workspace evaluated by itself is imported first."""
     chosen = settings()
     with lakehouse(chosen) as tables:
-        alerts = wanted_alerts(to_alerts(read_rows(tables), target_of(chosen)), alert_ids)
+        configured = read_rows(tables)
+        alerts = wanted_alerts(to_alerts(configured, target_of(chosen)), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy_of(chosen))
+        valid = evaluable(alerts, report.by_id)
         with progress("evaluate", as_json) as advance:
-            evaluations = evaluate_alerts(tables, evaluable(alerts, report.by_id), now(), on_progress=advance)
-    skipped = len(alerts) - len(evaluations)
+            run = run_evaluations(tables, configured, valid, chosen, now(), only_due=due, on_progress=advance)
+    evaluations, skipped = run.evaluations, len(alerts) - len(valid)
     if as_json:
-        print_json({"evaluations": [_evaluation_json(item) for item in evaluations], "skipped": skipped})
+        shown = [_evaluation_json(item) for item in evaluations]
+        imported = {"view": run.imported.view, "rows": run.imported.rows, "finding": run.imported.finding}
+        print_json({"evaluations": shown, "skipped": skipped, "imported": imported})
     else:
         rows = [_evaluation_row(item) for item in evaluations]
         print_table(
@@ -62,8 +71,16 @@ def evaluate(
                 if state != "SUPPRESSED"
             }
         )
+        if run.imported.rows:
+            console.print(f"{run.imported.rows} evaluations of the workspace imported", soft_wrap=True)
         if skipped:
             console.print(f"{skipped} not evaluated: quarantined or disabled; `alerting status` tells which")
+        if due and len(valid) > len(evaluations):
+            console.print(
+                f"{len(valid) - len(evaluations)} not due, or left to the workspace, which evaluates them by itself"
+            )
+        if run.imported.finding:
+            console.print(run.imported.finding, markup=False, soft_wrap=True)
     states = {item.decision.state for item in evaluations}
     if (fail_on is FailOn.TRIGGERED and State.TRIGGERED in states) or (fail_on is not None and State.ERROR in states):
         raise typer.Exit(FINDINGS)
@@ -131,8 +148,8 @@ def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
         item.alert.display_name,
         item.value_text,
         item.condition_text,
-        item.previous_status,
-        f"{item.query_duration_ms:.0f}",
+        item.seen.previous_status,
+        f"{item.duration_ms:.0f}",
         item.decision.error or item.decision.note,
     )
 
@@ -145,6 +162,9 @@ def _evaluation_json(item: Evaluation) -> dict[str, Any]:
         "query_result_string",
         "resolution_time_seconds",
         "query_duration_ms",
+        "statement_alerts",
+        "due_at",
+        "missed",
         "error_message",
         "note",
     )

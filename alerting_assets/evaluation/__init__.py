@@ -2,6 +2,16 @@
 
 from alerting_assets.evaluation.decide import Decision, decide
 from alerting_assets.evaluation.history import Previous, latest_decision, previous_evaluations
-from alerting_assets.evaluation.run import Evaluation, evaluate_alerts
+from alerting_assets.evaluation.run import Evaluation, EvaluationRun, evaluate_alerts, run_evaluations
 
-__all__ = ["Decision", "Evaluation", "Previous", "decide", "evaluate_alerts", "latest_decision", "previous_evaluations"]
+__all__ = [
+    "Decision",
+    "Evaluation",
+    "EvaluationRun",
+    "Previous",
+    "decide",
+    "evaluate_alerts",
+    "latest_decision",
+    "previous_evaluations",
+    "run_evaluations",
+]

@@ -36,15 +36,23 @@ class Decision:
 
     @property
     def number(self) -> float | None:
-        """The value for the column `query_result_value`: numbers as they are, true and false as 1 and 0, None for all else."""
-        return float(self.value) if isinstance(self.value, bool | int | float | Decimal) else None
+        """The value for the column `query_result_value`."""
+        return number_and_text(self.value)[0]
 
     @property
     def text(self) -> str | None:
-        """The value for the column `query_result_string`: what is no number as text, true and false in words, None for numbers."""
-        if isinstance(self.value, bool):
-            return str(self.value).lower()
-        return None if self.value is None or self.number is not None else str(self.value)
+        """The value for the column `query_result_string`."""
+        return number_and_text(self.value)[1]
+
+
+def number_and_text(value: Any) -> tuple[float | None, str | None]:
+    """A measured value for the columns `query_result_value` and `query_result_string`: a number, or what is none as text; true and false
+    as 1 and 0 with the word beside. NULL is neither."""
+    if isinstance(value, bool):
+        return float(value), str(value).lower()
+    if isinstance(value, int | float | Decimal):
+        return float(value), None
+    return None, None if value is None else str(value)
 
 
 _COMPARE: dict[Operator, Callable[[Any, Any], bool]] = {

@@ -1,39 +1,49 @@
-"""One evaluation run: every alert's query once, all outcomes in one commit."""
+"""One evaluation run: what the workspace evaluated is imported, the other alerts are judged, and all outcomes become one commit.
+
+An evaluation has an id that follows from the alert, the environment and the fire time that it answers to. Recording it twice is
+impossible, whoever tries: a run that was killed is made good by the next one, and two runs at once count once."""
 
 from __future__ import annotations
 
-import logging
-import time
-import uuid
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
+
+import pyarrow as pa
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import State
 from alerting_assets.alerts.thresholds import number_text
-from alerting_assets.errors import AlertingError, LakehouseUnavailable
-from alerting_assets.evaluation.decide import Decision, decide, failed
-from alerting_assets.evaluation.history import Previous, append_rows, previous_evaluations
+from alerting_assets.evaluation.batch import Judged, Limits, judge_alerts
+from alerting_assets.evaluation.decide import Decision
+from alerting_assets.evaluation.due import Due, due_alerts, evaluation_id
+from alerting_assets.evaluation.imported import Imported, import_evaluations, view_of
+from alerting_assets.incidents.fold import Folded, Row, Seen, fold
+from alerting_assets.incidents.store import States, advance, catch_up
+from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.settings import Settings
+from alerting_assets.sql_literal import timestamp_literal
 
-QUERIES_AT_A_TIME = 4
-
-_log = logging.getLogger(__name__)
+Progress = Callable[[int, int], None]
+"""Called with (alerts done, alerts in all)."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation of one alert. resolution_time_seconds: from the first TRIGGERED to this OK; None on every other evaluation."""
+    """One evaluation of one alert. seen: the status before it, and how long the incident took that it ends. due: None where somebody asked
+    for it. duration_ms: what it took of the statements that judged it, shared equally by their alerts. statement_alerts: how many there
+    were."""
 
     alert: CompiledAlert
     decision: Decision
     evaluated_at: datetime
-    previous_status: str | None
-    resolution_time_seconds: float | None
-    query_duration_ms: float
+    seen: Seen
+    duration_ms: float
+    statement_alerts: int
+    due: Due | None = None
 
     @property
     def value_text(self) -> str | None:
@@ -46,25 +56,81 @@ class Evaluation:
         """The condition in words, as in `cost is greater than 100`."""
         return f"{self.alert.value_column} {self.alert.condition.words}"
 
+    @property
+    def evaluation_id(self) -> str:
+        moment = self.due.due_at if self.due else self.evaluated_at
+        return evaluation_id(self.alert.target.environment, self.alert.alert_id, moment)
+
     def row(self) -> dict[str, Any]:
+        """A row of alert_history; columns that it leaves out are NULL."""
+        threshold = self.alert.condition.threshold
         return {
-            "evaluation_id": str(uuid.uuid4()),
+            "evaluation_id": self.evaluation_id,
             "alert_id": self.alert.alert_id,
             "evaluated_at": self.evaluated_at,
+            "due_at": self.due.due_at if self.due else None,
+            "missed": self.due.missed if self.due else None,
             "evaluated_by": "own",
             "evaluation_status": self.decision.state.value,
-            "previous_status": self.previous_status,
+            "previous_status": self.seen.previous_status,
             "query_result_value": self.decision.number,
             "query_result_string": self.decision.text,
             "row_count": self.decision.row_count,
+            "operator": self.alert.condition.operator.value,
+            "threshold_value": threshold if isinstance(threshold, float) else None,
             "threshold_met": self.decision.threshold_met,
             "ml_suppressed": False,
-            "resolution_time_seconds": self.resolution_time_seconds,
-            "query_duration_ms": self.query_duration_ms,
+            "resolution_time_seconds": self.seen.resolution_time_seconds,
+            "query_duration_ms": self.duration_ms,
+            "statement_alerts": self.statement_alerts,
             "error_message": self.decision.error,
             "note": self.decision.note,
             "config_hash": self.alert.config_hash,
         }
+
+
+@dataclass(frozen=True)
+class EvaluationRun:
+    """What a run did. evaluations: in the order of the alerts. recorded: how many of them are new; the others were recorded by another
+    run meanwhile."""
+
+    evaluations: tuple[Evaluation, ...]
+    recorded: int
+    imported: Imported = field(default_factory=lambda: Imported(None))
+
+
+def run_evaluations(
+    lakehouse: Lakehouse,
+    rows: Sequence[Mapping[str, Any]],
+    alerts: Sequence[CompiledAlert],
+    settings: Settings,
+    now: datetime,
+    *,
+    only_due: bool = False,
+    on_progress: Progress = lambda _done, _all: None,
+) -> EvaluationRun:
+    """Import what the workspace evaluated, then evaluate these alerts, or those of them that are due.
+
+    rows: of alert_configurations. alerts: those of them that can be evaluated.
+
+    Raises LakehouseUnavailable when the engine is away; nothing of ours is recorded then."""
+    reopen = timedelta(minutes=settings.reopen_minutes)
+    states = catch_up(lakehouse, reopen)
+    by_id = {alert.alert_id: alert for alert in alerts}
+    newest = max(filter(None, (state.workspace_evaluated_at for state in states.by_id.values())), default=None)
+    imported = import_evaluations(
+        lakehouse, view_of(settings), by_id, newest, now, settings.environment, settings.history_days
+    )
+    if imported.rows:
+        states = catch_up(lakehouse, reopen)
+    due = None
+    if only_due:
+        grace = timedelta(minutes=settings.evaluation_grace_minutes)
+        due = due_alerts((row for row in rows if row["alert_id"] in by_id), states.by_id, now, grace)
+        alerts = [alert for alert in alerts if alert.alert_id in due]
+    limits = Limits(settings.query_seconds, settings.evaluation_seconds)
+    evaluations, recorded = _evaluate(lakehouse, alerts, now, states, due or {}, reopen, limits, on_progress)
+    return EvaluationRun(tuple(evaluations), recorded, imported)
 
 
 def evaluate_alerts(
@@ -72,47 +138,70 @@ def evaluate_alerts(
     alerts: Sequence[CompiledAlert],
     now: datetime,
     *,
-    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
+    due: Mapping[str, Due] | None = None,
+    reopen: timedelta = timedelta(minutes=Settings.reopen_minutes),
+    limits: Limits | None = None,
+    on_progress: Progress = lambda _done, _all: None,
 ) -> list[Evaluation]:
-    """Evaluate alerts and record all of it in one commit; evaluations are returned and recorded in the order of `alerts`.
+    """Evaluate alerts and record all of it in one commit; evaluations are returned in the order of `alerts`.
 
-    on_progress: called with (alerts done, alerts in all).
+    due: by alert_id, the fire time that an evaluation answers to; without, somebody asked for it.
 
-    Raises LakehouseUnavailable, with nothing recorded, when the engine is away for all of them."""
-    if not alerts:
-        return []
-    previous = previous_evaluations(lakehouse)
-    done = 0
-    away: list[LakehouseUnavailable] = []
-
-    def one(alert: CompiledAlert) -> Evaluation:
-        nonlocal done
-        started = time.perf_counter()
-        # The isolation boundary: whatever one alert's query does, the others are evaluated.
-        try:
-            decision = decide(alert, lakehouse.query(alert.sql))
-        except AlertingError as error:
-            away.extend([error] if isinstance(error, LakehouseUnavailable) else [])
-            decision = failed(str(error))
-        except Exception as error:  # noqa: BLE001
-            _log.exception("alert %s", alert.alert_id)
-            decision = failed(f"{type(error).__name__}: {error}")
-        duration_ms = (time.perf_counter() - started) * 1000
-        done += 1
-        on_progress(done, len(alerts))
-        return _evaluation(alert, decision, now, previous.get(alert.alert_id), duration_ms)
-
-    with ThreadPoolExecutor(QUERIES_AT_A_TIME, thread_name_prefix="evaluate") as pool:
-        evaluations = list(pool.map(one, alerts))
-    if len(away) == len(alerts):
-        raise away[0]
-    append_rows(lakehouse, [evaluation.row() for evaluation in evaluations])
+    Raises LakehouseUnavailable, with nothing recorded, when the engine is away."""
+    states = catch_up(lakehouse, reopen)
+    evaluations, _ = _evaluate(lakehouse, alerts, now, states, due or {}, reopen, limits, on_progress)
     return evaluations
 
 
-def _evaluation(
-    alert: CompiledAlert, decision: Decision, now: datetime, previous: Previous | None, duration_ms: float
-) -> Evaluation:
-    opened_at = previous.opened_at if previous and decision.state is State.OK else None
-    resolution = (now - opened_at).total_seconds() if opened_at else None
-    return Evaluation(alert, decision, now, previous.status if previous else None, resolution, duration_ms)
+def _evaluate(
+    lakehouse: Lakehouse,
+    alerts: Sequence[CompiledAlert],
+    now: datetime,
+    states: States,
+    due: Mapping[str, Due],
+    reopen: timedelta,
+    limits: Limits | None,
+    on_progress: Progress,
+) -> tuple[list[Evaluation], int]:
+    """The evaluations, and how many of them are new in the history."""
+    if not alerts:
+        return [], 0
+    failed_before = {
+        alert.alert_id for alert in alerts if (state := states.get(alert.alert_id)) and state.status == State.ERROR
+    }
+    judged = judge_alerts(lakehouse, alerts, now, alone=failed_before, limits=limits, on_progress=on_progress)
+    evaluations, folded = list[Evaluation](), dict[str, Folded]()
+    for alert in alerts:
+        evaluation, outcome = _folded(alert, judged[alert.alert_id], now, states, due.get(alert.alert_id), reopen)
+        evaluations.append(evaluation)
+        folded[alert.alert_id] = outcome
+    recorded = record(lakehouse, [evaluation.row() for evaluation in evaluations])
+    if any(state.newest.evaluated_at >= now for state in map(states.get, folded) if state is not None):
+        catch_up(lakehouse, reopen)  # a clock that was set back: an evaluation that is older than what is known
+    else:
+        advance(lakehouse, states, folded, reopen, recorded)
+    return evaluations, recorded
+
+
+def _folded(
+    alert: CompiledAlert, judged: Judged, now: datetime, states: States, due: Due | None, reopen: timedelta
+) -> tuple[Evaluation, Folded]:
+    """The evaluation, and what it makes of the alert's state."""
+    unseen = Evaluation(alert, judged.decision, now, Seen(None, None), judged.duration_ms, judged.statement_alerts, due)
+    row = unseen.row()
+    values: dict[str, Any] = {name: row.get(name) for name in Row._fields}
+    outcome = fold(states.get(alert.alert_id), [Row(**values)], reopen)
+    (seen,) = outcome.seen
+    return Evaluation(alert, judged.decision, now, seen, judged.duration_ms, judged.statement_alerts, due), outcome
+
+
+def record(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Add rows to alert_history in one commit, those that are there already left out; return how many are new.
+
+    An evaluation is never recorded before the fire time that it answers to, so that only what is newer needs to be looked at."""
+    if not rows:
+        return 0
+    oldest = min(row["due_at"] or row["evaluated_at"] for row in rows)
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(ALERT_HISTORY))
+    among = f"target.evaluated_at >= {timestamp_literal(oldest)}"
+    return lakehouse.merge(ALERT_HISTORY.name, table, on=["evaluation_id"], update=(), among=among).inserted

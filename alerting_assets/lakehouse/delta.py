@@ -25,6 +25,7 @@ from alerting_assets.errors import (
     LakehouseUnavailable,
     TableNotFound,
 )
+from alerting_assets.lakehouse import required_columns as required
 from alerting_assets.lakehouse.arrow import arrow_schema, column_of
 from alerting_assets.lakehouse.port import Changes, Column, TableName, TableSpec, TableVersion
 
@@ -100,7 +101,7 @@ class DeltaStore:
             try:
                 DeltaTable.create(
                     path,
-                    arrow_schema(spec),
+                    required.as_invariants(arrow_schema(spec)),
                     mode="ignore",
                     description=spec.comment or None,
                     configuration={**CHANGE_FEED, **spec.properties},
@@ -134,6 +135,8 @@ class DeltaStore:
                 table.alter.set_table_properties(missing, raise_if_not_exists=False)
 
         self.write(name, add_columns)
+        if not all(field.nullable for field in self.open(name).schema().fields):
+            self.write(name, required.relax)
 
     def write(self, name: TableName, attempt: Callable[[DeltaTable], Result]) -> Result:
         """Run `attempt` on the newest version of the table, and again, after a random pause, each time that another writer was
@@ -244,7 +247,7 @@ _CHANGE_FIELDS = (
 
 def table_schema(table: DeltaTable) -> pa.Schema:
     """The table's schema in Arrow, with the columns' comments as field metadata."""
-    return pa.schema(table.schema().to_arrow())
+    return required.from_invariants(pa.schema(table.schema().to_arrow()))
 
 
 def version_of(table: DeltaTable) -> TableVersion:

@@ -75,7 +75,7 @@ def test_the_evaluation_that_sees_the_recovery_tells_how_long_it_took(readings: 
     timeline = [(0, 50.0), (1, 150.0), (2, 160.0), (3, 50.0), (4, 50.0), (5, 150.0), (6, 50.0)]
     for minute, cost in timeline:
         read(readings, cost)
-        evaluate_alerts(readings, [alert(readings)], START + timedelta(minutes=minute))
+        evaluate_alerts(readings, [alert(readings)], START + timedelta(minutes=minute), reopen=timedelta(0))
     rows = history(readings)
     assert [row["evaluation_status"] for row in rows] == ["OK", "TRIGGERED", "TRIGGERED", "OK", "OK", "TRIGGERED", "OK"]
     assert [row["previous_status"] for row in rows] == [None, "OK", "TRIGGERED", "TRIGGERED", "OK", "OK", "TRIGGERED"]

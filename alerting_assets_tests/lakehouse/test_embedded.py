@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
 from alerting_assets.errors import QueryError, QueryErrorKind
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
@@ -118,9 +120,14 @@ assert "alerting_assets.lakehouse.spark_jvm" not in sys.modules
 
 @pytest.mark.parametrize("select", ["{}", "COALESCE({}, 'x')"])
 def test_an_empty_subquery_over_a_column_that_is_never_null_says_what_to_write(
-    lakehouse: EmbeddedLakehouse, select: str
+    lakehouse: EmbeddedLakehouse, tmp_path: Path, select: str
 ) -> None:
-    query = "SELECT (SELECT {} FROM alert_history WHERE alert_id = 'nobody') AS v"
+    """A column of a table of theirs: ours have invariants instead."""
+    schema = pa.schema([pa.field("alert_id", pa.string(), nullable=False)])
+    write_deltalake(
+        tmp_path / "lakehouse" / "health_monitor" / "gold" / "theirs", pa.table({"alert_id": ["A"]}, schema)
+    )
+    query = "SELECT (SELECT {} FROM theirs WHERE alert_id = 'nobody') AS v"
     with pytest.raises(QueryError, match="take MAX") as caught:
         lakehouse.query(query.format(select.format("alert_id")))
     assert caught.value.kind is QueryErrorKind.UNSUPPORTED
