@@ -42,6 +42,10 @@ def _alert(draw: random.Random, template: AlertTemplate, number: int) -> Compile
         del params["event_column"], params["loaded_column"]
     if {"min_pct", "max_pct"} <= params.keys():
         params["min_pct"], params["max_pct"] = sorted((params["min_pct"], params["max_pct"] + 1))
+    if {"recovered_pct", "threshold_pct"} <= params.keys():
+        params["recovered_pct"], params["threshold_pct"] = sorted(
+            (params["recovered_pct"], params["threshold_pct"] + 1)
+        )
     fields = instantiate(template, {}, params)
     own = {"alert_id": f"BENCH-{number:04}", "owner": "bench@example.com"}
     if number % FAILS_EVERY == FAILS_EVERY - 1:

@@ -171,9 +171,7 @@ def _deployed_sql(configuration: AlertConfiguration, measured: str, target: Targ
         configuration.aggregation_column,
         configuration.condition,
         configuration.empty_result_state,
-        configuration.alert_id,
-        target.catalog,
-        target.schema,
+        gated.history_looks(configuration.condition, configuration.alert_id, target.catalog, target.schema),
     )
 
 

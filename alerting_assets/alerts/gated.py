@@ -18,6 +18,10 @@ alert would fire at once. Elsewhere an empty result stays one, and the workspace
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
 from alerting_assets.alerts.operators import ChangeDirection, EmptyResultState, Operator
 from alerting_assets.alerts.thresholds import Condition, Item
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
@@ -61,15 +65,12 @@ _NUMBER = f"CAST({MEASURED} AS DOUBLE)"
 _NOW = "CURRENT_TIMESTAMP()"
 
 
-def gate(
-    measured: str, column: str, condition: Condition, empty: EmptyResultState, alert_id: str, catalog: str, schema: str
-) -> str:
-    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares.
+def gate(measured: str, column: str, condition: Condition, empty: EmptyResultState, looks: Mapping[str, str]) -> str:
+    """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares. looks: what
+    each of the columns that look at the history is, in SQL (`history_looks`).
 
     A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
-    history = ".".join(identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
-    looks = _looks(condition, f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)}")
-    with_history = "".join(f",\n  ({sql}) AS {name}" for name, sql in looks.items())
+    with_history = "".join(f",\n  {sql} AS {name}" for name, sql in looks.items())
     met = f"COALESCE({_met(condition)}, FALSE)"
     beside = "".join(f", {name}" for name in looks)
     given = MEASURED
@@ -159,37 +160,76 @@ def _changes(condition: Condition) -> str:
     )
 
 
-def _looks(condition: Condition, rows: str) -> dict[str, str]:
-    """The scalar subqueries over the alert's history, by the name of the column that each becomes."""
-    looks = {}
-    rows = f"{rows} AND evaluation_status <> 'ERROR'"
-    if condition.operator is Operator.CHANGES_BY:
-        usable = f"{rows}\n      AND query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
-        looks[BASE] = _nearest("query_result_value", usable, condition.lookback)
+class Kind(StrEnum):
+    """What is taken of the rows of a window."""
+
+    COUNTS = "COUNTS"
+    """How many there are, and at how many of them the condition was not met: `EARLIER`, `EARLIER_NOT_MET`."""
+    LAST = "LAST"
+    """The status of the last one: `BEFORE`."""
+    NEAREST = "NEAREST"
+    """The value of the one in the middle, or next to it: `BASE`. Rows without a value do not count."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A look at the alert's history, without the rows that say ERROR: those that are older than `newest` seconds or as old, and younger
+    than `oldest`."""
+
+    kind: Kind
+    oldest: int
+    newest: int
+
+    @property
+    def middle(self) -> int:
+        """Seconds ago. Of a lookback L the window is (L + L // 2, L // 2]."""
+        return self.oldest - self.newest
+
+
+def looks_of(condition: Condition) -> tuple[Look, ...]:
     half = condition.interval // 2
+    found = []
+    if condition.operator is Operator.CHANGES_BY:
+        found.append(Look(Kind.NEAREST, condition.lookback + condition.lookback // 2, condition.lookback // 2))
     if condition.evaluations > 1:
-        window = f"{rows}\n      AND {_between(condition.interval * condition.evaluations - half, half)}"
-        met = "COALESCE(threshold_met, evaluation_status = 'TRIGGERED')"
-        looks[EARLIER] = f"SELECT COUNT(*) {window}"
-        looks[EARLIER_NOT_MET] = f"SELECT COUNT(CASE WHEN NOT {met} THEN 1 END) {window}"
+        found.append(Look(Kind.COUNTS, condition.interval * condition.evaluations - half, half))
     if condition.recovery is not None:
-        # Sail takes a subquery over a NOT NULL column for one that always has a row.
-        window = _between(condition.interval * RECOVERY_LOOKS_BACK + half, half)
-        looks[BEFORE] = (
-            f"SELECT NULLIF(evaluation_status, '') {rows}\n      AND {window}\n"
-            "    ORDER BY evaluated_at DESC, evaluation_id LIMIT 1"
-        )
+        found.append(Look(Kind.LAST, condition.interval * RECOVERY_LOOKS_BACK + half, half))
+    return tuple(found)
+
+
+MET_THEN = "COALESCE(threshold_met, evaluation_status = 'TRIGGERED')"
+"""SQL of whether the condition held at an evaluation of the history."""
+HAS_VALUE = "query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
+
+
+def history_looks(condition: Condition, alert_id: str, catalog: str, schema: str) -> dict[str, str]:
+    """The scalar subqueries over the alert's history, by the name of the column that each becomes."""
+    history = ".".join(identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
+    rows = f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)} AND evaluation_status <> 'ERROR'"
+    looks = {}
+    for look in looks_of(condition):
+        if look.kind is Kind.NEAREST:
+            distance = f"ABS(unix_seconds(evaluated_at) - unix_seconds({_NOW}) + {look.middle})"
+            looks[BASE] = (
+                f"(SELECT query_result_value {rows}\n      AND {HAS_VALUE}\n      AND {_between(look)}\n"
+                f"    ORDER BY {distance}, evaluated_at, evaluation_id LIMIT 1)"
+            )
+        elif look.kind is Kind.COUNTS:
+            window = f"{rows}\n      AND {_between(look)}"
+            looks[EARLIER] = f"(SELECT COUNT(*) {window})"
+            looks[EARLIER_NOT_MET] = f"(SELECT COUNT(CASE WHEN NOT {MET_THEN} THEN 1 END) {window})"
+        else:
+            # Sail takes a subquery over a NOT NULL column for one that always has a row.
+            looks[BEFORE] = (
+                f"(SELECT NULLIF(evaluation_status, '') {rows}\n      AND {_between(look)}\n"
+                "    ORDER BY evaluated_at DESC, evaluation_id LIMIT 1)"
+            )
     return looks
 
 
-def _nearest(column: str, rows: str, seconds: int) -> str:
-    distance = f"ABS(unix_seconds(evaluated_at) - unix_seconds({_NOW}) + {seconds})"
-    window = _between(seconds + seconds // 2, seconds // 2)
-    return f"SELECT {column} {rows}\n      AND {window}\n    ORDER BY {distance}, evaluated_at, evaluation_id LIMIT 1"
-
-
-def _between(oldest: int, newest: int) -> str:
-    return f"evaluated_at > {_NOW} - INTERVAL {oldest} SECONDS AND evaluated_at <= {_NOW} - INTERVAL {newest} SECONDS"
+def _between(look: Look) -> str:
+    return f"evaluated_at > {_NOW} - INTERVAL {look.oldest} SECONDS AND evaluated_at <= {_NOW} - INTERVAL {look.newest} SECONDS"
 
 
 def _fires(condition: Condition) -> str:

@@ -1,7 +1,5 @@
 """Stage 4: evaluate what is valid and enabled, and record it; what follows from that for the alerts."""
 
-from __future__ import annotations
-
 import statistics
 import time
 from collections import Counter
@@ -88,7 +86,7 @@ class EvaluationBatch(Batch):
 )
 def alert_history(
     context: dg.AssetExecutionContext, config: EvaluationBatch, alerting: AlertingResource
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, settings, started = alerting.get_lakehouse(), alerting.settings, time.monotonic()
     now = config.moment(alerting.now())
     rows = read_rows(lakehouse)

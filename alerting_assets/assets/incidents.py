@@ -1,7 +1,5 @@
 """What follows from the history: the incidents, and what is true of each alert now."""
 
-from __future__ import annotations
-
 import statistics
 from datetime import timedelta
 
@@ -29,7 +27,7 @@ LATELY = timedelta(days=30)
         "said of it: acknowledgement and label. Beside it alert_state holds what is true of each alert now. Both follow alert_history."
     ),
 )
-def alert_incidents(alerting: AlertingResource) -> dg.MaterializeResult[None]:
+def alert_incidents(alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, now = alerting.get_lakehouse(), alerting.now()
     states = catch_up(lakehouse, timedelta(minutes=alerting.reopen_minutes))
     rows = lakehouse.read(ALERT_INCIDENTS.name).to_pylist()

@@ -1,7 +1,5 @@
 """Evaluations by themselves: a schedule that looks every minute which alerts are due."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
