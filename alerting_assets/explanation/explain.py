@@ -26,7 +26,7 @@ from alerting_assets.explanation.facts import (
     Status,
     Sync,
 )
-from alerting_assets.explanation.why import condition_sentence, evaluation_reasons, headline, lines_of, moment, status_of
+from alerting_assets.explanation.why import decision_sentence, evaluation_reasons, headline, lines_of, moment, status_of
 from alerting_assets.incidents.fold import AlertState
 from alerting_assets.incidents.store import read_states
 from alerting_assets.lakehouse.port import Lakehouse
@@ -79,7 +79,7 @@ def explain(
     verdict = alert_verdicts(lakehouse, [subject.alert], policy_of(settings))[alert_id]
     deployment = _deployment(lakehouse, settings, subject)
     schedule = _schedule(alert, last, now)
-    condition = condition_sentence(alert, last) if alert else None
+    decision = decision_sentence(alert, last) if alert and last else None
     reasons = evaluation_reasons(alert, evaluations) if alert else []
     if alert is None and last is not None and last.error_message:
         reasons.append(f"The evaluation failed: {last.error_message}")
@@ -99,9 +99,10 @@ def explain(
         now=now,
         at=asked,
         is_past=at is not None,
-        headline=headline(alert_id, status, condition or "its row cannot be read", last, asked),
+        headline=headline(alert_id, status, decision, asked),
         reasons=tuple(reasons),
-        condition=condition,
+        condition=f"{alert.value_column} {alert.condition.words}" if alert else None,
+        decision=decision,
         status=status,
         evaluations=tuple(shown),
         lines=lines_of(alert.condition, last) if alert else (),

@@ -153,7 +153,9 @@ class Explanation:
         say is of `now` all the same, since nobody keeps what they said before.
     headline: the answer in one sentence.
     reasons: what held the alert back or kept it firing, and what stands in the way of an answer; whole sentences.
-    condition: the condition in words with the measured value in it; without a value where there was no evaluation.
+    condition: when it fires, in words, as it is configured now.
+    decision: what the evaluation compared, with the measured value, and whether the condition was met by itself, as in
+        `cost 1,234.5 is greater than 1,000 → met`; None where there was no evaluation.
     evaluations: the last ones up to `at`, the oldest first. lines: what their values are compared with.
     query_text: the query as it would be deployed, without its marker."""
 
@@ -169,6 +171,7 @@ class Explanation:
     headline: str
     reasons: tuple[str, ...]
     condition: str | None
+    decision: str | None
     status: Status | None
     evaluations: tuple[Evaluated, ...]
     lines: tuple[Line, ...]

@@ -34,8 +34,7 @@ def sections_of(explanation: Explanation) -> tuple[Section, ...]:
 
 def _state(explanation: Explanation) -> list[tuple[str, str]]:
     status, last = explanation.status, explanation.evaluation
-    is_told = status is not None and status.status != "ERROR"  # in the headline
-    rows = [("condition", explanation.condition)] if explanation.condition and not is_told else []
+    rows = [("fires when", explanation.condition)] if explanation.condition else []
     if status is None or last is None:
         return [*rows, ("state", "UNKNOWN")]
     since = "since" if status.is_since_exact else "since, at the latest,"

@@ -17,11 +17,10 @@ def moment(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
-def condition_sentence(alert: CompiledAlert, evaluation: Evaluated | None) -> str:
-    """The condition with the measured value in it, and whether it was met: `cost 1,234.5 is greater than 1,000 → met`."""
+def decision_sentence(alert: CompiledAlert, evaluation: Evaluated) -> str:
+    """The condition with the measured value in it, and whether it was met: `cost 1,234.5 is greater than 1,000 → met`. What holds an
+    alert back, or keeps it firing, is left aside."""
     words = _words_then(alert, evaluation)
-    if evaluation is None:
-        return f"{alert.value_column} {words}"
     met = {True: "met", False: "not met", None: "met" if evaluation.fires else "not met"}[evaluation.threshold_met]
     met = "not decided" if evaluation.evaluation_status == "ERROR" else met
     if evaluation.evaluation_status == "ERROR" and evaluation.value_text is None:
@@ -31,16 +30,16 @@ def condition_sentence(alert: CompiledAlert, evaluation: Evaluated | None) -> st
     return f"{alert.value_column} {_value(evaluation, words)} {words} → {met}"
 
 
-def _words_then(alert: CompiledAlert, evaluation: Evaluated | None) -> str:
+def _words_then(alert: CompiledAlert, evaluation: Evaluated) -> str:
     """The condition in words, as it was at that evaluation as far as the history says."""
     condition = alert.condition
-    if evaluation is None or evaluation.operator is None or evaluation.config_hash == alert.config_hash:
-        return condition.words
+    if evaluation.operator is None or evaluation.config_hash == alert.config_hash:
+        return condition.words_at_once
     then = Operator(evaluation.operator) if evaluation.operator in OPERATORS else None
     if then is None or OPERATORS[then].needs is not Needs.VALUE or evaluation.threshold_value is None:
-        return condition.words if then is condition.operator else f"[then {evaluation.operator}]"
+        return condition.words_at_once if then is condition.operator else f"{evaluation.operator} (the condition then)"
     if then is condition.operator and evaluation.threshold_value == condition.threshold:
-        return condition.words
+        return condition.words_at_once
     return f"{OPERATORS[then].reads_as.format(shown(evaluation.threshold_value))} (the condition then)"
 
 
@@ -81,21 +80,16 @@ def status_of(evaluations: Sequence[Evaluated]) -> Status | None:
     return Status(last.evaluation_status, since, previous is not None, previous)
 
 
-def headline(alert_id: str, status: Status | None, condition: str | None, evaluation: Evaluated | None, at: datetime) -> str:
-    """The answer in one sentence."""
-    if status is None or evaluation is None:
+def headline(alert_id: str, status: Status | None, decision: str | None, at: datetime) -> str:
+    """The answer in one sentence. decision: what `decision_sentence` says; None where the alert cannot be read."""
+    if status is None:
         return f"{alert_id} was never evaluated."
     since = "" if status.is_since_exact else "at least "
     lasted = f"{since}since {moment(status.since)} ({short_duration((at - status.since).total_seconds())})"
-    match status.status:
-        case "TRIGGERED":
-            return f"{alert_id} fires, {lasted}: {condition}."
-        case "SUPPRESSED":
-            return f"{alert_id} is held back, {lasted}: {condition}."
-        case "ERROR":
-            return f"{alert_id} cannot be decided, {lasted}: its evaluation fails."
-        case _:
-            return f"{alert_id} does not fire, {lasted}: {condition}."
+    if status.status == "ERROR":
+        return f"{alert_id} cannot be decided, {lasted}: its evaluation fails."
+    verb = {"TRIGGERED": "fires", "SUPPRESSED": "is suppressed"}.get(status.status, "does not fire")
+    return f"{alert_id} {verb}, {lasted}{f': {decision}' if decision else ''}."
 
 
 def evaluation_reasons(alert: CompiledAlert, evaluations: Sequence[Evaluated]) -> list[str]:
