@@ -37,7 +37,8 @@ def explain_(
     at: Annotated[
         str | None,
         typer.Option(
-            metavar="TIME", help="Explain that moment: ISO 8601 (UTC, unless it says otherwise), or how long ago: 2h, 3d."
+            metavar="TIME",
+            help="Explain that moment: ISO 8601 (UTC, unless it says otherwise), or how long ago: 2h, 3d.",
         ),
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Markdown, for a ticket or a chat.")] = False,
@@ -78,7 +79,9 @@ def moment_of(text: str, now: datetime) -> datetime:
 
 
 def _print(found: Explanation) -> None:
-    title = Text.assemble((found.alert_id, "bold"), "  ", found.name, "  ", (found.severity, STYLES.get(found.severity, "")))
+    title = Text.assemble(
+        (found.alert_id, "bold"), "  ", found.name, "  ", (found.severity, STYLES.get(found.severity, ""))
+    )
     title.append(f"  {found.domain}" if found.domain else "", "dim")
     title.append(f"  as of {found.at:%Y-%m-%d %H:%M} UTC" if found.is_past else "", "bold")
     console.print(title)

@@ -30,7 +30,18 @@ from alerting_assets.validation import AlertVerdict, alert_verdicts, policy_of
 
 WIDE = 150
 """Columns of the terminal that all columns of the table take."""
-_WIDE_COLUMNS = ("alert", "name", "severity", "owner", "verdict", "last sync", "state", "since", "value", "evaluated (UTC)")
+_WIDE_COLUMNS = (
+    "alert",
+    "name",
+    "severity",
+    "owner",
+    "verdict",
+    "last sync",
+    "state",
+    "since",
+    "value",
+    "evaluated (UTC)",
+)
 _NARROW = ("alert", "name", "severity", "state", "since", "value")
 """The columns that stay in a narrow terminal; what is wrong with verdict or sync is told below the table in any case."""
 
@@ -49,14 +60,19 @@ _SHOWN = {"TRIGGERED": Shown.FIRING, "SUPPRESSED": Shown.FIRING, "ERROR": Shown.
 
 def status(
     text: Annotated[
-        str | None, typer.Argument(metavar="[TEXT]", help="Only alerts with it in their id or name.", show_default=False)
+        str | None,
+        typer.Argument(metavar="[TEXT]", help="Only alerts with it in their id or name.", show_default=False),
     ] = None,
     state: Annotated[
         list[Shown] | None,
-        typer.Option(help="Only alerts in this state; may be given several times. unknown: never evaluated.", show_default=False),
+        typer.Option(
+            help="Only alerts in this state; may be given several times. unknown: never evaluated.", show_default=False
+        ),
     ] = None,
     owner: Annotated[str | None, typer.Option(help="Only alerts of this owner.")] = None,
-    severity: Annotated[Severity | None, typer.Option(case_sensitive=False, help="Only alerts of this severity.")] = None,
+    severity: Annotated[
+        Severity | None, typer.Option(case_sensitive=False, help="Only alerts of this severity.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Every alert at a glance: verdict, deployment, state and since when. Asks neither engine nor workspace to do anything new."""
@@ -92,9 +108,7 @@ def _refuse_unknown_owner(owner: str | None, rows: Sequence[Row]) -> None:
         raise SettingsError(f"--owner {owner!r}: nobody of that name owns an alert{did_you_mean(owner, owners)}")
 
 
-def _facts(
-    alert: ConfiguredAlert, row: Row, verdict: AlertVerdict | None, state: AlertState | None
-) -> dict[str, Any]:
+def _facts(alert: ConfiguredAlert, row: Row, verdict: AlertVerdict | None, state: AlertState | None) -> dict[str, Any]:
     incident = state.open_incident if state else None
     return {
         "alert_id": alert.alert_id,

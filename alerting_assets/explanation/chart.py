@@ -133,7 +133,9 @@ def _labels(values: Sequence[float], lines: Sequence[Line]) -> _Labels | None:
 
 def _legend(shown: Sequence[Evaluated], lines: Sequence[Line], marks: dict[str, str]) -> list[Cell]:
     kinds = {
-        _KINDS.get(one.evaluation_status, "none") if one.number is not None or one.evaluation_status == "ERROR" else "none"
+        _KINDS.get(one.evaluation_status, "none")
+        if one.number is not None or one.evaluation_status == "ERROR"
+        else "none"
         for one in shown
     }
     parts = [Cell(f"{marks[kind]} {words}", kind) for kind, words in _LEGEND.items() if kind in kinds]

@@ -84,7 +84,7 @@ def explain(
     if alert is None and last is not None and last.error_message:
         reasons.append(f"The evaluation failed: {last.error_message}")
     if at is None:
-        reasons += _present_reasons(subject, verdict, deployment, schedule, last, now)
+        reasons += _present_reasons(subject, verdict, deployment, schedule, last)
     elif last is None:
         reasons.append(f"The history holds no evaluation at or before {moment(at)}.")
     configuration, row = subject.alert.configuration, subject.row or {}
@@ -153,8 +153,8 @@ def _loaded(settings: Settings, rows: Sequence[Row]) -> tuple[LoadResult | None,
 
 
 def _source(subject: _Subject) -> Source:
-    row, place = subject.row or {}, subject.place
-    managed_by = row.get("managed_by") or (subject.alert.configuration and subject.alert.configuration.managed_by)
+    row, place, configuration = subject.row or {}, subject.place, subject.alert.configuration
+    managed_by: str | None = row.get("managed_by") or (configuration.managed_by if configuration else None)
     notes = []
     if subject.row is not None and subject.is_newer_in_file:
         notes.append("Its definition was edited since it was loaded: `alerting apply` loads what it says now.")
@@ -227,9 +227,15 @@ def _incident(
     ).to_pylist()
     stored = IncidentFacts(**rows[0], is_open=_is_open(rows[0]["resolved_at"], at)) if rows else None
     known = state.incident if state is not None else None
-    if known is None or known.opened_at > at or (is_past and stored is not None and stored.incident_id != known.incident_id):
+    if (
+        known is None
+        or known.opened_at > at
+        or (is_past and stored is not None and stored.incident_id != known.incident_id)
+    ):
         return stored
-    people = {name: getattr(stored, name) for name in _PEOPLE} if stored and stored.incident_id == known.incident_id else {}
+    people = (
+        {name: getattr(stored, name) for name in _PEOPLE} if stored and stored.incident_id == known.incident_id else {}
+    )
     return IncidentFacts(
         known.incident_id,
         known.opened_at,
@@ -305,28 +311,42 @@ def _present_reasons(
     deployment: Deployment | None,
     schedule: Schedule | None,
     last: Evaluated | None,
-    now: datetime,
 ) -> list[str]:
     """What stands in the way of the next evaluation, and what to do."""
     alert_id, row = subject.alert.alert_id, subject.row or {}
     found = []
     if not subject.alert.is_enabled:
-        found.append("It is disabled (is_enabled: false): it is paused in the workspace, and `alerting evaluate` leaves it out.")
+        found.append(
+            "It is disabled (is_enabled: false): it is paused in the workspace, and `alerting evaluate` leaves it out."
+        )
     if subject.row is None:
         found.append("It is not in the table yet: `alerting apply` loads it.")
     elif verdict is None:
-        found.append("It was never validated in its present form: `alerting validate` does that, and `alerting apply`, too.")
+        found.append(
+            "It was never validated in its present form: `alerting validate` does that, and `alerting apply`, too."
+        )
     elif verdict.finding is not None:
         stays = "; what was deployed before stays as it is" if deployment else ""
         found.append(f"It is quarantined ({verdict.verdict.value}), so it is neither deployed nor evaluated{stays}.")
     elif deployment is None:
-        found.append("It is not deployed: `alerting apply` does that. Until then only `alerting evaluate` evaluates it.")
+        found.append(
+            "It is not deployed: `alerting apply` does that. Until then only `alerting evaluate` evaluates it."
+        )
     elif deployment.is_current is False:
-        found.append("What is deployed is not what is configured: the workspace decides by the older text until `alerting apply`.")
+        found.append(
+            "What is deployed is not what is configured: the workspace decides by the older text until `alerting apply`."
+        )
     if row.get("last_sync_status") == "ERROR":
         found.append(f"Its last sync failed: {row['last_sync_error']}")
-    if last is None and subject.alert.is_enabled and subject.row is not None and (verdict is None or verdict.finding is None):
-        found.append(f"To see what it decides, run `alerting evaluate {alert_id}`; its schedule does it by itself once it is deployed.")
+    if (
+        last is None
+        and subject.alert.is_enabled
+        and subject.row is not None
+        and (verdict is None or verdict.finding is None)
+    ):
+        found.append(
+            f"To see what it decides, run `alerting evaluate {alert_id}`; its schedule does it by itself once it is deployed."
+        )
     if schedule is not None and schedule.missed and last is not None:
         many = f"more than {MISSED_COUNTED - 1:,}" if schedule.missed == MISSED_COUNTED else f"{schedule.missed:,}"
         found.append(

@@ -114,7 +114,9 @@ def evaluation_reasons(alert: CompiledAlert, evaluations: Sequence[Evaluated]) -
         )
     if last.row_count == 0 and last.evaluation_status != "ERROR":
         decides = "fires" if alert.empty_result_state is EmptyResultState.TRIGGERED else "does not fire"
-        found.append(f"The query returned no row; empty_result_state {alert.empty_result_state.value} says that it {decides}.")
+        found.append(
+            f"The query returned no row; empty_result_state {alert.empty_result_state.value} says that it {decides}."
+        )
     elif last.query_result_value is None and last.query_result_string is None and last.evaluation_status == "OK":
         found.append(f"{alert.value_column} is NULL, which compares with nothing.")
     if last.note:
