@@ -41,8 +41,6 @@ EVALUATIONS = 30
 MISSED_COUNTED = 1_000
 _LEAST_WINDOW = timedelta(days=7)
 """How far back the history is searched at first, at least; by more than that only where nothing is found."""
-_LATE = timedelta(minutes=5)
-"""A fire time that passed so long ago without an evaluation was missed."""
 _COLUMNS = tuple(Evaluated.__dataclass_fields__)
 _PEOPLE = ("acknowledged_by", "acknowledged_at", "label", "label_source")
 
@@ -78,15 +76,13 @@ def explain(
     last = evaluations[-1] if evaluations else None
     verdict = alert_verdicts(lakehouse, [subject.alert], policy_of(settings))[alert_id]
     deployment = _deployment(lakehouse, settings, subject)
-    schedule = _schedule(alert, last, now)
+    schedule = _schedule(alert, last, now, timedelta(minutes=settings.evaluation_grace_minutes))
     decision = decision_sentence(alert, last) if alert and last else None
     reasons = evaluation_reasons(alert, evaluations) if alert else []
     if alert is None and last is not None and last.error_message:
         reasons.append(f"The evaluation failed: {last.error_message}")
     if at is None:
         reasons += _present_reasons(subject, verdict, deployment, schedule, last)
-    elif last is None:
-        reasons.append(f"The history holds no evaluation at or before {moment(at)}.")
     configuration, row = subject.alert.configuration, subject.row or {}
     shown = evaluations[-EVALUATIONS:]
     return Explanation(
@@ -99,7 +95,7 @@ def explain(
         now=now,
         at=asked,
         is_past=at is not None,
-        headline=headline(alert_id, status, decision, asked),
+        headline=headline(alert_id, status, decision, asked, is_past=at is not None),
         reasons=tuple(reasons),
         condition=f"{alert.value_column} {alert.condition.words}" if alert else None,
         decision=decision,
@@ -138,10 +134,7 @@ def _subject(lakehouse: Lakehouse, settings: Settings, alert_id: str) -> _Subjec
     if problems:
         return _Subject(ConfiguredAlert(alert_id, alert_id, "", None, None, problems), None, place, problems, True)
     known = {row["alert_id"] for row in rows} | (definitions.places.keys() | definitions.held if definitions else set())
-    raise SettingsError(
-        f"there is no alert {alert_id!r}{did_you_mean(alert_id, known)}; `alerting status` lists them, and `alerting history {alert_id}` "
-        "still tells of one that was removed"
-    )
+    raise SettingsError(f"there is no alert {alert_id!r}{did_you_mean(alert_id, known)}")
 
 
 def _loaded(settings: Settings, rows: Sequence[Row]) -> tuple[LoadResult | None, str | None]:
@@ -275,14 +268,15 @@ def _deployment(lakehouse: Lakehouse, settings: Settings, subject: _Subject) -> 
     )
 
 
-def _schedule(alert: CompiledAlert | None, last: Evaluated | None, now: datetime) -> Schedule | None:
+def _schedule(alert: CompiledAlert | None, last: Evaluated | None, now: datetime, grace: timedelta) -> Schedule | None:
+    """grace: how late an evaluation may come before its fire time counts as missed."""
     if alert is None:
         return None
     quartz, zone = parse_quartz(alert.schedule_cron), ZoneInfo(alert.schedule_timezone)
     missed = 0
     if last is not None and alert.is_enabled:
         for fire_time in islice(quartz.fire_times(last.evaluated_at, zone), MISSED_COUNTED):
-            if fire_time > now - _LATE:
+            if fire_time > now - grace:
                 break
             missed += 1
     upcoming = quartz.next_fire_time(now, zone) if alert.is_enabled else None

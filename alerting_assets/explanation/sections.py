@@ -8,8 +8,12 @@ from zoneinfo import ZoneInfo
 
 from alerting_assets.alerts.schedule import short_duration
 from alerting_assets.alerts.thresholds import number_text
+from alerting_assets.explanation.chart import chart_of
 from alerting_assets.explanation.facts import Explanation
 from alerting_assets.explanation.why import moment, retrigger_words
+
+LISTED = 8
+"""How many evaluations are listed where their values cannot be drawn."""
 
 
 @dataclass(frozen=True)
@@ -21,15 +25,28 @@ class Section:
 
 
 def sections_of(explanation: Explanation) -> tuple[Section, ...]:
-    """All but headline, reasons and chart."""
+    """All but headline, reasons and chart; where there is nothing to draw, the evaluations."""
+    now = ", as of now" if explanation.is_past else ""
     found = (
+        Section("Last evaluations", tuple(_evaluations(explanation))),
         Section("State", tuple(_state(explanation))),
         Section("Incident", tuple(_incident(explanation))),
-        Section("Definition", tuple(_definition(explanation))),
-        Section("Deployment", tuple(_deployment(explanation))),
-        Section("Notification", tuple(_notification(explanation))),
+        Section(f"Definition{now}", tuple(_definition(explanation))),
+        Section(f"Deployment{now}", tuple(_deployment(explanation))),
+        Section(f"Notification{now}", tuple(_notification(explanation))),
     )
     return tuple(section for section in found if section.rows)
+
+
+def _evaluations(explanation: Explanation) -> list[tuple[str, str]]:
+    """The newest first, where there is no chart of them."""
+    evaluations = explanation.evaluations
+    if len(evaluations) < 2 or chart_of(evaluations) is not None:
+        return []
+    return [
+        (f"{one.evaluated_at:%m-%d %H:%M}", f"{one.evaluation_status} {one.error_message or one.value_text or 'NULL'}")
+        for one in evaluations[: -LISTED - 1 : -1]
+    ]
 
 
 def _state(explanation: Explanation) -> list[tuple[str, str]]:
@@ -55,12 +72,13 @@ def _incident(explanation: Explanation) -> list[tuple[str, str]]:
     if incident.resolved_at is not None:
         took = short_duration((incident.resolved_at - incident.opened_at).total_seconds())
         rows.append(("resolved", f"{moment(incident.resolved_at)}, after {took}"))
-    counted = f"{incident.evaluations:,}"
+    by_now = " by now" if explanation.is_past and incident.is_open else ""
+    counted = f"{incident.evaluations:,}{by_now}"
     if incident.reopened:
         counted += f", reopened {incident.reopened:,} time{'' if incident.reopened == 1 else 's'}"
     rows.append(("evaluations", counted))
     if incident.peak_value is not None:
-        rows.append(("peak", number_text(incident.peak_value)))
+        rows.append(("peak", f"{number_text(incident.peak_value)}{by_now}"))
     if incident.acknowledged_by:
         at = f", {moment(incident.acknowledged_at)}" if incident.acknowledged_at else ""
         rows.append(("acknowledged", f"by {incident.acknowledged_by}{at}"))

@@ -80,10 +80,11 @@ def status_of(evaluations: Sequence[Evaluated]) -> Status | None:
     return Status(last.evaluation_status, since, previous is not None, previous)
 
 
-def headline(alert_id: str, status: Status | None, decision: str | None, at: datetime) -> str:
+def headline(alert_id: str, status: Status | None, decision: str | None, at: datetime, *, is_past: bool) -> str:
     """The answer in one sentence. decision: what `decision_sentence` says; None where the alert cannot be read."""
     if status is None:
-        return f"{alert_id} was never evaluated."
+        until = f" at or before {moment(at)}, as far as the history reaches" if is_past else ""
+        return f"{alert_id} was never evaluated{until}."
     since = "" if status.is_since_exact else "at least "
     lasted = f"{since}since {moment(status.since)} ({short_duration((at - status.since).total_seconds())})"
     if status.status == "ERROR":
