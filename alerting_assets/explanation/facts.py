@@ -191,8 +191,16 @@ class Explanation:
         return self.evaluations[-1] if self.evaluations else None
 
     def json(self) -> dict[str, Any]:
-        """As JSON has it, with datetimes as they are; numbers that JSON has not are None, beside their `value_text`."""
-        found = asdict(self)
+        """As JSON has it, with datetimes as they are. Numbers that JSON has not are None; evaluations have a `value_text` besides."""
+        found: dict[str, Any] = _without_infinities(asdict(self))
         for shown, one in zip(found["evaluations"], self.evaluations, strict=True):
-            shown |= {"query_result_value": one.number, "value_text": one.value_text}
+            shown["value_text"] = one.value_text
         return found
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_infinities(item) for name, item in value.items()}
+    if isinstance(value, tuple):
+        return [_without_infinities(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
