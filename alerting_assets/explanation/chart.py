@@ -85,7 +85,7 @@ def chart_of(
         if one.number is None:
             strip[column] = Cell(marks[kind if kind == "error" else "none"], "error" if kind == "error" else "none")
         else:
-            grid[labels.row_of(one.number)][column] = Cell(marks[kind], kind)
+            grid[_beside_lines(one.number, labels, lines)][column] = Cell(marks[kind], kind)
     drawn = []
     for row, cells in enumerate(grid):
         label = labels.by_row.get(row, "")
@@ -111,6 +111,15 @@ class _Labels:
 
     def row_of(self, value: float) -> int:
         return _row(value, self.high, self.low)
+
+
+def _beside_lines(value: float, labels: _Labels, lines: Sequence[Line]) -> int:
+    """The row of a value, which is on a line only where the value is exactly that: what is a little above is seen above."""
+    row = labels.row_of(value)
+    for line in reversed(lines):  # the first has the last word
+        if value != line.value and row == labels.row_of(line.value):
+            row = row - 1 if value > line.value else row + 1
+    return min(max(row, 0), HEIGHT - 1)
 
 
 def _row(value: float, high: float, low: float) -> int:

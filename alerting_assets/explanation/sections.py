@@ -58,7 +58,9 @@ def _state(explanation: Explanation) -> list[tuple[str, str]]:
     rows.append(("state", f"{status.status} {since} {_when(status.since, explanation.at)}"))
     if status.previous is not None:
         rows.append(("before that", status.previous))
-    by = {"own": "by us", "workspace": "by the workspace"}.get(last.evaluated_by, f"by {last.evaluated_by}")
+    by = {"own": "by alerting_assets", "workspace": "by the workspace"}.get(
+        last.evaluated_by, f"by {last.evaluated_by}"
+    )
     rows.append(("evaluated", f"{_when(last.evaluated_at, explanation.at)}, {by}"))
     return rows
 

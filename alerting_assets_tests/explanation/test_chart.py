@@ -40,6 +40,13 @@ def test_values_stand_above_and_below_their_threshold() -> None:
     ]
 
 
+def test_a_value_a_little_above_its_threshold_is_seen_above_it() -> None:
+    values = [0.0, 51.0, 49.0, 50.0, 100.0]
+    chart = chart_of([evaluated(hour, value, "OK") for hour, value in enumerate(values)], [Line(50.0, "threshold")])
+    assert chart is not None
+    assert chart.text.split("\n")[3:6] == ["    │   ○", " 50 ┤───────○───", "    │     ○"]
+
+
 def test_in_ascii_marks_differ_by_their_shape() -> None:
     chart = chart_of(
         [evaluated(0, 1.0, "OK"), evaluated(1, 3.0, "TRIGGERED")], [Line(2.0, "threshold")], ascii_only=True
