@@ -120,7 +120,7 @@ def test_the_state_lasts_since_the_first_evaluation_in_a_row() -> None:
 
 
 def test_lines_are_what_the_value_is_compared_with() -> None:
-    between = {
+    between: dict[str, Any] = {
         "operator": "BETWEEN",
         "threshold_value_double": None,
         "threshold_value_min": 1.0,
@@ -130,5 +130,5 @@ def test_lines_are_what_the_value_is_compared_with() -> None:
     assert lines_of(compiled(**between).condition, None) == (Line(2.0, "at most"), Line(1.0, "at least"))
     assert lines_of(recovers, None) == (Line(100.0, "threshold"), Line(90.0, "recovery"))
     assert lines_of(recovers, evaluated(0, 1.0, "OK", threshold_value=70.0))[0] == Line(70.0, "threshold")
-    change = {"operator": "CHANGES_BY", "change_direction": "EITHER", "threshold_value_double": 20.0}
+    change: dict[str, Any] = {"operator": "CHANGES_BY", "change_direction": "EITHER", "threshold_value_double": 20.0}
     assert lines_of(compiled(**change).condition, None) == ()
