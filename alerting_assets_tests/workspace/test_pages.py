@@ -24,7 +24,7 @@ HOSTILE = """<script>alert("x")</script> & 'quoted' {{ 7 * 7 }} \u202e"""
 class Seen(HTMLParser):
     """Tags, attributes and text of a page."""
 
-    VOID = ("meta", "input")
+    VOID = ("meta", "input", "br")
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -78,6 +78,7 @@ class Pages:
             "schedule": schedule,
             "number": number,
             "moment": moment,
+            "minute": minute,
             "notified": notified,
         }
 
@@ -227,6 +228,11 @@ def notified(evaluation: Evaluation) -> str:
 def moment(text: str | None) -> str:
     """A timestamp of the API for people, as in 2025-01-31 08:00:00."""
     return text[:19].replace("T", " ") if text else "never"
+
+
+def minute(text: str | None) -> str:
+    """A timestamp of the API for a narrow column, as in 2025-01-31 08:00."""
+    return moment(text)[:16]
 
 
 @dataclass(frozen=True)
