@@ -50,3 +50,11 @@ def in_words(seconds: float) -> str:
             count = int(seconds // size)
             return f"{count} {name}{'s' if count > 1 else ''}"
     return f"{seconds:g} second{'' if seconds == 1 else 's'}"
+
+
+def short_duration(seconds: float) -> str:
+    """About how long that is, in two words: `45 s`, `12 min`, `3 h`, `9 d`. Rounded down, and never below zero."""
+    for unit, size in (("d", 2 * _DAY), ("h", 2 * 3600), ("min", 120)):
+        if seconds >= size:
+            return f"{int(seconds // (size // 2))} {unit}"
+    return f"{int(max(seconds, 0.0))} s"

@@ -78,6 +78,11 @@ class Condition:
         return OPERATORS[self.operator].native and not self.looks_at_time
 
     @property
+    def words_at_once(self) -> str:
+        """The words of what is decided by one value: without `for_evaluations` and the recovery threshold."""
+        return _words(replace(self, evaluations=1, recovery=None), self.threshold_words)
+
+    @property
     def fires_above(self) -> bool:
         """Whether an operator that recovers fires above its threshold, rather than below it."""
         return self.operator in (Operator.GREATER_THAN, Operator.GREATER_THAN_OR_EQUAL)

@@ -43,8 +43,12 @@ COMMANDS = {
         "Run the queries of all valid, enabled alerts as the table holds them, decide, and record one row each.",
     ),
     "status": (
-        "evaluate:status",
-        "Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new.",
+        "status:status",
+        "Every alert at a glance: verdict, deployment, state and since when. Asks neither engine nor workspace to do anything new.",
+    ),
+    "explain": (
+        "explain:explain_",
+        "Why an alert fired, or did not: its last evaluations, its condition, what held it back, and whom it tells.",
     ),
     "history": (
         "history:history",

@@ -1,4 +1,4 @@
-"""`alerting evaluate | status`."""
+"""`alerting evaluate`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from alerting_assets.cli.context import (
     AlertIds,
     Json,
     console,
-    existing_lakehouse,
     lakehouse,
     now,
     print_counts,
@@ -24,8 +23,8 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import read_rows, target_of, to_alerts
-from alerting_assets.evaluation import Evaluation, previous_evaluations, run_evaluations
-from alerting_assets.validation import alert_verdicts, evaluable, policy_of, validate_all_alert_queries
+from alerting_assets.evaluation import Evaluation, run_evaluations
+from alerting_assets.validation import evaluable, policy_of, validate_all_alert_queries
 
 
 class FailOn(StrEnum):
@@ -86,61 +85,6 @@ def evaluate(
         raise typer.Exit(FINDINGS)
 
 
-def status(as_json: Json = False) -> None:
-    """Every alert at a glance: verdict, deployment, last evaluation. Asks neither engine nor workspace to do anything new."""
-    chosen = settings()
-    with existing_lakehouse(chosen) as tables:
-        rows = read_rows(tables)
-        alerts = to_alerts(rows, target_of(chosen))
-        verdicts = alert_verdicts(tables, alerts, policy_of(chosen))
-        previous = previous_evaluations(tables)
-    by_id = {row["alert_id"]: row for row in rows}
-    found: list[dict[str, Any]] = []
-    for alert in alerts:
-        row, verdict, last = by_id[alert.alert_id], verdicts[alert.alert_id], previous.get(alert.alert_id)
-        found.append(
-            {
-                "alert_id": alert.alert_id,
-                "name": alert.name,
-                "severity": alert.severity,
-                "is_enabled": row["is_enabled"],
-                "verdict": verdict.verdict.value if verdict else None,
-                "reason": verdict.reason if verdict else None,
-                "last_sync_status": row["last_sync_status"],
-                "last_sync_error": row["last_sync_error"],
-                "databricks_alert_id": row["databricks_alert_id"],
-                "databricks_host": row["databricks_host"],
-                "last_synced_at": row["last_synced_at"],
-                "state": last.status if last else None,
-                "evaluated_at": last.evaluated_at if last else None,
-                "firing_since": last.opened_at if last else None,
-            }
-        )
-    if as_json:
-        print_json({"alerts": found})
-        return
-    cells = [
-        (
-            item["alert_id"],
-            item["name"],
-            item["severity"],
-            item["verdict"],
-            item["last_sync_status"],
-            item["state"],
-            _minute(item["evaluated_at"]),
-        )
-        for item in found
-    ]
-    print_table(
-        f"{len(found)} alerts", ("alert", "name", "severity", "verdict", "last sync", "state", "evaluated (UTC)"), cells
-    )
-    for item in found:
-        if item["reason"] or item["last_sync_status"] == "ERROR":
-            console.print(
-                f"{item['alert_id']}: {item['reason'] or item['last_sync_error']}", markup=False, soft_wrap=True
-            )
-
-
 def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
     return (
         item.decision.state.value,
@@ -169,7 +113,3 @@ def _evaluation_json(item: Evaluation) -> dict[str, Any]:
         "note",
     )
     return {name: row[name] for name in (*shown, *more)}
-
-
-def _minute(moment: Any) -> str | None:
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else None

@@ -176,6 +176,7 @@ def _need_own_engine(chosen: Settings) -> None:
 
 
 def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool) -> LocalWorkspaceServer:
+    from alerting_assets.deployment.own_states import read_own_states
     from alerting_assets.lakehouse.evaluation_history import EvaluationHistory
 
     rules = Rules(warehouse_ids=frozenset({LOCAL_WAREHOUSE_ID, chosen.warehouse_id}))
@@ -195,6 +196,7 @@ def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool) 
         rules=rules,
         evaluates=evaluates,
         on_evaluated=EvaluationHistory(tables, WORKSPACE_ID).append,
+        own_states=lambda: read_own_states(tables, chosen.environment),
     )
 
 

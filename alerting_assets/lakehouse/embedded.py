@@ -123,6 +123,9 @@ class EmbeddedLakehouse(Lakehouse):
     def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
         return self._store.read(self._name(table), columns)
 
+    def select(self, table: str, columns: Sequence[str], *, where: str, order_by: str, limit: int) -> pa.Table:
+        return self._store.select(self._name(table), columns, f"WHERE {where} ORDER BY {order_by} LIMIT {limit}")
+
     def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:
         return self._run(sql, lambda session: rows_of(session, sql), seconds)
 

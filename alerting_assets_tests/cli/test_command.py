@@ -492,7 +492,9 @@ def test_version_and_short_help(home: Home) -> None:
         assert (done.returncode, "Usage: alerting" in done.stdout) == (0, True)
 
 
-@pytest.mark.parametrize("command", ["status", "metrics", "history", "validate", "config list", "config show A"])
+@pytest.mark.parametrize(
+    "command", ["status", "explain A", "metrics", "history", "validate", "config list", "config show A"]
+)
 def test_where_there_is_nothing_a_command_that_looks_says_so_and_creates_nothing(home: Home, command: str) -> None:
     done = home.run(*command.split())
     assert (done.returncode, "there is nothing here" in done.stderr) == (2, True)

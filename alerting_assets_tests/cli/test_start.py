@@ -16,6 +16,8 @@ from alerting_assets.cli.app import COMMANDS, app, command_of
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.settings import Settings
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
+from alerting_assets_tests.cli.histories import record
+from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.examples import values
 
 HEAVY = {
@@ -66,6 +68,16 @@ def test_a_command_imports_what_it_needs(tmp_path: Path, arguments: list[str], u
     (tmp_path / "alerts").mkdir()
     (tmp_path / "alerts" / "a.yml").write_text(json.dumps(values()))
     assert not modules_of(tmp_path, *arguments) & unwanted
+
+
+@pytest.mark.integration
+def test_looking_at_states_and_history_starts_no_engine(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.define({"alert_id": "A"})
+    record(home, "A", [(2, 50, "OK"), (1, 150, "TRIGGERED")])
+    for arguments in (["status"], ["explain", "A"], ["explain", "A", "--at", "90min"]):
+        # pyarrow imports pandas as soon as it makes a Python object of a time with a zone.
+        assert not modules_of(tmp_path, *arguments) & ({*HEAVY, "grpc", "pyspark"} - {"pandas"}), arguments
 
 
 @pytest.mark.integration

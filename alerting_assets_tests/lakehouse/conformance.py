@@ -398,6 +398,17 @@ class LakehouseConformance(WritersConformance):
     def test_tables_are_found_by_short_and_full_names(self, readable: Lakehouse, name: str) -> None:
         assert readable.query(f"SELECT COUNT(*) AS n FROM {name}").to_pylist() == [{"n": 2}]
 
+    def test_some_rows_are_selected_in_their_order(self, engine: Lakehouse) -> None:
+        moments = [AT + timedelta(microseconds=number) for number in range(5)]
+        engine.append("things", things(*({"id": str(index), "at": at} for index, at in enumerate(moments))))
+        where = f"id <> '4' AND at <= TIMESTAMP '{moments[3]:%Y-%m-%dT%H:%M:%S.%f}Z'"
+        found = engine.select("things", ["id", "at"], where=where, order_by="at DESC, id", limit=2)
+        assert found.to_pylist() == [{"id": "3", "at": moments[3]}, {"id": "2", "at": moments[2]}]
+        where = f"at > TIMESTAMP '{moments[4]:%Y-%m-%dT%H:%M:%S.%f}Z'"
+        assert engine.select("things", ["column"], where=where, order_by="at", limit=2).num_rows == 0
+        with pytest.raises(LakehouseError, match="nothing"):
+            engine.select("things", ["nothing"], where="id = '1'", order_by="id", limit=1)
+
     def test_the_session_runs_in_utc(self, readable: Lakehouse) -> None:
         row = readable.query("SELECT hour(at) AS h, CAST(at AS STRING) AS s FROM things WHERE id = 'a'").to_pylist()[0]
         assert row == {"h": 1, "s": "2026-03-29 01:30:00.123456"}

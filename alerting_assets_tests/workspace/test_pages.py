@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import http.client
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import requests
 
+from alerting_assets.errors import LakehouseUnavailable
+from alerting_assets.workspace.local.own_state import OwnState
 from alerting_assets.workspace.local.pages import condition, moment, schedule
+from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.workspace.bodies import alert_body
-from alerting_assets_tests.workspace.conftest import Server
+from alerting_assets_tests.workspace.conftest import Server, sqlite_runner
 
 HOSTILE = """<script>alert("x")</script> & 'quoted' {{ 7 * 7 }} \u202e"""
 
@@ -18,7 +24,7 @@ HOSTILE = """<script>alert("x")</script> & 'quoted' {{ 7 * 7 }} \u202e"""
 class Seen(HTMLParser):
     """Tags, attributes and text of a page."""
 
-    VOID = ("meta", "input")
+    VOID = ("meta", "input", "br")
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -189,6 +195,74 @@ def test_the_page_says_since_when_and_whom_an_evaluation_notified(server: Server
     assert f"since {moment(first['evaluated_at'])}" in seen
     assert "a@example.com" in seen.partition("Evaluations")[2]
     assert moment(first["evaluated_at"]) in page(server, "/").text
+
+
+def served(root: Path, own_states: Callable[[], Mapping[str, OwnState]]) -> LocalWorkspaceServer:
+    return LocalWorkspaceServer(root / "workspace", sqlite_runner, port=None, own_states=own_states)
+
+
+def own(state: str, value: float | str | None, hours_ago: float, error: str | None = None) -> OwnState:
+    at = datetime.now(UTC) - timedelta(hours=hours_ago)
+    return OwnState(state, at - timedelta(days=1), value, at, error)
+
+
+@pytest.mark.integration
+def test_the_newer_of_the_workspace_s_evaluation_and_the_product_s_is_shown(tmp_path: Path) -> None:
+    found: dict[str, OwnState] = {}
+    with served(tmp_path, lambda: found) as running:
+        server = Server(running, tmp_path)
+        ours, theirs, waits, fails = (
+            server.create(display_name=name)["id"] for name in ("A ours", "B theirs", "C waits", "D fails")
+        )
+        server.json("POST", f"/api/local/alerts/{theirs}/evaluate")
+        found |= {
+            ours: own("TRIGGERED", 4711.0, 1),
+            theirs: own("OK", 815.0, 1),
+            fails: own("ERROR", None, 1, "<b>out of memory</b>"),
+            "an alert of another workspace": own("TRIGGERED", 1.0, 1),
+        }
+        before = server.alerts()
+        listed = page(server, "/").text.partition("Recent evaluations")[0]
+        assert [name for name in ("A ours", "B theirs", "D fails", "C waits") if name in listed] == sorted(
+            ("A ours", "B theirs", "D fails", "C waits"), key=listed.index
+        ), "what needs somebody comes first, whoever found out"
+        assert ("4,711" in listed, "120.5" in listed, "815" in listed) == (True, True, False)
+        assert "A ours" in page(server, "/?state=TRIGGERED").text.partition("Recent evaluations")[0]
+        assert "A ours" not in page(server, "/?state=UNKNOWN").text.partition("Recent evaluations")[0]
+        one = page(server, f"/alerts/{ours}").text
+        assert (
+            f"since {found[ours].since:%Y-%m-%d %H:%M:%S} UTC; evaluated {found[ours].evaluated_at:%Y-%m-%d %H:%M:%S} "
+            in one
+        )
+        assert "by alerting_assets: 4,711" in one
+        assert "by the workspace: 120.5" in page(server, f"/alerts/{theirs}").text
+        assert "by alerting_assets: <b>out of memory</b>" in page(server, f"/alerts/{fails}").text
+        assert "evaluated" not in page(server, f"/alerts/{waits}").text.partition("Definition")[0]
+        assert server.alerts() == before
+        assert "state" not in server.json("GET", f"/api/2.0/alerts/{ours}")["evaluation"], (
+            "the API says what Databricks would"
+        )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [(LakehouseUnavailable("the folder is away"), "the folder is away"), (ValueError("a secret"), "ValueError")],
+)
+def test_a_lakehouse_that_fails_costs_the_page_its_evaluations_only(
+    tmp_path: Path, error: Exception, says: str
+) -> None:
+    def fail() -> Mapping[str, OwnState]:
+        raise error
+
+    with served(tmp_path, fail) as running:
+        server = Server(running, tmp_path)
+        alert = server.create()
+        server.json("POST", "/api/local/evaluate")
+        for path in ("/", f"/alerts/{alert['id']}"):
+            text = page(server, path).text
+            assert "our own evaluations cannot be read" in text
+            assert (says in text, "a secret" in text, "120.5" in text) == (True, False, True)
 
 
 @pytest.mark.integration

@@ -9,6 +9,7 @@ api_sql.py     /api/2.0/sql: statements and warehouses
 statement.py, statement_request.py, warehouse.py, external_links.py, sql_result.py   what it is made of
 api_local.py   /api/local: evaluation on demand, faults, journal
 pages.py       the web page
+own_state.py   what the page shows of evaluations that the product made itself
 alert_body.py  what a body of the Alerts v2 API may hold, and update masks
 evaluate.py    what an evaluation decides, as Databricks would
 notify.py      whom it notifies, as Databricks would

@@ -20,6 +20,7 @@ from alerting_assets.workspace.local.evaluator import Evaluator
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.gate import Gate
 from alerting_assets.workspace.local.journal import Journal
+from alerting_assets.workspace.local.own_state import ReadOwnStates
 from alerting_assets.workspace.local.pages import Pages
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
 from alerting_assets.workspace.local.store import Store
@@ -37,10 +38,12 @@ def create_app(
     statement_namespace: tuple[str, str] | None = None,
     rules: Rules | None = None,
     clock: Clock = utc_now,
+    own_states: ReadOwnStates | None = None,
 ) -> ASGIApp:
     """The ASGI application. It must be served by `server.py`, whose HTTP protocol is what lets an answer get lost.
 
-    token: what `/api` asks for as bearer token; the pages need none."""
+    token: what `/api` asks for as bearer token; the pages need none.
+    own_states: what the product itself found out, for the pages; None: nothing."""
     rules = rules or Rules()
     faults, journal = Faults(), Journal(store)
     sql = SqlApi(sql_runner, rules, statement_runner, statement_namespace)
@@ -54,7 +57,7 @@ def create_app(
         *AlertsApi(store, rules, clock).routes(),
         *sql.routes(),
         *LocalApi(store, evaluator, faults, journal).routes(),
-        *Pages(store, faults, journal).routes(),
+        *Pages(store, faults, journal, own_states).routes(),
         Route("/.well-known/databricks-config", _databricks_config, methods=["GET"]),
         Route("/api/2.0/preview/scim/v2/Me", _me(rules.user_name), methods=["GET"]),
         Route("/api/{rest:path}", _no_such_api, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),

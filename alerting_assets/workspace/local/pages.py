@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from jinja2 import Environment, PackageLoader
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from alerting_assets.errors import AlertingError
 from alerting_assets.workspace.local.alert_body import STATES, Body, value_at
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.journal import Journal
+from alerting_assets.workspace.local.own_state import OwnState, ReadOwnStates
+from alerting_assets.workspace.local.rules import timestamp
 from alerting_assets.workspace.local.store import Evaluation, Store
 
+THE_WORKSPACE, THE_PRODUCT = "the workspace", "alerting_assets"
+"""By whom an evaluation was made."""
 ALERTS_SHOWN, REQUESTS_SHOWN, EVALUATIONS_SHOWN = 100, 30, 100
+_log = logging.getLogger(__name__)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -39,9 +48,24 @@ _WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Now:
+    """What the page says of an alert: the newer of the workspace's last evaluation and the product's. by: who made that evaluation; empty
+    before the first one. error: of an evaluation of the product. Times as the API writes them."""
+
+    state: str
+    since: str | None = None
+    value: Any = None
+    evaluated_at: str | None = None
+    by: str = ""
+    error: str | None = None
+
+
 class Pages:
-    def __init__(self, store: Store, faults: Faults, journal: Journal) -> None:
-        self._store, self._faults, self._journal = store, faults, journal
+    """own_states: what the product itself found out; where that cannot be told, the pages say so and show the rest."""
+
+    def __init__(self, store: Store, faults: Faults, journal: Journal, own_states: ReadOwnStates | None = None) -> None:
+        self._store, self._faults, self._journal, self._own_states = store, faults, journal, own_states
         self._templates = Environment(
             loader=PackageLoader("alerting_assets.workspace.local"),
             autoescape=True,
@@ -54,6 +78,7 @@ class Pages:
             "schedule": schedule,
             "number": number,
             "moment": moment,
+            "minute": minute,
             "notified": notified,
         }
 
@@ -69,16 +94,17 @@ class Pages:
         text, state = request.query_params.get("page", "1"), request.query_params.get("state")
         state = state if state in STATES else None
         offset = (page := _page(text) - 1) * ALERTS_SHOWN
-        found, total = self._store.search(search, ALERTS_SHOWN, offset, state=state)
+        own, own_problem = await self._read_own_states()
+        found, total = self._store.search(search, ALERTS_SHOWN, offset, state=state, own=own)
         evaluations = self._store.evaluations(limit=REQUESTS_SHOWN)
         return self._render(
             "overview.html",
             alerts=found,
-            values=self._store.last_values([body["id"] for body in found]),
-            since=self._store.since([body["id"] for body in found]),
+            now=self._now(found, own),
+            own_problem=own_problem,
             names={entry.alert_id: self._store.get(entry.alert_id) for entry in evaluations},
             total=total,
-            states=self._store.states(),
+            states=self._store.states(own),
             search=search,
             state=state,
             page=page + 1,
@@ -93,14 +119,49 @@ class Pages:
         if body is None:
             return self._render("missing.html", 404, id=request.path_params["id"])
         evaluations = self._store.evaluations(body["id"], EVALUATIONS_SHOWN)
-        since = self._store.since([body["id"]]).get(body["id"])
+        own, own_problem = await self._read_own_states()
         return self._render(
-            "alert.html", alert=body, since=since, evaluations=evaluations, chart=chart(body, evaluations)
+            "alert.html",
+            alert=body,
+            now=self._now([body], own)[body["id"]],
+            own_problem=own_problem,
+            evaluations=evaluations,
+            chart=chart(body, evaluations),
         )
 
     async def databricks_path(self, request: Request) -> Response:
         """Where an alert's page lies on Databricks, for links made by a client that took this server for one."""
         return RedirectResponse(request.url_for("alert", id=request.path_params["id"]).path)
+
+    async def _read_own_states(self) -> tuple[Mapping[str, OwnState], str | None]:
+        """By the alert's id, and why they cannot be told."""
+        if self._own_states is None:
+            return {}, None
+        try:
+            return await run_in_threadpool(self._own_states), None
+        except AlertingError as error:
+            return {}, str(error)
+        except Exception as error:  # noqa: BLE001 — told on the page and in the log
+            _log.exception("the product's own evaluations cannot be read")
+            return {}, type(error).__name__
+
+    def _now(self, bodies: Sequence[Body], own: Mapping[str, OwnState]) -> dict[str, Now]:
+        """What is said of each of these alerts, by id."""
+        ids = [body["id"] for body in bodies]
+        values, since = self._store.last_values(ids), self._store.since(ids)
+        found = {}
+        for body in bodies:
+            name, ours = body["id"], own.get(body["id"])
+            last = value_at(body, "evaluation.last_evaluated_at")
+            if ours is not None and ours.is_newer_than(last):
+                since_then, evaluated_at = timestamp(ours.since), timestamp(ours.evaluated_at)
+                found[name] = Now(ours.state, since_then, ours.value, evaluated_at, THE_PRODUCT, ours.error)
+            elif last is not None:
+                state = value_at(body, "evaluation.state") or "UNKNOWN"
+                found[name] = Now(state, since.get(name), values.get(name), last, THE_WORKSPACE)
+            else:
+                found[name] = Now("UNKNOWN")
+        return found
 
     def _render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._templates.get_template(template).render(**values), status, headers=_HEADERS)
@@ -167,6 +228,11 @@ def notified(evaluation: Evaluation) -> str:
 def moment(text: str | None) -> str:
     """A timestamp of the API for people, as in 2025-01-31 08:00:00."""
     return text[:19].replace("T", " ") if text else "never"
+
+
+def minute(text: str | None) -> str:
+    """A timestamp of the API for a narrow column, as in 2025-01-31 08:00."""
+    return moment(text)[:16]
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from alerting_assets.workspace.local import SqlRunner, StatementRunner
 from alerting_assets.workspace.local.app import create_app
 from alerting_assets.workspace.local.evaluator import Evaluator, OnEvaluated
 from alerting_assets.workspace.local.gate import connection
+from alerting_assets.workspace.local.own_state import ReadOwnStates
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
 from alerting_assets.workspace.local.scheduler import Scheduler
 from alerting_assets.workspace.local.store import Store
@@ -42,6 +43,7 @@ class LocalWorkspaceServer:
     statement_namespace: the catalog and the schema that `statement_runner` is in; statements that ask for others fail.
     evaluates: whether the alerts are evaluated on their own schedules, and not only when a request asks for it.
     on_evaluated: called with new evaluations after they were stored, whatever they were started by; what it raises is logged.
+    own_states: what the product itself found out about the alerts; only the page shows it, beside what the workspace did.
 
     Raises SettingsError for an address that is not loopback, for a port that is in use, and for state that cannot be kept or that
     another server uses."""
@@ -60,6 +62,7 @@ class LocalWorkspaceServer:
         clock: Clock = utc_now,
         evaluates: bool = False,
         on_evaluated: OnEvaluated | None = None,
+        own_states: ReadOwnStates | None = None,
     ) -> None:
         self._root = workspace_root
         self._socket = _bind(host, port or 0)
@@ -83,6 +86,7 @@ class LocalWorkspaceServer:
                 statement_namespace=statement_namespace,
                 rules=rules,
                 clock=clock,
+                own_states=own_states,
             ),
             http=_Protocol,
             ws="none",

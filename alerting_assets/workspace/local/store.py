@@ -9,22 +9,25 @@ import json
 import sqlite3
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from alerting_assets.errors import SettingsError
 from alerting_assets.workspace.local.alert_body import Body, value_at
 from alerting_assets.workspace.local.notify import Remembered, notifies
+from alerting_assets.workspace.local.own_state import OwnState
 from alerting_assets.workspace.local.rules import read_timestamp, timestamp
 
 WRITES_KEPT = 1_000
 EVALUATIONS_KEPT = 500
 """How many evaluations are kept of a single alert."""
 TRASH_KEPT = timedelta(days=30)
+NOTHING_OF_OURS: Mapping[str, OwnState] = MappingProxyType({})
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS alerts (
@@ -41,7 +44,10 @@ CREATE TABLE IF NOT EXISTS journal (
     status TEXT NOT NULL, duration_ms REAL NOT NULL, response_lost INTEGER NOT NULL, fault TEXT, alert_id TEXT);
 """
 
-_STATE = "coalesce(json_extract(body, '$.evaluation.state'), 'UNKNOWN')"
+_STATE = (
+    "shown_state(id, json_extract(body, '$.evaluation.state'), json_extract(body, '$.evaluation.last_evaluated_at'))"
+)
+"""By what `_shown_states` says; before the first evaluation that is UNKNOWN."""
 
 _LATER_COLUMNS = {
     "evaluations": {
@@ -258,9 +264,22 @@ class Store:
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM alerts WHERE trashed_at IS NULL").fetchone()[0])
 
-    def states(self) -> dict[str, int]:
-        """How many active alerts there are in each state of their last evaluation; before the first one that is UNKNOWN."""
+    def _shown_states(self, own: Mapping[str, OwnState]) -> None:
+        """Have `_STATE` mean the state of an alert's last evaluation: of the workspace's own, or of the product's where that is newer."""
+
+        def shown(alert_id: str, state: str | None, last_evaluated_at: str | None) -> str:
+            known = own.get(alert_id)
+            newer = known is not None and known.is_newer_than(last_evaluated_at)
+            return known.state if known is not None and newer else state or "UNKNOWN"
+
+        self._db.create_function("shown_state", 3, shown)
+
+    def states(self, own: Mapping[str, OwnState] = NOTHING_OF_OURS) -> dict[str, int]:
+        """How many active alerts there are in each state of their last evaluation; before the first one that is UNKNOWN.
+
+        own: the product's evaluations, by the alert's id; they count where they are newer."""
         with self._lock:
+            self._shown_states(own)
             return dict(
                 self._db.execute(
                     f"SELECT {_STATE}, count(*) FROM alerts WHERE trashed_at IS NULL GROUP BY 1"
@@ -278,14 +297,24 @@ class Store:
             ).fetchall()
         return {alert_id: Schedule(cron, zone, update_time) for alert_id, cron, zone, update_time in rows}
 
-    def search(self, text: str, limit: int, offset: int, *, state: str | None = None) -> tuple[list[Body], int]:
+    def search(
+        self,
+        text: str,
+        limit: int,
+        offset: int,
+        *,
+        state: str | None = None,
+        own: Mapping[str, OwnState] = NOTHING_OF_OURS,
+    ) -> tuple[list[Body], int]:
         """The active alerts with this text in their names, and how many there are in all. Those that need somebody come first, and
         then it is the name that orders.
 
-        state: of the last evaluation; UNKNOWN before the first one; None: any."""
+        state: of the last evaluation; UNKNOWN before the first one; None: any.
+        own: the product's evaluations, by the alert's id; they count where they are newer."""
         condition = f"trashed_at IS NULL AND instr(lower(name), lower(?1)) AND (?2 IS NULL OR {_STATE} = ?2)"
         rank = f"CASE {_STATE} WHEN 'TRIGGERED' THEN 1 WHEN 'ERROR' THEN 2 WHEN 'UNKNOWN' THEN 3 ELSE 4 END"
         with self._lock:
+            self._shown_states(own)
             total = self._db.execute(f"SELECT count(*) FROM alerts WHERE {condition}", (text, state)).fetchone()[0]
             rows = self._db.execute(
                 f"SELECT body FROM alerts WHERE {condition} ORDER BY {rank}, name, seq LIMIT ?3 OFFSET ?4",
