@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,39 +13,6 @@ from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.sql_literal import identifier, text_literal
-
-
-@dataclass(frozen=True)
-class Previous:
-    """The newest evaluation of an alert. opened_at: the first TRIGGERED evaluation since the last OK, or None when the alert is not
-    firing; an ERROR neither opens nor ends that."""
-
-    status: str
-    evaluated_at: datetime
-    opened_at: datetime | None
-
-
-def previous_evaluations(lakehouse: Lakehouse) -> dict[str, Previous]:
-    """The newest evaluation of every alert that was ever evaluated, by alert_id; one query for all of them."""
-    rows = lakehouse.query(previous_evaluations_sql(*lakehouse.namespace)).to_pylist()
-    return {row["alert_id"]: Previous(row["status"], row["evaluated_at"], row["opened_at"]) for row in rows}
-
-
-def previous_evaluations_sql(catalog: str, schema: str) -> str:
-    table = f"`{catalog}`.`{schema}`.`{ALERT_HISTORY.name}`"
-    return f"""
-        SELECT history.alert_id,
-               max_by(history.evaluation_status, history.evaluated_at) AS status,
-               MAX(history.evaluated_at) AS evaluated_at,
-               MIN(CASE WHEN history.evaluation_status IN ('TRIGGERED', 'SUPPRESSED')
-                         AND (recovery.last_ok IS NULL OR history.evaluated_at > recovery.last_ok)
-                        THEN history.evaluated_at END) AS opened_at
-        FROM {table} AS history
-        LEFT JOIN (
-            SELECT alert_id, MAX(evaluated_at) AS last_ok FROM {table} WHERE evaluation_status = 'OK' GROUP BY alert_id
-        ) AS recovery ON recovery.alert_id = history.alert_id
-        GROUP BY history.alert_id
-        """
 
 
 def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:

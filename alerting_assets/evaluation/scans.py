@@ -86,6 +86,12 @@ class Scan:
     outer: Aggregation | None = None
 
     @property
+    def text(self) -> str:
+        """All of it that is the user's."""
+        having = self.having.pieces if self.having else ()
+        return " ".join((self.rows or "", *self.value.pieces, *having))
+
+    @property
     def key(self) -> tuple[str, str | None]:
         """Scans with the same key can be one query."""
         return self.table, self.group_by

@@ -10,7 +10,6 @@ import sqlglot
 from sqlglot import exp
 
 from alerting_assets.configuration import load_definitions, read_rows, target_of, to_alerts
-from alerting_assets.evaluation.history import previous_evaluations_sql
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import Settings
 from alerting_assets_tests.shipped import shipped_definitions
@@ -34,7 +33,3 @@ def test_every_deployed_demo_alert_is_one_query_of_the_databricks_dialect(lakeho
     for alert in alerts:
         assert alert.compiled is not None
         assert_is_a_query(alert.compiled.sql)
-
-
-def test_what_we_ask_our_own_tables_is_one_query_of_the_databricks_dialect() -> None:
-    assert_is_a_query(previous_evaluations_sql("health_monitor", "gold"))
