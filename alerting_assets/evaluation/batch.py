@@ -31,7 +31,7 @@ from alerting_assets.alerts import gated
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.query_text import QueryTextError
 from alerting_assets.alerts.rewrite import at_moment
-from alerting_assets.errors import AlertingError, LakehouseUnavailable, QueryError
+from alerting_assets.errors import AlertingError, LakehouseError, LakehouseUnavailable, QueryError
 from alerting_assets.evaluation.decide import Decision, decide, failed
 from alerting_assets.evaluation.gates import gate_row, is_for_us
 from alerting_assets.evaluation.looks import as_sql, look_up
@@ -214,7 +214,10 @@ class _Run:
         def read(result: pa.Table, number: int, statement_alerts: int) -> _Measured | None:
             column, has_row = result.column(f"v{number}"), bool(result.column(f"h{number}")[0].as_py())
             value = column[0].as_py() if has_row else None
-            return _Measured(has_row, value, spark_type(column.type), _text(value), statement_alerts)
+            try:
+                return _Measured(has_row, value, spark_type(column.type), _text(value), statement_alerts)
+            except LakehouseError:  # of a type that has no name, such as an interval
+                return None
 
         return self._measure(items, lambda some: fused([item.scan for item in some]), read)
 

@@ -1,8 +1,8 @@
 """Which alerts are due; pure.
 
 An alert is due when its Quartz schedule fired since it was last evaluated. However often that was, it is evaluated once, for the newest
-of these fire times; the ones before are counted as missed. Where the workspace evaluates by itself, an alert is left to it until the
-fire time is `grace` ago."""
+of these fire times; the ones before are counted as missed. Where the workspace evaluates by itself, an alert is left to it. When nothing
+came for longer than `grace` after a fire time, the alert is ours until something comes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,12 @@ _WINDOWS = [timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedel
 
 @dataclass(frozen=True)
 class Due:
-    """due_at: the newest fire time, in UTC. missed: how many passed before it without an evaluation, at most `MISSED_COUNTED`."""
+    """due_at: the newest fire time, in UTC. missed: how many passed before it without an evaluation, at most `MISSED_COUNTED`. first_at:
+    the first of them, or due_at."""
 
     due_at: datetime
     missed: int
+    first_at: datetime
 
 
 def due_alerts(
@@ -48,7 +50,8 @@ def due_alerts(
         due = due_since(row["schedule_cron"], row["schedule_timezone"], since, now) if row["is_enabled"] else None
         if due is None:
             continue
-        if evaluates and is_left_to_workspace(row) and due.due_at > now - grace:
+        is_late = _is_ours(state) or due.first_at <= now - grace
+        if evaluates and is_left_to_workspace(row) and not is_late:
             continue
         found[row["alert_id"]] = due
     return found
@@ -66,17 +69,24 @@ def is_left_to_workspace(row: Mapping[str, Any]) -> bool:
     return row["databricks_alert_id"] is not None and not looks_back
 
 
+def _is_ours(state: AlertState | None) -> bool:
+    """Whether the newest fire time that was answered was answered by us, and nothing came from the workspace since."""
+    if state is None or state.due_at is None:
+        return False
+    return state.workspace_evaluated_at is None or state.due_at > state.workspace_evaluated_at
+
+
 def due_since(cron: str, timezone: str, since: datetime, now: datetime) -> Due | None:
     """The newest fire time in (since, now]; None where there is none, and where the schedule cannot be read."""
     try:
         quartz, zone = parse_quartz(cron), ZoneInfo(timezone)
-    except (QuartzError, OSError, ValueError):
+    except (QuartzError, LookupError, OSError, ValueError):
         return None
     first = quartz.next_fire_time(since, zone)
     if first is None or first > now:
         return None
     newest = _newest(quartz, zone, first, now)
-    return Due(newest, _missed(quartz, zone, since, newest))
+    return Due(newest, _missed(quartz, zone, since, newest), first)
 
 
 def evaluation_id(environment: str, alert_id: str, moment: datetime) -> str:
