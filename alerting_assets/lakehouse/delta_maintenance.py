@@ -53,10 +53,12 @@ def compact_if_needed(store: DeltaStore, name: TableName, version: int) -> None:
         log.debug("table %s is not compacted now: %s", name, reason(error))
 
 
-def maintain(store: DeltaStore, name: TableName, retention_days: int) -> MaintenanceResult:
+def maintain(
+    store: DeltaStore, name: TableName, retention_days: int, *, file_bytes: int = FILE_BYTES
+) -> MaintenanceResult:
     """The contract is `Lakehouse.maintain`. Where nothing was written since the last time, it makes no commit."""
     store.write(name, lambda table: _set_properties(table, retention_days))
-    compacted = int(store.write(name, lambda table: table.optimize.compact(target_size=FILE_BYTES))["numFilesRemoved"])
+    compacted = int(store.write(name, lambda table: table.optimize.compact(target_size=file_bytes))["numFilesRemoved"])
     removed = store.write(name, lambda table: _vacuum(store, name, table, retention_days))
     store.write(name, _clean_log)
     return MaintenanceResult(compacted, removed)
