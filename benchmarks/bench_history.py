@@ -118,6 +118,7 @@ def history_figures(folder: Path, rows: int) -> dict[str, Any]:
             **{f"CPU seconds, {name}": round(value, 3) for name, value in median.items()},
             "ratio": round(median["long"] / median["none"], 2),
         }
+        print(f"{what}: {figures[what]}", file=sys.stderr, flush=True)
     for lakehouse in lakehouses.values():
         lakehouse.close()
     figures["commands"] = {" ".join(command): command_figures(folder / "long", command) for command in COMMANDS}
@@ -292,6 +293,7 @@ def with_seconds(figures: dict[str, Any], what: str, work: Callable[[], object])
     started = time.perf_counter()
     work()
     figures[f"seconds: {what}"] = round(time.perf_counter() - started, 2)
+    print(f"{what}: {figures[f'seconds: {what}']} s", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -174,6 +174,19 @@ def test_a_writer_compacts_what_many_runs_have_left(lakehouse: EmbeddedLakehouse
     assert feed(lakehouse, position) == ids(range(delta_maintenance.LOOKS_EVERY - 1, delta_maintenance.LOOKS_EVERY))
 
 
+def test_a_version_says_when_it_was_made_as_long_as_the_log_has_it(
+    lakehouse: EmbeddedLakehouse, tmp_path: Path
+) -> None:
+    commit_runs(tmp_path, range(1))
+    version = lakehouse.version(ALERT_HISTORY.name).version
+    made_at = lakehouse.committed_at(ALERT_HISTORY.name, version)
+    assert made_at is not None
+    assert abs(made_at - datetime.now(UTC)) < timedelta(minutes=5)
+    days_pass(tmp_path, ALERT_HISTORY.name, 1)
+    assert lakehouse.committed_at(ALERT_HISTORY.name, version) == made_at - timedelta(days=1)
+    assert lakehouse.committed_at(ALERT_HISTORY.name, version + 1) is None
+
+
 def test_exactly_the_evaluations_that_are_too_old_are_deleted_and_told(
     lakehouse: EmbeddedLakehouse, tmp_path: Path
 ) -> None:
