@@ -41,7 +41,7 @@ class Maintained:
 
     deleted: rows that were older than the history is kept; None: rows of this table do not grow old.
     compacted, removed: how many files became fewer, and how many were removed; None: the engine does not tell, or it failed.
-    kept_days: of which days the files and the change feed are kept.
+    kept_days: of how many days the files and the change feed are kept at least.
     behind: what a reader lost that is further behind than the change feed is kept, and what it does instead; None: none is.
     error: why the table was not maintained."""
 

@@ -231,6 +231,7 @@ class SqlLakehouse(Lakehouse):
         wanted = {
             "delta.logRetentionDuration": f"interval {days} days",
             "delta.deletedFileRetentionDuration": f"interval {days} days",
+            "delta.enableExpiredLogCleanup": "true",  # the embedded engine, which may share the folder, switches it off
             "delta.autoOptimize.autoCompact": "true",  # small files are compacted by those who write them
         }
         self._write(name, lambda: self._set_properties(name, wanted))
