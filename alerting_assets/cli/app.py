@@ -60,7 +60,7 @@ COMMANDS = {
     ),
     "maintain": (
         "maintain:maintain",
-        "Compact the small files of every table and remove those that no version of the last ALERTING_RETENTION_DAYS needs.",
+        "Delete evaluations that are too old, compact the small files of every table, and remove those that are needed no more.",
     ),
     "test": (
         "unit_test:run_tests",

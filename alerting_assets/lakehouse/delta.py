@@ -1,4 +1,5 @@
-"""Delta tables in folders, through delta-rs: find, create, migrate, read, and read the change feed. Writes: `delta_writes`.
+"""Delta tables in folders, through delta-rs: find, create, migrate, read, and read the change feed. Writes: `delta_writes`,
+`delta_maintenance`.
 
 A table lies at `<root>/<catalog>/<schema>/<table>/`. Every function opens the table anew, so it sees the newest version.
 """
@@ -10,6 +11,7 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -151,7 +153,7 @@ class DeltaStore:
             reraise=True,
         )
         try:
-            with _turn_of_this_process(self.path(name)):
+            with self.turn(name):
                 return retrying(lambda: attempt(self.open(name)))
         except CommitFailedError as error:
             raise ConcurrentWriteError(
@@ -160,10 +162,9 @@ class DeltaStore:
         except (DeltaError, OSError) as error:
             raise failure(name, self.path(name), "cannot be written", error) from error
 
-    def maintain(self, name: TableName, retention_days: int) -> None:
-        self.write(name, lambda table: table.optimize.compact())
-        hours = retention_days * 24
-        self.write(name, lambda table: table.vacuum(hours, dry_run=False, enforce_retention_duration=False))
+    def turn(self, name: TableName) -> threading.Lock:
+        """Held by a thread of this process while it writes the table."""
+        return _turns.setdefault(self.path(name), threading.Lock())
 
     def columns(self, name: TableName) -> tuple[Column, ...]:
         return tuple(column_of(field) for field in table_schema(self.open(name)))
@@ -173,15 +174,23 @@ class DeltaStore:
 
     def commit(self, name: TableName, version: int) -> str | None:
         """A hash of the commit's own file. Raises TableNotFound."""
-        if version > self.open(name).version():
+        content = self._of_commit(name, version, Path.read_bytes)
+        return None if content is None else hashlib.sha256(content).hexdigest()[:32]
+
+    def committed_at(self, name: TableName, version: int) -> datetime | None:
+        """When the commit's own file was written, which is what the clean-up of the log goes by. Raises TableNotFound."""
+        status = self._of_commit(name, version, Path.stat)
+        return None if status is None else datetime.fromtimestamp(status.st_mtime, UTC)
+
+    def _of_commit(self, name: TableName, version: int, look: Callable[[Path], Result]) -> Result | None:
+        if not 0 <= version <= self.open(name).version():
             return None
         try:
-            content = (self.path(name) / "_delta_log" / f"{version:020}.json").read_bytes()
+            return look(self.path(name) / "_delta_log" / f"{version:020}.json")
         except FileNotFoundError:
             return None
         except OSError as error:
             raise failure(name, self.path(name), "cannot be read", error) from error
-        return hashlib.sha256(content).hexdigest()[:32]
 
     def read(self, name: TableName, columns: Sequence[str] | None = None) -> pa.Table:
         return self.select(name, columns, "")
@@ -220,10 +229,6 @@ class DeltaStore:
 
 
 _turns: dict[Path, threading.Lock] = {}
-
-
-def _turn_of_this_process(path: Path) -> threading.Lock:
-    return _turns.setdefault(path, threading.Lock())
 
 
 def _scan(table: DeltaTable, columns: Sequence[str], rest: str) -> pa.Table:

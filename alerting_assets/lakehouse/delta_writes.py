@@ -51,16 +51,16 @@ def merge(
     insert: bool,
     matched_if: str | None,
     among: str | None = None,
-) -> MergeResult:
-    """The contract is `Lakehouse.merge`. delta-rs refuses the commit when another writer came between what the merge read and what
+) -> tuple[MergeResult, int]:
+    """The contract is `Lakehouse.merge`; the version after it is returned, too. delta-rs refuses the commit when another writer came between what the merge read and what
     it writes: no row is judged by data that is out of date."""
     refuse_duplicates(name, rows, on)
 
-    def attempt(table: DeltaTable) -> MergeResult:
+    def attempt(table: DeltaTable) -> tuple[MergeResult, int]:
         schema = table_schema(table)
         planned = merge_source(name, rows, schema, on=on, update=update, insert=insert, extra=matched_if is not None)
         if not (planned.rows.num_rows and (planned.updated or insert)):
-            return MergeResult(0, 0)
+            return MergeResult(0, 0), table.version()
         matches = _on(schema, on) if among is None else f"{_on(schema, on)} AND ({among})"
         merger = table.merge(planned.rows, matches, source_alias="source", target_alias="target")
         if planned.updated:
@@ -70,7 +70,8 @@ def merge(
         if insert:
             merger = merger.when_not_matched_insert(_assignments(planned.stored))
         counts = merger.execute()
-        return MergeResult(int(counts["num_target_rows_inserted"]), int(counts["num_target_rows_updated"]))
+        result = MergeResult(int(counts["num_target_rows_inserted"]), int(counts["num_target_rows_updated"]))
+        return result, table.version()
 
     return store.write(name, attempt)
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 
 from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind, TableNotFound
-from alerting_assets.lakehouse import delta_writes
+from alerting_assets.lakehouse import delta_maintenance, delta_writes
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
-from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
+from alerting_assets.lakehouse.port import (
+    Changes,
+    Column,
+    Lakehouse,
+    MaintenanceResult,
+    MergeResult,
+    TableName,
+    TableSpec,
+    TableVersion,
+)
 from alerting_assets.lakehouse.pyspark_import import load_pyspark
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
 from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, planned_names, query_error, rows_of
@@ -78,7 +88,9 @@ class EmbeddedLakehouse(Lakehouse):
         self._store.create(self._name(spec.name), spec)
 
     def append(self, table: str | TableName, rows: pa.Table) -> int:
-        return delta_writes.append(self._store, self._name(table), rows)
+        version = delta_writes.append(self._store, self._name(table), rows)
+        delta_maintenance.compact_if_needed(self._store, self._name(table), version)
+        return version
 
     def merge(
         self,
@@ -91,7 +103,7 @@ class EmbeddedLakehouse(Lakehouse):
         matched_if: str | None = None,
         among: str | None = None,
     ) -> MergeResult:
-        return delta_writes.merge(
+        result, version = delta_writes.merge(
             self._store,
             self._name(table),
             rows,
@@ -101,6 +113,9 @@ class EmbeddedLakehouse(Lakehouse):
             matched_if=matched_if,
             among=among,
         )
+        if result != MergeResult(0, 0):
+            delta_maintenance.compact_if_needed(self._store, self._name(table), version)
+        return result
 
     def delete(self, table: str | TableName, keys: pa.Table) -> int:
         return delta_writes.delete(self._store, self._name(table), keys)
@@ -114,8 +129,11 @@ class EmbeddedLakehouse(Lakehouse):
     def commit(self, table: str | TableName, version: int) -> str | None:
         return self._store.commit(self._name(table), version)
 
-    def maintain(self, table: str | TableName, retention_days: int) -> None:
-        self._store.maintain(self._name(table), retention_days)
+    def committed_at(self, table: str | TableName, version: int) -> datetime | None:
+        return self._store.committed_at(self._name(table), version)
+
+    def maintain(self, table: str | TableName, retention_days: int) -> MaintenanceResult:
+        return delta_maintenance.maintain(self._store, self._name(table), retention_days)
 
     def changes(self, table: str | TableName, since: int) -> Changes:
         return self._store.changes(self._name(table), since)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -81,6 +82,15 @@ class Changes:
 class MergeResult:
     inserted: int
     updated: int
+
+
+@dataclass(frozen=True)
+class MaintenanceResult:
+    """compacted: how many files became fewer, larger ones. removed: how many files, of data and of the change feed, were deleted.
+    None: the engine does not tell."""
+
+    compacted: int | None = None
+    removed: int | None = None
 
 
 class Lakehouse(ABC):
@@ -158,8 +168,14 @@ class Lakehouse(ABC):
         table, as after a restore from a copy; None where the table has no such version or its log no longer says."""
 
     @abstractmethod
-    def maintain(self, table: str | TableName, retention_days: int) -> None:
-        """Compact small files into large ones, and remove the files that no version of the last days needs."""
+    def committed_at(self, table: str | TableName, version: int) -> datetime | None:
+        """When this version was made; None where the table has no such version or its log no longer says."""
+
+    @abstractmethod
+    def maintain(self, table: str | TableName, retention_days: int) -> MaintenanceResult:
+        """Compact small files into large ones, in the order in which their rows were written, and remove the files and the log that no
+        version of the last `retention_days` needs; its change feed is kept as long. An engine may keep them longer. Neither compaction
+        nor removal adds rows to the change feed. A process that is killed in the midst of it leaves a table that is whole."""
 
     @abstractmethod
     def changes(self, table: str | TableName, since: int) -> Changes:

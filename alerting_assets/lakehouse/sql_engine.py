@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -23,7 +24,16 @@ from alerting_assets.errors import (
 )
 from alerting_assets.lakehouse import sql_text
 from alerting_assets.lakehouse.arrow import arrow_field, arrow_type, spark_type
-from alerting_assets.lakehouse.port import Changes, Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
+from alerting_assets.lakehouse.port import (
+    Changes,
+    Column,
+    Lakehouse,
+    MaintenanceResult,
+    MergeResult,
+    TableName,
+    TableSpec,
+    TableVersion,
+)
 from alerting_assets.lakehouse.rows import conform, distinct_keys, merge_source, refuse_duplicates, subset
 from alerting_assets.lakehouse.spark_errors import SparkFailure, plain, planned_failure
 from alerting_assets.sql_literal import identifier
@@ -32,6 +42,8 @@ RETRY_SECONDS = 120.0
 """How long a writer goes on against others before it gives up."""
 
 CREATE_ATTEMPTS = 6
+LEAST_VACUUM_DAYS = 7
+"""VACUUM refuses less, to protect queries and writers that run meanwhile."""
 
 _FEED_COLUMNS = (
     pa.field("_change_type", pa.string()),
@@ -130,8 +142,7 @@ class SqlLakehouse(Lakehouse):
             if new := [column for column in spec.columns if column.name not in existing]:
                 self._run(sql_text.add_columns(name, new))
             wanted = {**({} if described.has_change_feed else {sql_text.CHANGE_FEED: "true"}), **spec.properties}
-            if missing := {key: value for key, value in wanted.items() if f"{key}={value}" not in described.properties}:
-                self._run(sql_text.set_properties(name, missing))
+            self._set_properties(name, wanted, described)
 
         self._write(name, attempt)
 
@@ -201,20 +212,32 @@ class SqlLakehouse(Lakehouse):
 
     def commit(self, table: str | TableName, version: int) -> str | None:
         """A hash of what the table's history says of it: its time, its operation and what that did."""
-        name = self._name(table)
-        head = self._newest_version(name)
-        if not 0 <= version <= head:
+        row = self._told_of(self._name(table), version)
+        if row is None:
             return None
-        for row in self._history(name, head - version + 1):
-            if row["version"] == version:
-                told = [row[column] for column in ("timestamp", "operation", "operationParameters", "operationMetrics")]
-                return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
-        return None
+        told = [row[column] for column in ("timestamp", "operation", "operationParameters", "operationMetrics")]
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:32]
 
-    def maintain(self, table: str | TableName, retention_days: int) -> None:
-        name = self._name(table)
+    def committed_at(self, table: str | TableName, version: int) -> datetime | None:
+        row = self._told_of(self._name(table), version)
+        if row is None:
+            return None
+        moment: datetime = row["timestamp"]
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+    def maintain(self, table: str | TableName, retention_days: int) -> MaintenanceResult:
+        """Files are kept for LEAST_VACUUM_DAYS at least. The log is cleaned up by Delta itself, as the property says that is set here."""
+        name, days = self._name(table), max(retention_days, LEAST_VACUUM_DAYS)
+        wanted = {
+            "delta.logRetentionDuration": f"interval {days} days",
+            "delta.deletedFileRetentionDuration": f"interval {days} days",
+            "delta.enableExpiredLogCleanup": "true",  # the embedded engine, which may share the folder, switches it off
+            "delta.autoOptimize.autoCompact": "true",  # small files are compacted by those who write them
+        }
+        self._write(name, lambda: self._set_properties(name, wanted))
         self._write(name, lambda: self._run(f"OPTIMIZE {sql_text.quoted(name)}"))
-        self._write(name, lambda: self._run(f"VACUUM {sql_text.quoted(name)} RETAIN {retention_days * 24} HOURS"))
+        self._write(name, lambda: self._run(f"VACUUM {sql_text.quoted(name)} RETAIN {days * 24} HOURS"))
+        return MaintenanceResult()
 
     def changes(self, table: str | TableName, since: int) -> Changes:
         name = self._name(table)
@@ -405,6 +428,19 @@ class SqlLakehouse(Lakehouse):
             return {row["column_name"] for row in rows}
         schema = self._on_table(name, f"{sql_text.select(name, None)} LIMIT 0").schema
         return {item.name for item in schema if not item.nullable}
+
+    def _set_properties(self, name: TableName, wanted: Mapping[str, str], described: _Described | None = None) -> None:
+        """Set those that are missing or differ."""
+        present = (described or self._described(name)).properties
+        if missing := {key: value for key, value in wanted.items() if f"{key}={value}" not in present}:
+            self._run(sql_text.set_properties(name, missing))
+
+    def _told_of(self, name: TableName, version: int) -> dict[str, Any] | None:
+        """What the table's history says of a version; None where it says nothing of it."""
+        head = self._newest_version(name)
+        if not 0 <= version <= head:
+            return None
+        return next((row for row in self._history(name, head - version + 1) if row["version"] == version), None)
 
     def _newest_version(self, name: TableName) -> int:
         return int(self._history(name, 1)[0]["version"])

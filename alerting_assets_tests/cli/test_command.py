@@ -593,5 +593,5 @@ def test_every_table_is_maintained_and_one_failure_costs_one_table(home: Home) -
         home.settings.lakehouse_root / home.settings.catalog / home.settings.schema / "alert_history" / "_delta_log"
     )
     with home.tables() as tables:
-        found = {one.table: one.error for one in maintain_tables(tables, 30)}
+        found = {one.table: one.error for one in maintain_tables(tables, 30, 400, datetime.now(UTC))}
     assert [name for name, error in found.items() if error] == ["alert_history"]
