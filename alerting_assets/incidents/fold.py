@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -142,7 +142,7 @@ def _incident(incident: Incident | None, row: Row, reopen: timedelta) -> Inciden
         return replace(incident, resolved_at=at, last_evaluated_at=at)
     if status == "TRIGGERED" and not is_open:
         if incident is None or incident.resolved_at is None or not reopen or at - incident.resolved_at > reopen:
-            return Incident(_id(row), row.alert_id, at, at, 1, _peak(None, row))
+            return Incident(incident_id(row), row.alert_id, at, at, 1, _peak(None, row))
         incident, is_open = replace(incident, resolved_at=None, reopened=incident.reopened + 1), True
     if status in ("TRIGGERED", "SUPPRESSED") and incident is not None and is_open:
         peak = _peak(incident.peak_value, row)
@@ -150,7 +150,8 @@ def _incident(incident: Incident | None, row: Row, reopen: timedelta) -> Inciden
     return incident
 
 
-def _id(row: Row) -> str:
+def incident_id(row: Row) -> str:
+    """Of the incident that this evaluation opens: 32 hex digits, the same whenever it is worked out."""
     return hashlib.sha256(f"{row.alert_id} {row.evaluation_id}".encode()).hexdigest()[:32]
 
 
@@ -191,7 +192,7 @@ def state_row(state: AlertState) -> dict[str, Any]:
     return row
 
 
-def state_of(row: dict[str, Any]) -> AlertState:
+def state_of(row: Mapping[str, Any]) -> AlertState:
     """A row of alert_state, read."""
     newest = Row(**{name: row[name] for name in Row._fields if name not in ("operator", "due_at")})
     incident = None
@@ -224,7 +225,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
     }
 
 
-def incident_of(row: dict[str, Any]) -> Incident:
+def incident_of(row: Mapping[str, Any]) -> Incident:
     """A row of alert_incidents, read."""
     return Incident(
         row["incident_id"],
