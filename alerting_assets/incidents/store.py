@@ -145,7 +145,7 @@ def read_states(lakehouse: Lakehouse, reopen: timedelta, on_progress: Progress =
 def catch_up(lakehouse: Lakehouse, reopen: timedelta) -> States:
     """Bring alert_state and alert_incidents up to the history, and return the states. Raises LakehouseError; then the next call does
     what this one did not."""
-    return _written(lakehouse, read_states(lakehouse, reopen), reopen)
+    return write_states(lakehouse, read_states(lakehouse, reopen), reopen)
 
 
 def rebuild(lakehouse: Lakehouse, reopen: timedelta, on_progress: Progress = lambda _done, _all: None) -> Rebuilt:
@@ -157,10 +157,10 @@ def rebuild(lakehouse: Lakehouse, reopen: timedelta, on_progress: Progress = lam
     if (
         not states.unwritten.is_anew
     ):  # what deleted evaluations contributed is known by what the others did, so all must be in
-        states = _written(lakehouse, states, reopen)
+        states = write_states(lakehouse, states, reopen)
         assert states.position is not None
         states = _made_anew(lakehouse, reopen, states.by_id, states.position, on_progress)
-    _written(lakehouse, states, reopen)
+    write_states(lakehouse, states, reopen)
     after = {row["incident_id"]: incident_of(row) for row in lakehouse.read(ALERT_INCIDENTS.name).to_pylist()}
     return Rebuilt(
         len(states.by_id),
@@ -194,7 +194,7 @@ def advance(
     news = replace(before, states=dict(before.states), incidents=dict(before.incidents))
     for alert_id, one in folded.items():
         news.take(alert_id, one)
-    return _written(lakehouse, States({**states.by_id, **news.states}, position, news), reopen)
+    return write_states(lakehouse, States({**states.by_id, **news.states}, position, news), reopen)
 
 
 # -- how far the tables have come
@@ -418,11 +418,8 @@ def _stored_incidents(
     lakehouse: Lakehouse, alert_ids: Collection[str] | None
 ) -> defaultdict[str, list[Mapping[str, Any]]]:
     """Rows of alert_incidents by alert. alert_ids: of these alerts only; None: of all."""
-    if alert_ids is None:
-        rows = lakehouse.read(ALERT_INCIDENTS.name)
-    else:
-        table = _table(lakehouse, ALERT_INCIDENTS.name)
-        rows = lakehouse.query(f"SELECT * FROM {table} WHERE alert_id IN ({_literals(alert_ids)})")
+    where = None if alert_ids is None else f"alert_id IN ({_literals(alert_ids)})"
+    rows = lakehouse.read(ALERT_INCIDENTS.name, where=where)
     found = defaultdict[str, list[Mapping[str, Any]]](list)
     for row in rows.to_pylist():
         found[row["alert_id"]].append(row)
@@ -465,8 +462,8 @@ def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
 # -- writing
 
 
-def _written(lakehouse: Lakehouse, states: States, reopen: timedelta) -> States:
-    """The states, once the tables say them."""
+def write_states(lakehouse: Lakehouse, states: States, reopen: timedelta) -> States:
+    """Write what the tables do not say yet; the states, with nothing left to write. Raises LakehouseError."""
     news, position = states.unwritten, states.position
     if position is None or not (news.states or news.incidents or news.stale or news.absorbed):
         return states
@@ -540,7 +537,7 @@ def _mend_overtaken(lakehouse: Lakehouse, news: News, position: Position, reopen
         newest = max(ahead.values(), key=lambda row: row["history_version"])
         found, version = News(), TableVersion(position.version.table_id, newest["history_version"])
         _fold_again(lakehouse, {row["alert_id"]: state_of(row) for row in rows}, late, (), reopen, found)
-        _written(lakehouse, States(found.states, Position(version, newest["history_commit"]), found), reopen)
+        write_states(lakehouse, States(found.states, Position(version, newest["history_commit"]), found), reopen)
 
 
 def _incident_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -180,14 +180,14 @@ class DeltaStore:
             raise failure(name, self.path(name), "cannot be read", error) from error
         return hashlib.sha256(content).hexdigest()[:32]
 
-    def read(self, name: TableName, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(self, name: TableName, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
         table = self.open(name)
         schema = table_schema(table)
         unknown = [column for column in columns or () if column not in schema.names]
         if unknown:
             raise LakehouseError(f"table {name} has no column {unknown[0]}; it has: {', '.join(schema.names)}")
         try:
-            return _scan(table, schema.names if columns is None else columns)
+            return _scan(table, schema.names if columns is None else columns, where)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise failure(name, self.path(name), "cannot be read", error) from error
 
@@ -219,13 +219,14 @@ def _turn_of_this_process(path: Path) -> threading.Lock:
     return _turns.setdefault(path, threading.Lock())
 
 
-def _scan(table: DeltaTable, columns: Sequence[str]) -> pa.Table:
+def _scan(table: DeltaTable, columns: Sequence[str], where: str | None) -> pa.Table:
     """Rows in no order.
 
     `to_pyarrow_table` is not used: the threads that pyarrow starts for it are sometimes still there when the process ends, which
     aborts it (one in seven short commands on a busy machine, pyarrow 25)."""
     names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
-    batches = QueryBuilder().register("scanned", table).execute(f"SELECT {names} FROM scanned").read_all()
+    condition = "" if where is None else f" WHERE {where}"
+    batches = QueryBuilder().register("scanned", table).execute(f"SELECT {names} FROM scanned{condition}").read_all()
     schema = table_schema(table)
     return _as_pyarrow(batches).cast(pa.schema([schema.field(column) for column in columns]))
 

@@ -120,8 +120,10 @@ class EmbeddedLakehouse(Lakehouse):
     def changes(self, table: str | TableName, since: int) -> Changes:
         return self._store.changes(self._name(table), since)
 
-    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
-        return self._store.read(self._name(table), columns)
+    def read(
+        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+    ) -> pa.Table:
+        return self._store.read(self._name(table), columns, where)
 
     def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:
         return self._run(sql, lambda session: rows_of(session, sql), seconds)
