@@ -37,12 +37,12 @@ from alerting_assets.incidents.fold import (
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, ALERT_INCIDENTS, ALERT_STATE
-from alerting_assets.sql_literal import identifier, text_literal
+from alerting_assets.sql_literal import text_literal
 
 ROWS_AT_A_TIME = 400_000
 """Evaluations that are in memory at a time when everything is made anew: about 300 MB."""
-ALERTS_AT_A_TIME = 1_000
-"""Alerts with late evaluations in one statement."""
+ALERTS_AT_A_TIME = 200
+"""Alerts with late evaluations that are read at a time."""
 
 ACKNOWLEDGEMENT = ("acknowledged_by", "acknowledged_at")
 LABEL = ("label", "label_source", "labelled_at")
@@ -248,19 +248,17 @@ def _fold_again(
     news: News,
 ) -> None:
     """Fold the alerts again from these moments on; `news` gets what comes out. fresh: ids of evaluations that the tables do not know."""
-    for chunk in _chunks(sorted(late), ALERTS_AT_A_TIME):
-        stored = _stored_incidents(lakehouse, chunk)
-        begins = {alert_id: _beginning(stored[alert_id], late[alert_id]) for alert_id in chunk}
-        pairs = ", ".join(f"({text_literal(alert_id)}, {_moment(begin)})" for alert_id, begin in begins.items())
-        found = lakehouse.query(
-            f"SELECT {', '.join(f'history.{name}' for name in Row._fields)} FROM {_table(lakehouse, ALERT_HISTORY.name)} AS history\n"
-            f"JOIN (VALUES {pairs}) AS wanted(alert_id, begins_at)\n"
-            "ON history.alert_id = wanted.alert_id AND history.evaluated_at >= wanted.begins_at\n"
-            f"WHERE history.evaluated_at >= {_moment(min(begins.values()))}"
-        )
+    stored = _stored_incidents(lakehouse, late) if late else {}
+    begins = {alert_id: _beginning(stored[alert_id], moment) for alert_id, moment in late.items()}
+    longest_first = sorted(begins, key=lambda alert_id: begins[alert_id])
+    for start in range(0, len(longest_first), ALERTS_AT_A_TIME):
+        chunk = longest_first[start : start + ALERTS_AT_A_TIME]
+        where = f"alert_id IN ({_literals(chunk)}) AND evaluated_at >= '{_moment(begins[chunk[0]])}'"
+        found = lakehouse.read(ALERT_HISTORY.name, Row._fields, where=where)
         by_alert = defaultdict[str, list[Row]](list)
         for row, _ in _rows(found):
-            by_alert[row.alert_id].append(row)
+            if row.evaluated_at >= begins[row.alert_id]:
+                by_alert[row.alert_id].append(row)
         for alert_id, rows in by_alert.items():
             evaluations = _in_order(rows)
             opening = {incident_id(row) for row in evaluations if row.evaluation_status == "TRIGGERED"}
@@ -274,18 +272,21 @@ def _made_anew(
     head: Position,
     on_progress: Progress = lambda _done, _all: None,
 ) -> States:
-    """All states and incidents by what the history says now. known: what the table says."""
-    table = _table(lakehouse, ALERT_HISTORY.name)
-    counted = lakehouse.query(
-        f"SELECT alert_id, COUNT(*) AS evaluations, MIN(evaluated_at) AS oldest FROM {table} GROUP BY alert_id"
-    ).to_pylist()
-    sizes = sorted((row["alert_id"], row["evaluations"]) for row in counted)
-    oldest = min((row["oldest"] for row in counted), default=None)
+    """All states and incidents by what the history says now. known: what the table says.
+
+    The history is read, not queried: the embedded engine's SQL takes NaN for the other value of a file with one other value."""
+    counted = (
+        lakehouse.read(ALERT_HISTORY.name, ["alert_id", "evaluated_at"])
+        .group_by("alert_id")
+        .aggregate([("evaluated_at", "count"), ("evaluated_at", "min")])
+    )
+    sizes = sorted(zip(*(counted.column(name).to_pylist() for name in ("alert_id", "evaluated_at_count")), strict=True))
+    oldest = min(counted.column("evaluated_at_min").to_pylist(), default=None)
     stored = _stored_incidents(lakehouse, None)
     news, done = News(is_anew=True), 0
     for batch in _batches(sizes):
-        where = "" if len(batch) == len(sizes) else f" WHERE alert_id IN ({_literals(batch)})"
-        rows = lakehouse.query(f"SELECT {', '.join(Row._fields)} FROM {table}{where} ORDER BY alert_id")
+        where = None if len(batch) == len(sizes) else f"alert_id IN ({_literals(batch)})"
+        rows = lakehouse.read(ALERT_HISTORY.name, Row._fields, where=where).sort_by("alert_id")
         for alert_id, group in groupby((row for row, _ in _rows(rows)), key=lambda row: row.alert_id):
             _fold_with_stored(news, known.get(alert_id), _in_order(group), stored[alert_id], reopen)
             done += 1
@@ -455,10 +456,6 @@ def _batches(sizes: Sequence[tuple[str, int]]) -> Iterable[list[str]]:
         yield batch
 
 
-def _chunks(items: Sequence[str], size: int) -> Iterable[Sequence[str]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
 # -- writing
 
 
@@ -558,12 +555,8 @@ def _comparable(state: AlertState) -> dict[str, Any]:
     return {name: str(value) if isinstance(value, float) else value for name, value in state_row(state).items()}
 
 
-def _table(lakehouse: Lakehouse, name: str) -> str:
-    return ".".join(identifier(part) for part in (*lakehouse.namespace, name))
-
-
 def _moment(moment: datetime) -> str:
-    return f"TIMESTAMP '{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00'"
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def _literals(values: Iterable[str]) -> str:

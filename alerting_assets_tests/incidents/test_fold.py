@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -119,7 +120,7 @@ def test_in_whatever_pieces_it_comes_a_history_means_what_it_means_at_once(
     for alert_id, expected in states.items():
         of_alert, state = ordered(rows, alert_id), None
         bounds = [0, *sorted(min(cut, len(of_alert)) for cut in cuts), len(of_alert)]
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in itertools.pairwise(bounds):
             folded = fold(state, of_alert[start:end], reopen)
             for incident in folded.incidents:
                 assert incident_of(incident_row(incident)) == incident

@@ -321,7 +321,7 @@ def test_two_evaluations_at_once_lose_nothing_and_count_nothing_twice(lakehouse:
     is_true(lakehouse, [*timeline("OT"), *timeline("TO", "B"), *slow, *fast])
 
 
-def test_who_knows_an_older_version_of_the_history_overwrites_nothing(tables: Tables, lakehouse: Lakehouse) -> None:
+def test_who_knows_an_older_version_of_the_history_overwrites_nothing(lakehouse: Lakehouse) -> None:
     """A process reads the history, sleeps, and writes after another one that read more: a late recovery, by which the incident that the
     first one knows never was."""
     rows = timeline("O...T")
