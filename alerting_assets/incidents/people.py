@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 import pyarrow as pa
@@ -80,7 +80,7 @@ def list_incidents(
     if limit is not None:  # what the tables do not say yet may take the place of as many
         by = table.append_column("is_closed", pc.is_valid(table.column("resolved_at")))
         order = [("is_closed", "ascending"), ("opened_at", "descending"), ("incident_id", "descending")]
-        table = table.take(pc.select_k_unstable(by, limit + len(news.incidents) + len(news.absorbed), order))
+        table = by.sort_by(order).slice(0, limit + len(news.incidents) + len(news.absorbed))
     found = {row["incident_id"]: (row["resolved_at"] is None, row["opened_at"]) for row in table.to_pylist()}
     for incident_id in (*news.absorbed, *news.incidents):
         found.pop(incident_id, None)
@@ -194,8 +194,12 @@ def _prefix(incident_id: str, ids: Sequence[str]) -> str:
     """ids: sorted, so that those that are most alike are neighbours."""
     place = bisect_left(ids, incident_id)
     neighbours = [*ids[max(place - 1, 0) : place], *ids[place + 1 : place + 2]]
-    shared = max((len(commonprefix([incident_id, other])) for other in neighbours), default=0)
+    shared = max((_shared(incident_id, other) for other in neighbours), default=0)
     return incident_id[: max(SHORTEST_PREFIX, shared + 1)]
+
+
+def _shared(first: str, second: str) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, second, strict=False)))
 
 
 def _id_of(lakehouse: Lakehouse, news: News, prefix: str) -> str:

@@ -94,9 +94,8 @@ STEPS = st.lists(
 def test_whatever_happens_the_tables_say_what_all_evaluations_mean(
     tables: Tables, rows: list[Row], steps: list[str], cutoff: int
 ) -> None:
-    """Evaluations come in no order and in several commits. Retention deletes those before the cutoff, once the tables know of any; nothing
-    older comes after it.
-    Incidents that were labelled are among those that hold a label at the end."""
+    """Evaluations come in no order and in several commits. Retention deletes those before the cutoff, once the tables know of any;
+    nothing older comes after it. Where an incident was labelled, there is one with a label at the end."""
     lakehouse = tables.renew()
     waiting, came, labelled = list(rows), list[Row](), set[str]()
     for step in [*steps, "record all", "catch up"]:
