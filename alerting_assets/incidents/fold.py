@@ -109,29 +109,30 @@ def fold(state: AlertState | None, rows: Iterable[Row], reopen: timedelta, seed:
     changed: dict[str, Incident] = {}
     seen: list[Seen] = []
     incident = state.incident if state is not None else seed
+    newest = state.newest if state is not None else None
+    since = state.since if state is not None else None
+    due_at = state.due_at if state is not None else None
+    by_workspace = state.workspace_evaluated_at if state is not None else None
     for row in rows:
-        before = incident
+        before, status = incident, None if newest is None else newest.evaluation_status
         incident = _incident(incident, row, reopen)
+        took = None
         if incident is not before and incident is not None:
             changed[incident.incident_id] = incident
-        has_ended = before is not None and before.is_open and incident is not None and not incident.is_open
-        took = incident.resolution_time_seconds if has_ended and incident is not None else None
-        seen.append(Seen(state.status if state is not None else None, took))
-        state = _state(state, row, incident)
+            took = incident.resolution_time_seconds
+        seen.append(Seen(status, took))
+        if status != row.evaluation_status:
+            since = row.evaluated_at
+        answered = row.due_at
+        if row.evaluated_by == "workspace":
+            answered = answered or row.evaluated_at
+            by_workspace = _later(by_workspace, row.evaluated_at)
+        if answered is not None:
+            due_at = _later(due_at, answered)
+        newest = row
+    if newest is not None and since is not None:
+        state = AlertState(newest, since, due_at, by_workspace, incident)
     return Folded(state, tuple(changed.values()), tuple(seen))
-
-
-def _state(state: AlertState | None, row: Row, incident: Incident | None) -> AlertState:
-    by_workspace = row.evaluated_at if row.evaluated_by == "workspace" else None
-    if state is None:
-        return AlertState(row, row.evaluated_at, row.due_at or by_workspace, by_workspace, incident)
-    return AlertState(
-        row,
-        state.since if state.status == row.evaluation_status else row.evaluated_at,
-        _later(state.due_at, row.due_at or by_workspace),
-        _later(state.workspace_evaluated_at, by_workspace),
-        incident,
-    )
 
 
 def _incident(incident: Incident | None, row: Row, reopen: timedelta) -> Incident | None:
@@ -164,8 +165,8 @@ def _peak(peak: float | None, row: Row) -> float | None:
     return min(peak, value) if row.operator in FIRES_BELOW else max(peak, value)
 
 
-def _later(first: datetime | None, second: datetime | None) -> datetime | None:
-    return max((moment for moment in (first, second) if moment is not None), default=None)
+def _later(first: datetime | None, second: datetime) -> datetime:
+    return second if first is None or second > first else first
 
 
 def state_row(state: AlertState) -> dict[str, Any]:
