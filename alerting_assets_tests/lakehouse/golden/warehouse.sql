@@ -66,13 +66,17 @@ TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `evaluation_id` STRING NOT NULL,
   `alert_id` STRING NOT NULL,
-  `evaluated_at` TIMESTAMP NOT NULL,
+  `evaluated_at` TIMESTAMP NOT NULL COMMENT 'what the clock said to the query: one moment for all of a run',
+  `due_at` TIMESTAMP COMMENT 'the fire time that it answers to; NULL: somebody asked for it',
+  `missed` INT COMMENT 'fire times before that one that passed without an evaluation',
   `evaluated_by` STRING NOT NULL COMMENT 'own, workspace',
   `evaluation_status` STRING NOT NULL COMMENT 'OK, TRIGGERED, SUPPRESSED, ERROR',
   `previous_status` STRING,
   `query_result_value` DOUBLE,
   `query_result_string` STRING,
   `row_count` BIGINT,
+  `operator` STRING COMMENT 'of the condition as it was then',
+  `threshold_value` DOUBLE COMMENT 'of the condition as it was then, where it is a number',
   `threshold_met` BOOLEAN,
   `ml_score` DOUBLE,
   `ml_suppressed` BOOLEAN NOT NULL,
@@ -84,7 +88,8 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `silence_id` STRING,
   `notified` BOOLEAN,
   `resolution_time_seconds` DOUBLE COMMENT 'on the evaluation that observed the recovery',
-  `query_duration_ms` DOUBLE,
+  `query_duration_ms` DOUBLE COMMENT 'of the statement, shared equally by the alerts that it judged',
+  `statement_alerts` INT COMMENT 'how many alerts the statement judged',
   `error_message` STRING,
   `note` STRING COMMENT 'what stood in for history that a condition on time did not find',
   `config_hash` STRING NOT NULL,
@@ -93,6 +98,62 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
 USING DELTA
 CLUSTER BY AUTO
 COMMENT 'One row an evaluation. Append only.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_state
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_state` (
+  `alert_id` STRING NOT NULL,
+  `evaluation_id` STRING NOT NULL COMMENT 'of the newest evaluation',
+  `evaluated_at` TIMESTAMP NOT NULL,
+  `evaluated_by` STRING NOT NULL COMMENT 'own, workspace',
+  `evaluation_status` STRING NOT NULL COMMENT 'OK, TRIGGERED, SUPPRESSED, ERROR',
+  `status_since` TIMESTAMP NOT NULL COMMENT 'the first of the evaluations in a row that said so',
+  `query_result_value` DOUBLE,
+  `query_result_string` STRING,
+  `error_message` STRING,
+  `note` STRING,
+  `due_at` TIMESTAMP COMMENT 'the newest fire time that was answered',
+  `workspace_evaluated_at` TIMESTAMP COMMENT 'the newest evaluation that the workspace made by itself',
+  `incident_id` STRING COMMENT 'of the newest incident, open or not',
+  `incident_opened_at` TIMESTAMP,
+  `incident_resolved_at` TIMESTAMP COMMENT 'NULL: it is open',
+  `incident_last_evaluated_at` TIMESTAMP,
+  `incident_evaluations` BIGINT,
+  `incident_peak_value` DOUBLE,
+  `incident_reopened` BIGINT,
+  `history_table_id` STRING NOT NULL COMMENT 'Delta\'s id of the alert_history that it was made from',
+  `history_version` BIGINT NOT NULL COMMENT 'everything up to this version of it is in this table',
+  `history_commit` STRING COMMENT 'of that version: a restored table reaches the same version by another commit',
+  CONSTRAINT `alert_state_key` PRIMARY KEY (`alert_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row an alert that was ever evaluated: what is true now. Made from alert_history, and can be made again at any time.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_incidents
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_incidents` (
+  `incident_id` STRING NOT NULL,
+  `alert_id` STRING NOT NULL,
+  `opened_at` TIMESTAMP NOT NULL,
+  `resolved_at` TIMESTAMP COMMENT 'NULL: it is open',
+  `resolution_time_seconds` DOUBLE,
+  `last_evaluated_at` TIMESTAMP NOT NULL COMMENT 'the newest evaluation that belongs to it',
+  `evaluations` BIGINT NOT NULL COMMENT 'that said TRIGGERED or SUPPRESSED',
+  `peak_value` DOUBLE COMMENT 'the largest value; of a condition that fires below, the smallest',
+  `reopened` BIGINT NOT NULL COMMENT 'how often it fired again within ALERTING_REOPEN_MINUTES of a recovery',
+  `acknowledged_by` STRING,
+  `acknowledged_at` TIMESTAMP,
+  `label` STRING COMMENT 'TRUE_POSITIVE, FALSE_POSITIVE',
+  `label_source` STRING COMMENT 'who says so',
+  `labelled_at` TIMESTAMP,
+  `history_table_id` STRING NOT NULL COMMENT 'Delta\'s id of the alert_history that it was made from',
+  `history_version` BIGINT NOT NULL COMMENT 'the version of it that it was made from: a newer one wins',
+  CONSTRAINT `alert_incidents_key` PRIMARY KEY (`incident_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row an incident: from the first TRIGGERED to the recovery. Acknowledgement and label are people\'s.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
 -- create alert_query_validations
