@@ -529,7 +529,7 @@ class LakehouseConformance(WritersConformance):
         assert caught.value.kind is QueryErrorKind.RUNTIME
 
     def test_a_query_that_takes_longer_than_it_may_is_stopped_and_the_next_one_runs(self, readable: Lakehouse) -> None:
-        slow = "SELECT SUM(SQRT(a.id * b.id)) AS v FROM range(1000000) AS a CROSS JOIN range(1000000) AS b"
+        slow = "SELECT SUM(SQRT(id)) AS v FROM range(1000000000000)"
         with pytest.raises(QueryError, match="2 seconds") as caught:
             readable.query(slow, seconds=2.0)
         assert caught.value.kind is QueryErrorKind.TIMEOUT
