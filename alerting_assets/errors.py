@@ -96,6 +96,12 @@ class CompileError(AlertingError):
         super().__init__(f"alert {alert_id}: {field}: {message}")
 
 
+class IncidentError(AlertingError):
+    """There is no such incident, or several."""
+
+    exit_code = 2
+
+
 class LakehouseError(AlertingError):
     pass
 

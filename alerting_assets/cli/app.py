@@ -54,6 +54,10 @@ COMMANDS = {
         "history:history",
         "The newest evaluations of an alert, or of all: when, state, value, how long the query took, errors and notes.",
     ),
+    "incidents": (
+        "incidents:app",
+        "What fired from when until when: look at incidents, acknowledge and label them.",
+    ),
     "metrics": (
         "metrics:metrics",
         "The newest syncs: what they did, their requests and latencies, and why one failed.",

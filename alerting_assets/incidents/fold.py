@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -109,29 +109,30 @@ def fold(state: AlertState | None, rows: Iterable[Row], reopen: timedelta, seed:
     changed: dict[str, Incident] = {}
     seen: list[Seen] = []
     incident = state.incident if state is not None else seed
+    newest = state.newest if state is not None else None
+    since = state.since if state is not None else None
+    due_at = state.due_at if state is not None else None
+    by_workspace = state.workspace_evaluated_at if state is not None else None
     for row in rows:
-        before = incident
+        before, status = incident, None if newest is None else newest.evaluation_status
         incident = _incident(incident, row, reopen)
+        took = None
         if incident is not before and incident is not None:
             changed[incident.incident_id] = incident
-        has_ended = before is not None and before.is_open and incident is not None and not incident.is_open
-        took = incident.resolution_time_seconds if has_ended and incident is not None else None
-        seen.append(Seen(state.status if state is not None else None, took))
-        state = _state(state, row, incident)
+            took = incident.resolution_time_seconds
+        seen.append(Seen(status, took))
+        if status != row.evaluation_status:
+            since = row.evaluated_at
+        answered = row.due_at
+        if row.evaluated_by == "workspace":
+            answered = answered or row.evaluated_at
+            by_workspace = _later(by_workspace, row.evaluated_at)
+        if answered is not None:
+            due_at = _later(due_at, answered)
+        newest = row
+    if newest is not None and since is not None:
+        state = AlertState(newest, since, due_at, by_workspace, incident)
     return Folded(state, tuple(changed.values()), tuple(seen))
-
-
-def _state(state: AlertState | None, row: Row, incident: Incident | None) -> AlertState:
-    by_workspace = row.evaluated_at if row.evaluated_by == "workspace" else None
-    if state is None:
-        return AlertState(row, row.evaluated_at, row.due_at or by_workspace, by_workspace, incident)
-    return AlertState(
-        row,
-        state.since if state.status == row.evaluation_status else row.evaluated_at,
-        _later(state.due_at, row.due_at or by_workspace),
-        _later(state.workspace_evaluated_at, by_workspace),
-        incident,
-    )
 
 
 def _incident(incident: Incident | None, row: Row, reopen: timedelta) -> Incident | None:
@@ -142,7 +143,7 @@ def _incident(incident: Incident | None, row: Row, reopen: timedelta) -> Inciden
         return replace(incident, resolved_at=at, last_evaluated_at=at)
     if status == "TRIGGERED" and not is_open:
         if incident is None or incident.resolved_at is None or not reopen or at - incident.resolved_at > reopen:
-            return Incident(_id(row), row.alert_id, at, at, 1, _peak(None, row))
+            return Incident(incident_id(row), row.alert_id, at, at, 1, _peak(None, row))
         incident, is_open = replace(incident, resolved_at=None, reopened=incident.reopened + 1), True
     if status in ("TRIGGERED", "SUPPRESSED") and incident is not None and is_open:
         peak = _peak(incident.peak_value, row)
@@ -150,7 +151,8 @@ def _incident(incident: Incident | None, row: Row, reopen: timedelta) -> Inciden
     return incident
 
 
-def _id(row: Row) -> str:
+def incident_id(row: Row) -> str:
+    """Of the incident that this evaluation opens: 32 hex digits, the same whenever it is worked out."""
     return hashlib.sha256(f"{row.alert_id} {row.evaluation_id}".encode()).hexdigest()[:32]
 
 
@@ -163,8 +165,8 @@ def _peak(peak: float | None, row: Row) -> float | None:
     return min(peak, value) if row.operator in FIRES_BELOW else max(peak, value)
 
 
-def _later(first: datetime | None, second: datetime | None) -> datetime | None:
-    return max((moment for moment in (first, second) if moment is not None), default=None)
+def _later(first: datetime | None, second: datetime) -> datetime:
+    return second if first is None or second > first else first
 
 
 def state_row(state: AlertState) -> dict[str, Any]:
@@ -191,7 +193,7 @@ def state_row(state: AlertState) -> dict[str, Any]:
     return row
 
 
-def state_of(row: dict[str, Any]) -> AlertState:
+def state_of(row: Mapping[str, Any]) -> AlertState:
     """A row of alert_state, read."""
     newest = Row(**{name: row[name] for name in Row._fields if name not in ("operator", "due_at")})
     incident = None
@@ -224,7 +226,7 @@ def incident_row(incident: Incident) -> dict[str, Any]:
     }
 
 
-def incident_of(row: dict[str, Any]) -> Incident:
+def incident_of(row: Mapping[str, Any]) -> Incident:
     """A row of alert_incidents, read."""
     return Incident(
         row["incident_id"],

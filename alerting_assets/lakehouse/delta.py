@@ -192,8 +192,8 @@ class DeltaStore:
         except OSError as error:
             raise failure(name, self.path(name), "cannot be read", error) from error
 
-    def read(self, name: TableName, columns: Sequence[str] | None = None) -> pa.Table:
-        return self.select(name, columns, "")
+    def read(self, name: TableName, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
+        return self.select(name, columns, "" if where is None else f"WHERE {where}")
 
     def select(self, name: TableName, columns: Sequence[str] | None, rest: str) -> pa.Table:
         """rest: what follows FROM, in SQL of DataFusion; our own text."""

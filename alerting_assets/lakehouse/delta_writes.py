@@ -52,8 +52,10 @@ def merge(
     matched_if: str | None,
     among: str | None = None,
 ) -> tuple[MergeResult, int]:
-    """The contract is `Lakehouse.merge`; the version after it is returned, too. delta-rs refuses the commit when another writer came between what the merge read and what
-    it writes: no row is judged by data that is out of date."""
+    """The contract is `Lakehouse.merge`; the version after it is returned, too.
+
+    delta-rs refuses the commit when another writer came between what the merge read and what it writes: no row is judged by data that
+    is out of date."""
     refuse_duplicates(name, rows, on)
 
     def attempt(table: DeltaTable) -> tuple[MergeResult, int]:

@@ -138,8 +138,10 @@ class EmbeddedLakehouse(Lakehouse):
     def changes(self, table: str | TableName, since: int) -> Changes:
         return self._store.changes(self._name(table), since)
 
-    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
-        return self._store.read(self._name(table), columns)
+    def read(
+        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+    ) -> pa.Table:
+        return self._store.read(self._name(table), columns, where)
 
     def select(self, table: str, columns: Sequence[str], *, where: str, order_by: str, limit: int) -> pa.Table:
         return self._store.select(self._name(table), columns, f"WHERE {where} ORDER BY {order_by} LIMIT {limit}")

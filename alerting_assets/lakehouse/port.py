@@ -156,8 +156,10 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def delete_where(self, table: str | TableName, condition: str) -> int:
-        """Delete the rows for which a condition holds, SQL over the table's columns and our own text, never a user's; return how many
-        were deleted. When there is none, no commit is made."""
+        """Delete the rows for which a condition holds, and return how many were deleted. When there is none, no commit is made.
+
+        condition: SQL over the table's columns, and our own text, never a user's. A moment is compared as text with its zone, as in
+            `at < '2026-03-29T01:30:00Z'`, which means the same on every engine."""
 
     @abstractmethod
     def version(self, table: str | TableName) -> TableVersion: ...
@@ -183,8 +185,13 @@ class Lakehouse(ABC):
         beyond the head."""
 
     @abstractmethod
-    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of a table that fits into memory. columns: the columns to read; None reads all."""
+    def read(
+        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+    ) -> pa.Table:
+        """The rows of a table, which must fit into memory.
+
+        columns: the columns to read; None reads all.
+        where: a condition that they fulfil, as in `delete_where`; None reads all rows."""
 
     def select(self, table: str, columns: Sequence[str], *, where: str, order_by: str, limit: int) -> pa.Table:
         """The first `limit` rows of one of our own tables for which a condition holds, in an order. An engine that finds them without

@@ -120,11 +120,11 @@ class SparkStatements(Statements):
 
         def stop_overdue() -> None:
             overdue.set()
-            self.session.interruptTag(tag)
+            self._interrupt(tag)
 
         timer = threading.Timer(seconds, stop_overdue)
         timer.daemon = True
-        self.session.addTag(tag)
+        self._add_tag(tag)
         timer.start()
         try:
             yield
@@ -133,12 +133,23 @@ class SparkStatements(Statements):
                 raise QueryError.timed_out(seconds) from error
             raise
         except BaseException:  # Ctrl-C, or Dagster's own interrupt
-            self.session.interruptTag(tag)
+            self._interrupt(tag)
             raise
         finally:
             timer.cancel()
             if not self._connection.is_lost(""):
-                self.session.removeTag(tag)
+                self._remove_tag(tag)
+
+    def _add_tag(self, tag: str) -> None:
+        """Mark what this thread runs from now on."""
+        self.session.addTag(tag)
+
+    def _remove_tag(self, tag: str) -> None:
+        self.session.removeTag(tag)
+
+    def _interrupt(self, tag: str) -> None:
+        """Stop what is marked so, in whatever thread it runs."""
+        self.session.interruptTag(tag)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -163,6 +174,18 @@ class SparkStatements(Statements):
 
 
 class LocalSparkStatements(SparkStatements):
+    """Tags are those of the context: those of a local session are only known to the thread that added them, which is the one that
+    waits."""
+
+    def _add_tag(self, tag: str) -> None:
+        self.session.sparkContext.addJobTag(tag)
+
+    def _remove_tag(self, tag: str) -> None:
+        self.session.sparkContext.removeJobTag(tag)
+
+    def _interrupt(self, tag: str) -> None:
+        self.session.sparkContext.cancelJobsWithTag(tag)
+
     @contextmanager
     def _frame(self, rows: pa.Table) -> Iterator[DataFrame]:
         """Rows as a data frame, by way of a Parquet file: a JVM reads a million rows from it in seconds, and takes a minute for

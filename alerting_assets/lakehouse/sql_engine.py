@@ -264,10 +264,12 @@ class SqlLakehouse(Lakehouse):
         rows = _cast(feed.select(schema.names), schema)
         return Changes(rows.sort_by("_commit_version"), head)
 
-    def read(self, table: str | TableName, columns: Sequence[str] | None = None) -> pa.Table:
+    def read(
+        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+    ) -> pa.Table:
         name = self._name(table)
         try:
-            rows = self._run(sql_text.select(name, columns), reads=True)
+            rows = self._run(sql_text.select(name, columns, where), reads=True)
         except SparkFailure as failure:
             error = self._table_error(name, failure)
             if self._query_error(failure).kind is QueryErrorKind.MISSING_COLUMN:

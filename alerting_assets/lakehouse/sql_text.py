@@ -126,9 +126,9 @@ def delete_where(name: TableName, condition: str) -> str:
     return f"DELETE FROM {quoted(name)} WHERE {condition}"
 
 
-def select(name: TableName, columns: Sequence[str] | None) -> str:
+def select(name: TableName, columns: Sequence[str] | None, where: str | None = None) -> str:
     names = "*" if columns is None else ", ".join(identifier(column) for column in columns)
-    return f"SELECT {names} FROM {quoted(name)}"
+    return f"SELECT {names} FROM {quoted(name)}" + ("" if where is None else f" WHERE {where}")
 
 
 def required_columns(name: TableName) -> str:

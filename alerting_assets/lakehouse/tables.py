@@ -190,6 +190,8 @@ ALERT_INCIDENTS = TableSpec(
         _optional("label", comment="TRUE_POSITIVE, FALSE_POSITIVE"),
         _optional("label_source", comment="who says so"),
         _optional("labelled_at", TIMESTAMP),
+        _required("history_table_id", comment="Delta's id of the alert_history that it was made from"),
+        _required("history_version", BIGINT, comment="the version of it that it was made from: a newer one wins"),
     ),
 )
 

@@ -164,6 +164,14 @@ class LakehouseConformance(WritersConformance):
         engine.append("things", things(FULL))
         assert engine.read("things").to_pylist() == [FULL]
 
+    def test_rows_are_read_by_a_condition(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "at": AT, "text": "x"}, {"id": "b", "at": None, "text": "x"}))
+        engine.append("things", things({"id": "c", "at": AT, "text": None}))
+        moment = f"at >= '{AT:%Y-%m-%dT%H:%M:%S.%fZ}'"
+        assert engine.read("things", ["id"], where=f"{moment} AND text IS NULL").to_pylist() == [{"id": "c"}]
+        assert sorted(engine.read("things", where="id IN ('a', 'b')").column("id").to_pylist()) == ["a", "b"]
+        assert engine.read("things", where="id = 'nobody'").column_names == list(FULL)
+
     def test_columns_left_out_are_null(self, engine: Lakehouse) -> None:
         engine.append("things", things({"id": "a"}))
         assert engine.read("things").to_pylist() == [{**dict.fromkeys(FULL), "id": "a"}]
@@ -279,6 +287,19 @@ class LakehouseConformance(WritersConformance):
         assert result == MergeResult(0, 1)
         assert texts(engine) == {"a": "x", "b": "y"}
 
+    def test_a_merge_among_some_rows_takes_the_others_for_absent(self, engine: Lakehouse) -> None:
+        old, new = AT - timedelta(1), AT + timedelta(1)
+        engine.append("things", things({"id": "a", "at": old, "text": "x"}, {"id": "b", "at": new, "text": "x"}))
+        rows = things({"id": "a", "at": old, "text": "y"}, {"id": "b", "at": new, "text": "y"})
+        recent = f"target.at >= '{AT:%Y-%m-%dT%H:%M:%S.%fZ}'"
+        assert engine.merge("things", rows, on=["id"], insert=False, among=recent) == MergeResult(0, 1)
+        assert texts(engine) == {"a": "x", "b": "y"}
+        before = engine.version("things")
+        assert engine.merge("things", rows, on=["id"], insert=False, among=recent) == MergeResult(0, 0)
+        assert engine.version("things") == before
+        assert engine.merge("things", rows, on=["id"], among=recent) == MergeResult(1, 0)
+        assert engine.read("things").num_rows == 3
+
     def test_the_same_key_twice_in_the_rows_is_refused_with_the_key(self, engine: Lakehouse) -> None:
         with pytest.raises(LakehouseError, match=r"the key id='a' occurs 2 times"):
             engine.merge("things", things({"id": "a", "text": "1"}, {"id": "a", "text": "2"}), on=["id"])
@@ -309,6 +330,28 @@ class LakehouseConformance(WritersConformance):
         assert engine.delete("things", things({"id": "z"})) == 0
         assert engine.delete("things", things({"id": "z"}).slice(0, 0)) == 0
         assert engine.version("things") == before
+
+    def test_rows_are_deleted_by_a_condition_and_are_the_only_ones_in_the_change_feed(self, engine: Lakehouse) -> None:
+        later = AT + timedelta(microseconds=1)
+        engine.append("things", things({"id": "a", "at": AT}, {"id": "b", "at": later}, {"id": "c", "at": None}))
+        engine.append("things", things({"id": "d", "at": AT}))
+        before = engine.version("things").version
+        condition = f"at < '{later:%Y-%m-%dT%H:%M:%S.%fZ}' AND id <> 'd'"
+        assert engine.delete_where("things", condition) == 1
+        assert sorted(engine.read("things").column("id").to_pylist()) == ["b", "c", "d"]
+        feed = engine.changes("things", before).rows.to_pylist()
+        assert [(row["_change_type"], row["id"]) for row in feed] == [("delete", "a")]
+
+    def test_a_condition_that_no_row_fulfils_deletes_nothing_and_makes_no_commit(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "number": None}))
+        before = engine.version("things")
+        assert engine.delete_where("things", "number > 1") == 0
+        assert engine.version("things") == before
+
+    def test_a_condition_that_all_rows_fulfil_empties_the_table(self, engine: Lakehouse) -> None:
+        engine.append("things", things({"id": "a", "number": 1.0}, {"id": "b", "number": 2.0}))
+        assert engine.delete_where("things", "number >= 1") == 2
+        assert engine.read("things").num_rows == 0
 
     # -- changes
 
@@ -495,6 +538,13 @@ class LakehouseConformance(WritersConformance):
         with pytest.raises(QueryError) as caught:
             readable.query(sql)
         assert caught.value.kind is QueryErrorKind.RUNTIME
+
+    def test_a_query_that_takes_longer_than_it_may_is_stopped_and_the_next_one_runs(self, readable: Lakehouse) -> None:
+        slow = "SELECT SUM(SQRT(id)) AS v FROM range(1000000000000)"
+        with pytest.raises(QueryError, match="2 seconds") as caught:
+            readable.query(slow, seconds=2.0)
+        assert caught.value.kind is QueryErrorKind.TIMEOUT
+        assert readable.query("SELECT 1 AS one", seconds=60.0).to_pylist() == [{"one": 1}]
 
     def test_a_query_sees_what_was_just_written(self, engine: Lakehouse) -> None:
         for number in range(3):

@@ -147,6 +147,8 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_incidents` (
   `label` STRING COMMENT 'TRUE_POSITIVE, FALSE_POSITIVE',
   `label_source` STRING COMMENT 'who says so',
   `labelled_at` TIMESTAMP,
+  `history_table_id` STRING NOT NULL COMMENT 'Delta\'s id of the alert_history that it was made from',
+  `history_version` BIGINT NOT NULL COMMENT 'the version of it that it was made from: a newer one wins',
   CONSTRAINT `alert_incidents_key` PRIMARY KEY (`incident_id`)
 )
 USING DELTA
