@@ -20,6 +20,7 @@ from alerting_assets.automation.partitions import (
     ALERTS,
     Batch,
     CheckOutcome,
+    has_no_version,
     known_partitions,
     record_checks,
     refuse_unknown,
@@ -162,6 +163,7 @@ def last_evaluations(
             is_warning=True,
         )
     record_checks(context.op_execution_context, LAST_EVALUATION_SUCCEEDED, outcomes, only_changes=True)
+    has_no_version(context.op_execution_context, DEPLOYED_ALERTS)
     failing = [alert_id for alert_id, outcome in outcomes.items() if not outcome.passed]
     yield dg.AssetCheckResult(
         check_name=LAST_EVALUATION_SUCCEEDED.name,

@@ -107,7 +107,7 @@ def record_materializations(
         context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata)))
 
 
-def has_no_version(context: dg.AssetExecutionContext, asset: dg.AssetKey) -> None:
+def has_no_version(context: dg.AssetExecutionContext | dg.OpExecutionContext, asset: dg.AssetKey) -> None:
     """Tell Dagster that there is no version of this partitioned asset, which other assets of the same op depend on. It would look for
     the version of the run's partition, which a batch lacks."""
     context.get_step_execution_context()._data_version_cache.input_asset_version_info[asset] = None

@@ -20,7 +20,7 @@ from alerting_assets.evaluation.decide import Decision
 from alerting_assets.evaluation.due import Due, due_alerts, evaluation_id
 from alerting_assets.evaluation.imported import Imported, import_evaluations, view_of
 from alerting_assets.incidents.fold import Folded, Row, Seen, fold
-from alerting_assets.incidents.store import States, advance, catch_up
+from alerting_assets.incidents.store import States, advance, catch_up, read_states, write_states
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
@@ -115,14 +115,14 @@ def run_evaluations(
 
     Raises LakehouseUnavailable when the engine is away; nothing of ours is recorded then."""
     reopen = timedelta(minutes=settings.reopen_minutes)
-    states = catch_up(lakehouse, reopen)
+    states = read_states(lakehouse, reopen)
     by_id = {alert.alert_id: alert for alert in alerts}
     newest = max(filter(None, (state.workspace_evaluated_at for state in states.by_id.values())), default=None)
     imported = import_evaluations(
         lakehouse, view_of(settings), by_id, newest, now, settings.environment, settings.history_days
     )
     if imported.rows:
-        states = catch_up(lakehouse, reopen)
+        states = read_states(lakehouse, reopen)
     due = None
     if only_due:
         grace = timedelta(minutes=settings.evaluation_grace_minutes)
@@ -148,7 +148,7 @@ def evaluate_alerts(
     due: by alert_id, the fire time that an evaluation answers to; without, somebody asked for it.
 
     Raises LakehouseUnavailable, with nothing recorded, when the engine is away."""
-    states = catch_up(lakehouse, reopen)
+    states = read_states(lakehouse, reopen)
     evaluations, _ = _evaluate(lakehouse, alerts, now, states, due or {}, reopen, limits, on_progress)
     return evaluations
 
@@ -165,6 +165,7 @@ def _evaluate(
 ) -> tuple[list[Evaluation], int]:
     """The evaluations, and how many of them are new in the history."""
     if not alerts:
+        write_states(lakehouse, states, reopen)
         return [], 0
     failed_before = {
         alert.alert_id for alert in alerts if (state := states.get(alert.alert_id)) and state.status == State.ERROR

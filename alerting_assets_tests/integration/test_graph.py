@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-import pyarrow as pa
 import pytest
 import requests
 from deltalake import DeltaTable
@@ -21,138 +18,22 @@ from deltalake import DeltaTable
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
-from alerting_assets.assets.validation import CHECKS, DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
+from alerting_assets.assets.validation import DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import SMALL_BATCH
-from alerting_assets.definitions import code_location
 from alerting_assets.evaluation.history import append_rows
-from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
-from alerting_assets.lakehouse.port import Column, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
-from alerting_assets.resource import AlertingResource
-from alerting_assets.settings import Settings
 from alerting_assets.validation import Group
 from alerting_assets.workspace import open_workspace
-from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.examples import values
+from alerting_assets_tests.integration.platform import Platform, in_folder
 
 pytestmark = pytest.mark.integration
-
-COSTS = TableSpec("costs", "", (Column("cost", "double"),), key=())
-
-
-class Platform:
-    """A code location in a folder of its own, as `make run` has it."""
-
-    def __init__(self, home: Path, server: LocalWorkspaceServer, instance: dg.DagsterInstance) -> None:
-        self.settings = Settings(
-            home=home, definitions=home / "alerts", requests_per_minute=100_000, request_burst=10_000
-        )
-        self.server = server
-        self.instance = instance
-        self.settings.definitions.mkdir()
-        self.definitions = self._location(self.settings)
-        with self.tables() as tables:
-            tables.create_table(COSTS)
-            tables.append("costs", pa.table({"cost": [150.0]}))
-
-    def strict(self) -> None:
-        """As with ALERTING_STRICT=true from now on."""
-        self.definitions = self._location(replace(self.settings, strict=True))
-
-    def _location(self, settings: Settings) -> dg.Definitions:
-        fields = {name: getattr(settings, name) for name in AlertingResource.model_fields if name != "schema_name"}
-        resource = AlertingResource(
-            **{
-                **fields,
-                "home": str(settings.home),
-                "definitions": str(settings.definitions),
-                "schema_name": settings.schema,
-            }
-        )
-        return code_location(resource)
-
-    def tables(self) -> EmbeddedLakehouse:
-        return EmbeddedLakehouse(self.settings.lakehouse_root, self.settings.catalog, self.settings.schema)
-
-    def define(self, **queries: str) -> None:
-        alerts = [
-            values(alert_id=name, alert_name=name, alert_query_template=query, aggregation_type=None)
-            for name, query in queries.items()
-        ]
-        (self.settings.definitions / "alerts.yml").write_text(json.dumps({"alerts": alerts}))
-
-    def run(
-        self,
-        job: str = "everything",
-        *,
-        config: Mapping[str, Any] | None = None,
-        partition: str | None = None,
-        tags: dict[str, str] | None = None,
-        assets: Sequence[dg.AssetKey] | None = None,
-    ) -> Any:
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        return self.definitions.resolve_job_def(job).execute_in_process(
-            instance=self.instance,
-            run_config={**quiet, **(config or {})},
-            partition_key=partition,
-            tags=tags,
-            asset_selection=assets,
-            raise_on_error=False,
-        )
-
-    def metadata(self, asset: dg.AssetKey) -> dict[str, Any]:
-        event = self.instance.get_latest_materialization_event(asset)
-        assert event is not None
-        assert event.asset_materialization is not None
-        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
-
-    def checks(self, group: Group = Group.ANALYSIS) -> dict[str, str]:
-        """Latest result of the check of this group of rules, by partition."""
-        found = self.instance.event_log_storage.get_asset_check_partition_info([CHECKS[group]])
-        return {item.partition_key: str(item.latest_execution_status.value) for item in found if item.partition_key}
-
-    def observations(self, asset: dg.AssetKey, partition: str) -> list[dict[str, Any]]:
-        """Of a partition, the newest first."""
-        wanted = dg.AssetRecordsFilter(asset_key=asset, asset_partitions=[partition])
-        found = [record.asset_observation for record in self.instance.fetch_observations(wanted, limit=10).records]
-        return [{name: value.value for name, value in one.metadata.items()} for one in found if one is not None]
-
-    def observed(self, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
-        return self.observations(asset, partition)[0]
-
-    def failure(self, result: Any) -> str:
-        return next(str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure)
-
-    def materialized(self, asset: dg.AssetKey) -> set[str]:
-        return self.instance.get_materialized_partitions(asset)
-
-    def writes(self) -> int:
-        headers = {"Authorization": f"Bearer {self.server.token}"}
-        answer = requests.get(f"{self.server.address}/api/local/journal?writes=true", headers=headers, timeout=5).json()
-        return len(answer["requests"])
-
-    def fault(self, **rule: Any) -> None:
-        headers = {"Authorization": f"Bearer {self.server.token}"}
-        address = f"{self.server.address}/api/local/faults"
-        requests.post(address, json=rule, headers=headers, timeout=5).raise_for_status()
-
-    def heal(self) -> None:
-        headers = {"Authorization": f"Bearer {self.server.token}"}
-        requests.delete(f"{self.server.address}/api/local/faults", headers=headers, timeout=5).raise_for_status()
-
-    def remote(self) -> list[str]:
-        return sorted(alert.body["display_name"] for alert in open_workspace(self.settings).list_alerts())
 
 
 @pytest.fixture
 def platform(tmp_path: Path) -> Iterator[Platform]:
-    settings = Settings(home=tmp_path)
-    with (
-        EmbeddedLakehouse(settings.lakehouse_root, settings.catalog, settings.schema) as tables,
-        LocalWorkspaceServer(settings.workspace_root, tables.query, port=0) as server,
-        dg.DagsterInstance.local_temp(str(tmp_path)) as instance,
-    ):
-        yield Platform(tmp_path, server, instance)
+    with in_folder(tmp_path) as made:
+        yield made
 
 
 GOOD, BAD = "SELECT cost FROM costs", "SELECT nope AS cost FROM costs"
@@ -430,6 +311,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
         [
             "alert_configurations",
             "alert_history",
+            "alert_incidents",
             "alert_sync_metrics",
             "deployed_alerts",
             "deployment_report",
