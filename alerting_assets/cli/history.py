@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from alerting_assets.cli.context import Json, console, existing_lakehouse, print_json, print_table, settings
+from alerting_assets.cli.context import Json, console, existing_lakehouse, now, print_json, print_table, settings
 from alerting_assets.configuration import read_rows
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.evaluation.history import newest_evaluations
@@ -20,7 +20,7 @@ def history(
     """The newest evaluations of an alert, or of all: when, state, value, how long the query took, errors and notes."""
     chosen = settings()
     with existing_lakehouse(chosen) as tables:
-        found = newest_evaluations(tables, alert_id, limit)
+        found = newest_evaluations(tables, alert_id, limit, now())
         if alert_id is not None and not found:
             known = [row["alert_id"] for row in read_rows(tables)]
             if alert_id not in known:

@@ -11,7 +11,7 @@ from rich.text import Text
 from alerting_assets.alerts import notification
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import AlertConfiguration
-from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, print_json, print_table, settings
+from alerting_assets.cli.context import FINDINGS, Json, console, lakehouse, now, print_json, print_table, settings
 from alerting_assets.configuration import defined_alerts, plan_load, read_rows, target_of
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.evaluation import Decision, latest_decision
@@ -56,7 +56,7 @@ def preview(
                 shown = {}
             else:
                 changed = alert.model_copy(update={field: texts[name] for name, field in FIELDS})
-                shown = _shown(changed, chosen, latest_decision(tables, alert_id) if latest else None, latest)
+                shown = _shown(changed, chosen, latest_decision(tables, alert_id, now()) if latest else None, latest)
     problems = _problems(texts)
     if as_json:
         print_json({"alert_id": alert_id, "problems": problems, **{name: shown.get(name) for name, _ in FIELDS}})

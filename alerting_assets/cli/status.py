@@ -73,6 +73,9 @@ def status(
     severity: Annotated[
         Severity | None, typer.Option(case_sensitive=False, help="Only alerts of this severity.")
     ] = None,
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=0, help="How many alerts the table shows at most; 0: all of them.")
+    ] = 100,
     as_json: Json = False,
 ) -> None:
     """Every alert at a glance: verdict, deployment, state and since when. Asks neither engine nor workspace to do anything new."""
@@ -99,7 +102,7 @@ def status(
     if as_json:
         print_json({"alerts": found})
     else:
-        _print(found, len(alerts), moment)
+        _print(found, limit or len(found), len(alerts), moment)
 
 
 def _refuse_unknown_owner(owner: str | None, rows: Sequence[Row]) -> None:
@@ -152,10 +155,12 @@ def _urgency(item: Mapping[str, Any]) -> tuple[int, int, str]:
     return list(Shown).index(_shown(item)), rank, item["alert_id"]
 
 
-def _print(found: Sequence[Mapping[str, Any]], total: int, moment: datetime) -> None:
+def _print(found: Sequence[Mapping[str, Any]], limit: int, total: int, moment: datetime) -> None:
     names = _WIDE_COLUMNS if console.width >= WIDE else _NARROW
     title = f"{len(found)} alerts" if len(found) == total else f"{len(found)} of {total} alerts"
-    print_table(title, names, [[_cells(item, moment)[name] for name in names] for item in found])
+    print_table(title, names, [[_cells(item, moment)[name] for name in names] for item in found[:limit]])
+    if len(found) > limit:
+        console.print(f"and {len(found) - limit} more; --limit 0 shows all of them", soft_wrap=True)
     print_counts({shown.value: sum(_shown(item) is shown for item in found) for shown in Shown})
     for item in found:
         if item["reason"] or item["last_sync_status"] == "ERROR":

@@ -1,26 +1,21 @@
-"""`alert_history`: what each alert last was, and the rows of a run in one commit."""
+"""The newest rows of `alert_history`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
-
+from alerting_assets.alerts.configuration import ALERT_ID
 from alerting_assets.alerts.operators import State
 from alerting_assets.evaluation.decide import Decision
-from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
-from alerting_assets.sql_literal import identifier, text_literal
+from alerting_assets.sql_literal import text_literal
 
 
-def latest_decision(lakehouse: Lakehouse, alert_id: str) -> Decision | None:
+def latest_decision(lakehouse: Lakehouse, alert_id: str, now: datetime) -> Decision | None:
     """Of its newest evaluation; None if it was never evaluated."""
-    table = ".".join(identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
-    rows = lakehouse.query(
-        f"SELECT * FROM {table} WHERE alert_id = {text_literal(alert_id)} ORDER BY evaluated_at DESC, evaluation_id LIMIT 1"
-    ).to_pylist()
+    rows = newest_evaluations(lakehouse, alert_id, 1, now)
     if not rows:
         return None
     (row,) = rows
@@ -43,16 +38,22 @@ _SHOWN = (
 )
 
 
-def newest_evaluations(lakehouse: Lakehouse, alert_id: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest first, of one alert or of all; by one query."""
-    table = ".".join(identifier(name) for name in (*lakehouse.namespace, ALERT_HISTORY.name))
-    where = "" if alert_id is None else f" WHERE alert_id = {text_literal(alert_id)}"
-    sql = f"SELECT {', '.join(_SHOWN)} FROM {table}{where} ORDER BY evaluated_at DESC, evaluation_id LIMIT {limit}"
-    rows: list[dict[str, Any]] = lakehouse.query(sql).to_pylist()
+_WINDOWS = (timedelta(hours=1), timedelta(days=1), timedelta(days=30))
+"""How far back is looked first: the statistics of the files say which of them hold what is newer."""
+
+
+def newest_evaluations(lakehouse: Lakehouse, alert_id: str | None, limit: int, now: datetime) -> list[dict[str, Any]]:
+    """The newest first, of one alert or of all."""
+    if alert_id is not None and not ALERT_ID.fullmatch(alert_id):
+        return []
+    of_alert = [] if alert_id is None else [f"alert_id = {text_literal(alert_id)}"]
+    rows: list[dict[str, Any]] = []
+    for window in (*_WINDOWS, None):
+        since = [] if window is None else [f"evaluated_at > TIMESTAMP '{now - window:%Y-%m-%dT%H:%M:%SZ}'"]
+        where = " AND ".join([*of_alert, *since]) or "evaluation_id IS NOT NULL"
+        rows = lakehouse.select(
+            ALERT_HISTORY.name, _SHOWN, where=where, order_by="evaluated_at DESC, evaluation_id", limit=limit
+        ).to_pylist()
+        if len(rows) == limit:
+            break
     return rows
-
-
-def append_rows(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows to alert_history in one commit; columns that they leave out are NULL. No rows make no commit."""
-    if rows:
-        lakehouse.append(ALERT_HISTORY.name, pa.Table.from_pylist(list(rows), schema=arrow_schema(ALERT_HISTORY)))

@@ -197,12 +197,13 @@ def _folded(
 
 
 def record(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Add rows to alert_history in one commit, those that are there already left out; return how many are new.
+    """Add rows to alert_history in one commit, those that are there already left out; return how many are new. Columns that they leave
+    out are NULL.
 
     An evaluation is never recorded before the fire time that it answers to, so that only what is newer needs to be looked at."""
     if not rows:
         return 0
-    oldest = min(row["due_at"] or row["evaluated_at"] for row in rows)
+    oldest = min(row.get("due_at") or row["evaluated_at"] for row in rows)
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(ALERT_HISTORY))
     among = f"target.evaluated_at >= {timestamp_literal(oldest)}"
     return lakehouse.merge(ALERT_HISTORY.name, table, on=["evaluation_id"], update=(), among=among).inserted

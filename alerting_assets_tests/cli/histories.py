@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerting_assets.configuration import load_definitions, read_rows, target_of, to_alerts
-from alerting_assets.evaluation.history import append_rows
+from alerting_assets.evaluation.run import record as record_rows
 from alerting_assets.incidents.store import catch_up
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets_tests.cli.home import Home
@@ -46,5 +46,5 @@ def record(home: Home, alert_id: str, evaluations: Iterable[tuple[float, float |
             }
             for hours, value, status in evaluations
         ]
-        append_rows(tables, rows)
+        record_rows(tables, rows)
         catch_up(tables, REOPEN)

@@ -21,7 +21,7 @@ import pytest
 import requests
 
 from alerting_assets.configuration import read_rows, set_fields
-from alerting_assets.evaluation.history import append_rows
+from alerting_assets.evaluation.run import record
 from alerting_assets.lakehouse.maintenance import maintain_tables
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, TABLES, create_tables
 from alerting_assets.workspace.endpoint import Endpoint
@@ -516,7 +516,7 @@ def test_the_newest_evaluations_are_told(home: Home) -> None:
             for hour in range(5)
             for name in ("A", "B")
         ]
-        append_rows(tables, rows)
+        record(tables, rows)
     found = home.json("history", "A", "--limit", "2")["evaluations"]
     assert [(item["alert_id"], item["query_result_value"]) for item in found] == [("A", 4.0), ("A", 3.0)]
     assert len(home.json("history")["evaluations"]) == 10

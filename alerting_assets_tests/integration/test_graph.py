@@ -20,7 +20,7 @@ from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.validation import DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import SMALL_BATCH
-from alerting_assets.evaluation.history import append_rows
+from alerting_assets.evaluation.run import record
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
 from alerting_assets.validation import Group
 from alerting_assets.workspace import open_workspace
@@ -388,7 +388,7 @@ def test_history_decides_in_the_workspace_as_it_does_here(platform: Platform) ->
             "ml_suppressed": False,
             "config_hash": "",
         }
-        append_rows(tables, [earlier])
+        record(tables, [earlier])
     assert platform.run().success
     headers = {"Authorization": f"Bearer {platform.server.token}"}
     answer = requests.post(f"{platform.server.address}/api/local/evaluate", headers=headers, timeout=60).json()

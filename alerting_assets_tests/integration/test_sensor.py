@@ -13,7 +13,8 @@ from alerting_assets.configuration import delete_alert, set_fields
 from alerting_assets.deployment.work import pause_after
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets_tests.examples import values
-from alerting_assets_tests.integration.test_graph import Platform, platform  # noqa: F401 — a fixture
+from alerting_assets_tests.integration.platform import Platform
+from alerting_assets_tests.integration.test_graph import platform  # noqa: F401 — a fixture
 
 pytestmark = pytest.mark.integration
 
