@@ -23,12 +23,14 @@ from alerting_assets.automation.partitions import (
     has_no_version,
     known_partitions,
     record_checks,
+    record_observations,
     refuse_unknown,
     requested_ids,
 )
 from alerting_assets.configuration import Row, read_rows, to_alerts
 from alerting_assets.errors import SettingsError
 from alerting_assets.evaluation import Evaluation, EvaluationRun, run_evaluations
+from alerting_assets.explanation import explain, to_markdown
 from alerting_assets.incidents.store import read_states
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.resource import AlertingResource
@@ -43,6 +45,8 @@ SLOWEST = 10
 NAMED = 20
 """So many alerts are named in a sentence."""
 TOLD_EVERY_SECONDS = 5.0
+EXPLAINED = 5
+"""So many alerts have a page that explains them, of those whose state a run changed."""
 
 
 class EvaluationBatch(Batch):
@@ -100,6 +104,7 @@ def alert_history(
     failed = [evaluation for evaluation in run.evaluations if evaluation.decision.state is State.ERROR]
     for evaluation in failed:
         context.log.warning("alert %s: %s", evaluation.alert.alert_id, evaluation.decision.error)
+    _record_explanations(context, alerting, run, now)
     return dg.MaterializeResult(
         metadata={
             **_numbers(run, time.monotonic() - started),
@@ -128,6 +133,29 @@ def alert_history(
             ),
         ],
     )
+
+
+def _record_explanations(
+    context: dg.AssetExecutionContext, alerting: AlertingResource, run: EvaluationRun, now: datetime
+) -> None:
+    """At the partitions of alerts that began to fire, or no longer do, or began to fail: why."""
+    partitions = known_partitions(context.instance)
+    changed = [
+        evaluation for evaluation in run.evaluations if _is_news(evaluation) and evaluation.alert.alert_id in partitions
+    ]
+    pages = {}
+    for evaluation in sorted(changed, key=_urgency)[:EXPLAINED]:
+        page = explain(alerting.get_lakehouse(), alerting.settings, evaluation.alert.alert_id, now)
+        pages[evaluation.alert.alert_id] = {
+            "state": evaluation.decision.state.value,
+            "why": dg.MetadataValue.md(to_markdown(page)),
+        }
+    record_observations(context, DEPLOYED_ALERTS, pages)
+
+
+def _is_news(evaluation: Evaluation) -> bool:
+    before, state = evaluation.seen.previous_status, evaluation.decision.state
+    return state != before and (state is not State.OK or before == State.TRIGGERED)
 
 
 @dg.multi_asset_check(

@@ -13,6 +13,7 @@ import pytest
 
 from alerting_assets.assets.history import ALERT_HISTORY_KEY, LAST_EVALUATION_SUCCEEDED
 from alerting_assets.assets.incidents import ALERT_INCIDENTS_KEY
+from alerting_assets.assets.validation import DEPLOYED_ALERTS
 from alerting_assets.automation.evaluation import look
 from alerting_assets.evaluation.due import evaluation_id
 from alerting_assets.lakehouse.evaluation_history import EvaluationHistory
@@ -127,6 +128,9 @@ def test_an_incident_opens_and_closes(platform: Platform) -> None:
     define(platform, A=GOOD)
     assert platform.run().success
     assert platform.metadata(ALERT_INCIDENTS_KEY)["open"] == 1
+    why = platform.observed(DEPLOYED_ALERTS, "A")["why"]
+    assert "cost 150 is greater than 100" in why
+    assert "alerts.yml" in why
     define(platform, A="SELECT 7 AS cost")
     assert platform.run().success
     with platform.tables() as tables:
