@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from alerting_assets.lakehouse.arrow import rows_of
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_DEPLOYMENTS, ALERT_STATE
 from alerting_assets.workspace.local.own_state import OwnState
@@ -13,8 +14,8 @@ _STATE = (
 
 
 def read_own_states(lakehouse: Lakehouse, environment: str) -> dict[str, OwnState]:
-    """The newest evaluation of each alert that was deployed from this environment, by its id in the workspace, where that evaluation is
-    ours. Two small tables are read, and no history. Raises LakehouseError."""
+    """The newest evaluation of each alert that was deployed from this environment, by its id in the workspace. Two small tables are read,
+    and no history. Raises LakehouseError."""
     states = {
         row["alert_id"]: OwnState(
             row["evaluation_status"],
@@ -22,9 +23,9 @@ def read_own_states(lakehouse: Lakehouse, environment: str) -> dict[str, OwnStat
             row["query_result_value"] if row["query_result_string"] is None else row["query_result_string"],
             row["evaluated_at"],
             row["error_message"],
+            row["evaluated_by"] != "own",
         )
-        for row in lakehouse.read(ALERT_STATE.name, _STATE).to_pylist()
-        if row["evaluated_by"] == "own"
+        for row in rows_of(lakehouse.read(ALERT_STATE.name, _STATE))
     }
     deployed = lakehouse.read(ALERT_DEPLOYMENTS.name, ["environment", "alert_id", "databricks_alert_id"]).to_pylist()
     return {

@@ -15,7 +15,7 @@ from alerting_assets_tests.cli.home import Home
 pytestmark = pytest.mark.integration
 
 
-def test_deployed_alerts_have_the_newest_evaluation_that_is_ours(tmp_path: Path) -> None:
+def test_deployed_alerts_have_the_newest_evaluation_that_is_known(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.define(*({"alert_id": name} for name in ("A", "B", "C", "D")))
     record(home, "A", [(5, 50, "OK"), (3, 150, "TRIGGERED"), (1, 160, "TRIGGERED")])
@@ -29,6 +29,10 @@ def test_deployed_alerts_have_the_newest_evaluation_that_is_ours(tmp_path: Path)
         ):
             remember(tables, deployed, environment=environment, host="local", now=datetime.now(UTC))
         found = read_own_states(tables, "dev")
-    assert found.keys() == {"remote-a", "remote-c"}
+    assert {name: state.is_imported for name, state in found.items()} == {
+        "remote-a": False,
+        "remote-b": True,
+        "remote-c": False,
+    }
     assert (found["remote-a"].state, found["remote-a"].value, found["remote-c"].value) == ("TRIGGERED", 160.0, "fine")
     assert found["remote-a"].since < found["remote-a"].evaluated_at

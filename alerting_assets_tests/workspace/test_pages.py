@@ -245,6 +245,22 @@ def test_the_newer_of_the_workspace_s_evaluation_and_the_product_s_is_shown(tmp_
 
 
 @pytest.mark.integration
+def test_an_imported_evaluation_stays_the_workspace_s_and_since_when_is_what_the_product_remembers(
+    tmp_path: Path,
+) -> None:
+    found: dict[str, OwnState] = {}
+    with served(tmp_path, lambda: found) as running:
+        server = Server(running, tmp_path)
+        fires = server.create(display_name="A fires")["id"]
+        evaluated = server.json("POST", f"/api/local/alerts/{fires}/evaluate")
+        at = datetime.fromisoformat(evaluated["evaluated_at"])
+        found[fires] = OwnState(evaluated["state"], at - timedelta(hours=3), 120.5, at, None, is_imported=True)
+        one = page(server, f"/alerts/{fires}").text
+    assert f"since {at - timedelta(hours=3):%Y-%m-%d %H:%M:%S} UTC" in one
+    assert "by the workspace: 120.5" in one
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("error", "says"),
     [(LakehouseUnavailable("the folder is away"), "the folder is away"), (ValueError("a secret"), "ValueError")],

@@ -12,17 +12,20 @@ from alerting_assets.workspace.local.rules import read_timestamp
 
 @dataclass(frozen=True)
 class OwnState:
-    """The product's own newest evaluation of an alert. state: OK, TRIGGERED, SUPPRESSED, ERROR. since: the first of the evaluations in a
-    row that said so. error: why it is ERROR."""
+    """The newest evaluation of an alert that the product knows. state: OK, TRIGGERED, SUPPRESSED, ERROR. since: the first of the
+    evaluations in a row that said so. error: why it is ERROR. is_imported: it is the workspace's own."""
 
     state: str
     since: datetime
     value: Any
     evaluated_at: datetime
     error: str | None = None
+    is_imported: bool = False
 
     def is_newer_than(self, last_evaluated_at: str | None) -> bool:
         """last_evaluated_at: of the workspace's own newest evaluation, as the API has it; None before the first."""
+        if self.is_imported:
+            return False
         return last_evaluated_at is None or self.evaluated_at > read_timestamp(last_evaluated_at)
 
 

@@ -158,7 +158,10 @@ class Pages:
                 found[name] = Now(ours.state, since_then, ours.value, evaluated_at, THE_PRODUCT, ours.error)
             elif last is not None:
                 state = value_at(body, "evaluation.state") or "UNKNOWN"
-                found[name] = Now(state, since.get(name), values.get(name), last, THE_WORKSPACE)
+                began = since.get(name)
+                if ours is not None and ours.state == state:  # the product remembers what it evaluated before
+                    began = min(filter(None, (began, timestamp(ours.since))))
+                found[name] = Now(state, began, values.get(name), last, THE_WORKSPACE)
             else:
                 found[name] = Now("UNKNOWN")
         return found
