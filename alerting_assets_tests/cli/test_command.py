@@ -507,7 +507,7 @@ def test_the_newest_evaluations_are_told(home: Home) -> None:
         moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
         rows = [
             {
-                "evaluation_id": str(hour),
+                "evaluation_id": f"{name} {hour}",
                 "alert_id": name,
                 "evaluated_at": moment + timedelta(hours=hour),
                 "evaluated_by": "own",

@@ -23,7 +23,7 @@ from alerting_assets_tests.examples import compiled
 
 BEGIN = datetime(2026, 11, 28, 10, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-MAINTAINED_EVERY = 7
+MAINTAINED_EVERY = 3
 CRONS = {"EACH": "0 * * * * ?", "THIRD": "0 0/3 * * * ?", "FAILS": "0 * * * * ?", "THEIRS": "0 * * * * ?"}
 QUERIES = {
     "EACH": "SELECT MINUTE(CURRENT_TIMESTAMP()) % 5 AS cost",
@@ -82,7 +82,7 @@ def main(folder: Path) -> None:
             workspace.append([Evaluation("remote", now.isoformat(), state, 7.0, 1, 1.0, None, run, 2.0)])
             evaluate(lakehouse, now)
             if minute % MAINTAINED_EVERY == 0:
-                maintain_tables(lakehouse, SETTINGS.retention_days)
+                maintain_tables(lakehouse, SETTINGS.retention_days, SETTINGS.history_days, now)
 
 
 if __name__ == "__main__":
