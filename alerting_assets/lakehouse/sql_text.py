@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.arrow import arrow_type
+from alerting_assets.lakehouse.parameter_rows import sql_type
 from alerting_assets.lakehouse.port import Column, TableName, TableSpec
 from alerting_assets.sql_literal import identifier, text_literal
 
@@ -156,10 +157,10 @@ def create_metric_view(name: TableName, definition: str) -> str:
 
 
 def _column(column: Column) -> str:
-    arrow_type(column.type)  # refuses what is no type: it stands in the text as it is
+    type_text = sql_type(arrow_type(column.type))
     required = "" if column.nullable else " NOT NULL"
     comment = f" COMMENT {text_literal(column.comment)}" if column.comment else ""
-    return f"{identifier(column.name)} {column.type.upper()}{required}{comment}"
+    return f"{identifier(column.name)} {type_text}{required}{comment}"
 
 
 def _may_be_primary_key(spec: TableSpec) -> bool:

@@ -38,7 +38,7 @@ READINGS = TableSpec(
         Column("alert_id", "string"),
         Column("position", "int"),
         Column("double", "double"),
-        Column("small double", "double"),
+        Column("small_double", "double"),
         Column("bigint", "bigint"),
         Column("decimal", "decimal(12,2)"),
         Column("string", "string"),
@@ -88,7 +88,7 @@ def assert_same(engine: Lakehouse, alerts: Sequence[CompiledAlert], now: datetim
 def of_case(engine: Lakehouse, case: dict[str, Any]) -> CompiledAlert:
     """The alert of a case, with its readings and its history in the tables."""
     name = f"A-{next(NUMBERS)}"
-    column = case["column"]
+    column = case["column"].replace(" ", "_")
     order = "" if case["fields"]["aggregation_type"] else " ORDER BY position"
     query = f"SELECT `{column}` AS v FROM ${{catalog}}.${{gold_schema}}.readings WHERE alert_id = '{name}'{order}"
     rows = case["rows"]
@@ -99,7 +99,7 @@ def of_case(engine: Lakehouse, case: dict[str, Any]) -> CompiledAlert:
                 {
                     "alert_id": [name] * len(rows),
                     "position": pa.array(range(len(rows)), pa.int32()),
-                    column: pa.array(rows, TYPES[column][1]),
+                    column: pa.array(rows, TYPES[case["column"]][1]),
                 }
             ),
         )
@@ -137,11 +137,11 @@ def test_the_edges_are_decided_as_by_their_own_queries(readings: Lakehouse) -> N
 
 
 QUERIES = {
-    "a filter and a sum": "SELECT SUM(`small double`) AS cost FROM {} WHERE string <> 'x'",
-    "another filter, the same sum": "SELECT SUM(`small double`) AS cost FROM {} WHERE string <> 'y'",
+    "a filter and a sum": "SELECT SUM(`small_double`) AS cost FROM {} WHERE string <> 'x'",
+    "another filter, the same sum": "SELECT SUM(`small_double`) AS cost FROM {} WHERE string <> 'y'",
     "no filter": "SELECT COUNT(*) AS cost FROM {}",
     "two aggregates": "SELECT SUM(bigint) * 100.0D / NULLIF(COUNT(*), 0) AS cost FROM {} WHERE bigint IS NOT NULL",
-    "HAVING": "SELECT MAX(`small double`) AS cost FROM {} HAVING COUNT(*) > 1000000",
+    "HAVING": "SELECT MAX(`small_double`) AS cost FROM {} HAVING COUNT(*) > 1000000",
     "a condition that is NULL": "SELECT COUNT(*) AS cost FROM {} WHERE string > NULL",
     "OR without parentheses": "SELECT COUNT(*) AS cost FROM {} WHERE position = 0 OR position = 1",
     "an alias": "SELECT MIN(r.position) AS cost FROM {} AS r WHERE r.position > 0",
@@ -170,7 +170,7 @@ def test_queries_of_every_form_in_one_batch(readings: Lakehouse, aggregation: st
         "alert_id": ["Q"] * 4,
         "position": [0, 1, 2, 3],
         "string": ["x", "y", "a", None],
-        "small double": [1.0, 2.0, None, 4.0],
+        "small_double": [1.0, 2.0, None, 4.0],
     }
     moments = [NOW - timedelta(days=day) for day in range(4)]
     readings.append(

@@ -27,9 +27,8 @@ VIEW = "health_monitor.gold.alert_evaluation_history"
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture
-def tables(lakehouse: Lakehouse) -> Lakehouse:
-    """A lakehouse in which the alerts A and B are deployed."""
+def deployments() -> pa.Table:
+    """The alerts A and B, in two environments."""
     deployed = [
         {
             "environment": environment,
@@ -43,7 +42,13 @@ def tables(lakehouse: Lakehouse) -> Lakehouse:
         for alert_id in ("A", "B")
         for environment in ("dev", "prod")
     ]
-    lakehouse.append(ALERT_DEPLOYMENTS.name, pa.Table.from_pylist(deployed, arrow_schema(ALERT_DEPLOYMENTS)))
+    return pa.Table.from_pylist(deployed, arrow_schema(ALERT_DEPLOYMENTS))
+
+
+@pytest.fixture
+def tables(lakehouse: Lakehouse) -> Lakehouse:
+    """A lakehouse in which the alerts A and B are deployed."""
+    lakehouse.append(ALERT_DEPLOYMENTS.name, deployments())
     return lakehouse
 
 

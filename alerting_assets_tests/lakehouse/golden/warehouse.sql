@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `custom_subject_template` STRING,
   `custom_body_template` STRING,
   `template_id` STRING,
-  `template_params` MAP<STRING,STRING> COMMENT 'values as JSON',
+  `template_params` MAP<STRING, STRING> COMMENT 'values as JSON',
   `ml_model_enabled` BOOLEAN NOT NULL,
   `ml_model_name` STRING,
   `ml_threshold` DOUBLE,
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `ml_allow_critical` BOOLEAN NOT NULL,
   `owner` STRING NOT NULL,
   `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, template, sql: who may change the row',
-  `tags` MAP<STRING,STRING>,
+  `tags` MAP<STRING, STRING>,
   `created_at` TIMESTAMP NOT NULL,
   `updated_at` TIMESTAMP,
   `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used; the row is as it was last right',
@@ -241,7 +241,7 @@ TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
 -- add columns
 ALTER TABLE `health_monitor`.`gold`.`alert_configurations` ADD COLUMNS (
-  `later` MAP<STRING,STRING> COMMENT 'it\'s new'
+  `later` MAP<STRING, STRING> COMMENT 'it\'s new'
 );
 
 -- turn on the change feed
