@@ -78,7 +78,10 @@ def one_by_one(engine: Lakehouse, alerts: Sequence[CompiledAlert], now: datetime
 def assert_same(engine: Lakehouse, alerts: Sequence[CompiledAlert], now: datetime = NOW) -> dict[str, Decision]:
     together = {alert_id: judged.decision for alert_id, judged in judge_alerts(engine, alerts, now).items()}
     for alert_id, alone in one_by_one(engine, alerts, now).items():
+        both_failed = together[alert_id].error is not None and alone.error is not None
         for field in fields(Decision):
+            if field.name == "error" and both_failed:
+                continue  # which of several rows an engine meets first is its own affair
             ours, theirs = getattr(together[alert_id], field.name), getattr(alone, field.name)
             both_nan = isinstance(ours, float) and isinstance(theirs, float) and math.isnan(ours) and math.isnan(theirs)
             assert both_nan or (ours == theirs and type(ours) is type(theirs)), (alert_id, field.name, together, alone)
@@ -151,7 +154,8 @@ QUERIES = {
     "DISTINCT": "SELECT COUNT(DISTINCT string) AS cost FROM {}",
     "no row": "SELECT position AS cost FROM {} WHERE position < 0",
     "a scalar subquery": "SELECT COUNT(*) AS cost FROM {} WHERE position = (SELECT MAX(position) FROM {})",
-    "GROUP BY": "SELECT string, COUNT(*) AS cost FROM {} GROUP BY string HAVING COUNT(*) > 1",
+    "GROUP BY": "SELECT string, COUNT(*) AS cost FROM {} GROUP BY string HAVING COUNT(*) > 1 ORDER BY string",
+    "GROUP BY alone": "SELECT string, MAX(position) * 0 AS cost FROM {} GROUP BY string",
     "a semicolon in a text": "SELECT COUNT(*) AS cost FROM {} WHERE string <> 'a;b'",
     "one that fails": "SELECT SUM(CAST(string AS INT)) AS cost FROM {}",
     "another that fails": "SELECT MAX(CAST(CONCAT('x', string) AS DATE)) AS cost FROM {} WHERE string <> '1'",
