@@ -30,7 +30,7 @@ from deltalake import DeltaTable
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import parse_configuration
-from alerting_assets.configuration import target_of
+from alerting_assets.configuration import load_definitions, target_of
 from alerting_assets.evaluation import evaluate_alerts
 from alerting_assets.evaluation.batch import judge_alerts
 from alerting_assets.incidents.store import rebuild
@@ -120,10 +120,19 @@ def history_figures(folder: Path, rows: int) -> dict[str, Any]:
             "ratio": round(median["long"] / median["none"], 2),
         }
         print(f"{what}: {figures[what]}", file=sys.stderr, flush=True)
+    configure(long, settings)
     for lakehouse in lakehouses.values():
         lakehouse.close()
     figures["commands"] = {" ".join(command): command_figures(folder / "long", command) for command in COMMANDS}
     return figures
+
+
+def configure(lakehouse: EmbeddedLakehouse, settings: Settings) -> None:
+    """The alerts of the history as rows that the commands find."""
+    settings.definitions.mkdir(exist_ok=True)
+    alerts = [fields_of(number) for number in range(ALERTS)]
+    (settings.definitions / "alerts.yml").write_text(json.dumps({"alerts": alerts}))
+    load_definitions(lakehouse, settings.definitions, NOW)
 
 
 def write_history(lakehouse: EmbeddedLakehouse, rows: int) -> None:
@@ -177,36 +186,38 @@ def identifiers(draw: np.random.Generator, count: int) -> pa.Array:
     )
 
 
+FORMS: tuple[dict[str, Any], ...] = (
+    {"threshold_value_double": 100.0, "for_evaluations": 3},
+    {"threshold_value_double": 100.0, "recovery_threshold_double": 80.0},
+    {
+        "operator": "CHANGES_BY",
+        "threshold_value_double": 20.0,
+        "change_direction": "EITHER",
+        "change_lookback_seconds": 3600,
+    },
+)
+"""Every other alert looks at its history: for three evaluations, until it falls below another threshold, or how it changed."""
+
+
+def fields_of(number: int) -> dict[str, Any]:
+    return {
+        "alert_id": f"A-{number:04}",
+        "alert_name": f"Alert {number}",
+        "agent_domain": "COST",
+        "severity": "INFO",
+        "alert_query_template": f"SELECT cost FROM ${{catalog}}.${{gold_schema}}.costs WHERE id > {number}",
+        "aggregation_column": "cost",
+        "aggregation_type": "SUM",
+        "operator": "GREATER_THAN",
+        "threshold_value_double": 100.0,
+        "schedule_cron": "0 0/20 * * * ?",
+        "owner": "bench@example.com",
+        **(FORMS[number // 2 % len(FORMS)] if number % 2 else {}),
+    }
+
+
 def due_alerts(settings: Settings) -> list[CompiledAlert]:
-    """Every other one looks at its history: for three evaluations, until it falls below another threshold, or how it changed."""
-    forms: tuple[dict[str, Any], ...] = (
-        {"threshold_value_double": 100.0, "for_evaluations": 3},
-        {"threshold_value_double": 100.0, "recovery_threshold_double": 80.0},
-        {
-            "operator": "CHANGES_BY",
-            "threshold_value_double": 20.0,
-            "change_direction": "EITHER",
-            "change_lookback_seconds": 3600,
-        },
-    )
-    alerts = []
-    for number in range(DUE):
-        fields = {
-            "alert_id": f"A-{number:04}",
-            "alert_name": f"Alert {number}",
-            "agent_domain": "COST",
-            "severity": "INFO",
-            "alert_query_template": f"SELECT cost FROM ${{catalog}}.${{gold_schema}}.costs WHERE id > {number}",
-            "aggregation_column": "cost",
-            "aggregation_type": "SUM",
-            "operator": "GREATER_THAN",
-            "threshold_value_double": 100.0,
-            "schedule_cron": "0 0/20 * * * ?",
-            "owner": "bench@example.com",
-            **(forms[number // 2 % len(forms)] if number % 2 else {}),
-        }
-        alerts.append(compile_alert(parse_configuration(fields), target_of(settings)))
-    return alerts
+    return [compile_alert(parse_configuration(fields_of(number)), target_of(settings)) for number in range(DUE)]
 
 
 def cpu_seconds(lakehouse: EmbeddedLakehouse) -> float:

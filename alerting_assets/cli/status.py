@@ -75,7 +75,7 @@ def status(
     ] = None,
     limit: Annotated[
         int, typer.Option(metavar="N", min=0, help="How many alerts the table shows at most; 0: all of them.")
-    ] = 100,
+    ] = 50,
     as_json: Json = False,
 ) -> None:
     """Every alert at a glance: verdict, deployment, state and since when. Asks neither engine nor workspace to do anything new."""
