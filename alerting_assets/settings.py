@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from alerting_assets.errors import SettingsError
@@ -79,6 +80,11 @@ class Settings:
         """Name of a channel → e-mail addresses, and ids of notification destinations."""
         pairs = (item.partition("=") for item in self.channels)
         return {name: tuple(addresses.split(";")) for name, _, addresses in pairs}
+
+    @property
+    def reopen(self) -> timedelta:
+        """How soon after its recovery an alert that fires again goes on with its incident."""
+        return timedelta(minutes=self.reopen_minutes)
 
     @property
     def has_own_lakehouse(self) -> bool:

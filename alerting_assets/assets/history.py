@@ -4,7 +4,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -174,7 +174,7 @@ def last_evaluations(
     context: dg.AssetCheckExecutionContext, alerting: AlertingResource
 ) -> Iterator[dg.AssetCheckResult]:
     lakehouse = alerting.get_lakehouse()
-    states = read_states(lakehouse, timedelta(minutes=alerting.reopen_minutes))
+    states = read_states(lakehouse, alerting.settings.reopen)
     partitions = known_partitions(context.instance)
     outcomes = {}
     for alert_id in sorted(partitions & states.by_id.keys()):

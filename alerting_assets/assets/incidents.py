@@ -29,7 +29,7 @@ LATELY = timedelta(days=30)
 )
 def alert_incidents(alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, now = alerting.get_lakehouse(), alerting.now()
-    states = catch_up(lakehouse, timedelta(minutes=alerting.reopen_minutes))
+    states = catch_up(lakehouse, alerting.settings.reopen)
     rows = lakehouse.read(ALERT_INCIDENTS.name).to_pylist()
     is_open = [row for row in rows if row["resolved_at"] is None]
     times = [

@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any
 
 import dagster as dg
 
+from alerting_assets.automation.looks import lakehouse_of_looks, run_under_way
 from alerting_assets.configuration import read_rows, target_of, to_alerts
-from alerting_assets.errors import LakehouseError, TableNotFound
+from alerting_assets.errors import TableNotFound
 from alerting_assets.evaluation.due import due_alerts
 from alerting_assets.evaluation.imported import view_of
 from alerting_assets.incidents.store import read_states
-from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.lakehouse.evaluation_history import ALERT_EVALUATION_HISTORY
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
-from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS, create_tables
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
 from alerting_assets.resource import AlertingResource
 from alerting_assets.settings import Settings
 from alerting_assets.validation import alert_verdicts, evaluable, policy_of
@@ -24,16 +23,6 @@ from alerting_assets.validation import alert_verdicts, evaluable, policy_of
 SCHEDULE = "evaluate_due"
 IMPORT_MINUTES = 15
 """How often a view is asked for evaluations of the workspace when nothing else is to be done; a table of our own tells by itself."""
-DEAD_AFTER = timedelta(hours=2)
-"""A run that has been under way for so long holds back no other one."""
-
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-]
-
 evaluate = dg.define_asset_job(
     "evaluate",
     selection=dg.AssetSelection.assets("alert_history", "alert_incidents")
@@ -68,19 +57,11 @@ def evaluation_schedule(*, running: bool) -> dg.ScheduleDefinition:
 
 
 def look(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> dg.RunRequest | dg.SkipReason:
-    under_way = instance.get_run_records(
-        dg.RunsFilter(job_name=evaluate.name, statuses=_UNDER_WAY, created_after=now - DEAD_AFTER), limit=1
-    )
-    if under_way:
-        return dg.SkipReason(
-            f"run {under_way[0].dagster_run.run_id[:8]} is under way; what is due meanwhile is looked at after it"
-        )
-    lakehouse = _lakehouse(settings)
-    try:
-        due, news = _due(lakehouse, settings, now), _has_news(lakehouse, settings, now)
-    except LakehouseError:
-        _lakehouse.cache_clear()  # its tables may have been removed under it
-        raise
+    if run := run_under_way(instance, now, job=evaluate.name):
+        return dg.SkipReason(f"run {run} is under way; what is due meanwhile is looked at after it")
+    with lakehouse_of_looks(settings) as lakehouse:
+        due = _due(lakehouse, settings, now)
+        news = _has_news(lakehouse, settings, now) or _was_left(instance)
     if not due and not news:
         return dg.SkipReason("no alert is due, and the workspace evaluated none")
     reason = f"{len(due)} alerts are due" if due else "the workspace evaluated alerts"
@@ -89,12 +70,10 @@ def look(instance: dg.DagsterInstance, settings: Settings, now: datetime) -> dg.
     )
 
 
-@cache
-def _lakehouse(settings: Settings) -> Lakehouse:
-    """One lakehouse for all looks of this process."""
-    lakehouse = open_lakehouse(settings)
-    create_tables(lakehouse)
-    return lakehouse
+def _was_left(instance: dg.DagsterInstance) -> bool:
+    """Whether the last run failed, and so left what it was to import."""
+    last = instance.get_run_records(dg.RunsFilter(job_name=evaluate.name), limit=1)
+    return bool(last) and last[0].dagster_run.status is dg.DagsterRunStatus.FAILURE
 
 
 @dataclass(frozen=True)
@@ -113,7 +92,7 @@ def _due(lakehouse: Lakehouse, settings: Settings, now: datetime) -> list[str]:
     rows = _evaluable_rows(lakehouse, settings)
     if not rows:
         return []
-    states = read_states(lakehouse, timedelta(minutes=settings.reopen_minutes))
+    states = read_states(lakehouse, settings.reopen)
     return sorted(due_alerts(rows, states.by_id, now, timedelta(minutes=settings.evaluation_grace_minutes)))
 
 

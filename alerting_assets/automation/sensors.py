@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import UTC, datetime
 
 import dagster as dg
 
+from alerting_assets.automation.looks import lakehouse_of_looks, run_under_way
 from alerting_assets.automation.partitions import ALERTS, known_partitions
 from alerting_assets.automation.schedules import sync_changed
 from alerting_assets.deployment import Work, find_work
 from alerting_assets.deployment.work import pause_after
-from alerting_assets.errors import LakehouseError, WorkspaceUnavailable
-from alerting_assets.lakehouse import open_lakehouse
-from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, create_tables
+from alerting_assets.errors import WorkspaceUnavailable
+from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.resource import AlertingResource
 from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
@@ -25,15 +23,6 @@ from alerting_assets.workspace import open_workspace
 SENSOR = "sync_on_change"
 CHANGE = "alerting/change"
 """The tag of the runs for one change, which are the attempts at it; its value is `Work.change`."""
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
-DEAD_AFTER = timedelta(hours=1)
-"""A run that is under way for longer was killed together with the process that watched it."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +69,9 @@ def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime)
         host = open_workspace(settings).host
     except WorkspaceUnavailable as error:
         return dg.SensorResult(skip_reason=str(error), cursor=cursor.text())
-    try:
-        lakehouse = _lakehouse(settings)
+    with lakehouse_of_looks(settings) as lakehouse:
         work = find_work(lakehouse, settings.environment, host, now)
         configured = set(lakehouse.read(ALERT_CONFIGURATIONS.name, ["alert_id"])["alert_id"].to_pylist())
-    except LakehouseError:
-        _lakehouse.cache_clear()  # its tables may have been removed under it
-        raise
     partitions = _partition_requests(context.instance, configured, work)
     if work.is_nothing or (work.alert_ids is None and not configured):
         avoided = Cursor(cursor.avoided + 1)
@@ -102,22 +87,9 @@ def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime)
     return dg.SensorResult(run_requests=[request], cursor=Cursor().text(), dynamic_partitions_requests=partitions)
 
 
-@cache
-def _lakehouse(settings: Settings) -> Lakehouse:
-    """One lakehouse for all looks of this process: a look every few seconds should not create tables, or start an engine, each
-    time."""
-    lakehouse = open_lakehouse(settings)
-    create_tables(lakehouse)
-    return lakehouse
-
-
 def _reason_to_wait(instance: dg.DagsterInstance, attempts: Sequence[dg.RunRecord], now: datetime) -> str | None:
-    under_way = instance.get_run_records(
-        dg.RunsFilter(tags={"dagster/sensor_name": SENSOR}, statuses=_UNDER_WAY, created_after=now - DEAD_AFTER),
-        limit=1,
-    )
-    if under_way:
-        return f"run {under_way[0].dagster_run.run_id[:8]} is under way; what changed meanwhile is looked at after it"
+    if run := run_under_way(instance, now, tags={"dagster/sensor_name": SENSOR}):
+        return f"run {run} is under way; what changed meanwhile is looked at after it"
     if attempts:
         newest = max(record.create_timestamp.replace(tzinfo=UTC) for record in attempts)
         due = newest + pause_after(len(attempts))

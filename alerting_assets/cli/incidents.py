@@ -161,7 +161,7 @@ def _lakehouse() -> Iterator[tuple[Lakehouse, timedelta]]:
     """The tables, and how soon after its recovery an incident is the same one."""
     chosen = settings()
     with existing_lakehouse(chosen) as tables:
-        yield tables, timedelta(minutes=chosen.reopen_minutes)
+        yield tables, chosen.reopen
 
 
 def _since(text: str, moment: datetime) -> datetime:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -84,7 +84,7 @@ def status(
         rows = read_rows(tables)
         alerts = to_alerts(rows, target_of(chosen))
         verdicts = alert_verdicts(tables, alerts, policy_of(chosen))
-        states = read_states(tables, timedelta(minutes=chosen.reopen_minutes))
+        states = read_states(tables, chosen.reopen)
     by_id = {row["alert_id"]: row for row in rows}
     _refuse_unknown_owner(owner, rows)
     found = [

@@ -114,7 +114,7 @@ def run_evaluations(
     rows: of alert_configurations. alerts: those of them that can be evaluated.
 
     Raises LakehouseUnavailable when the engine is away; nothing of ours is recorded then."""
-    reopen = timedelta(minutes=settings.reopen_minutes)
+    reopen = settings.reopen
     states = read_states(lakehouse, reopen)
     by_id = {alert.alert_id: alert for alert in alerts}
     newest = max(filter(None, (state.workspace_evaluated_at for state in states.by_id.values())), default=None)

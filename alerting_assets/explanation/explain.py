@@ -67,7 +67,7 @@ def explain(
     Raises SettingsError for an alert that neither a row nor a file knows."""
     subject = _subject(lakehouse, settings, alert_id)
     alert = subject.alert.compiled
-    state = read_states(lakehouse, timedelta(minutes=settings.reopen_minutes)).get(alert_id)
+    state = read_states(lakehouse, settings.reopen).get(alert_id)
     asked = now if at is None else at
     evaluations = _evaluations(lakehouse, alert_id, asked, alert, state if at is None else None)
     status = status_of(evaluations)
