@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alerting_assets.cli.context import STYLES, Json, console, existing_lakehouse, now, print_json, settings
+from alerting_assets.cli.moments import moment_of
 from alerting_assets.errors import SettingsError
 from alerting_assets.explanation import Chart, Explanation, chart_of, explain, sections_of, to_markdown
 
@@ -27,8 +27,6 @@ _CELL_STYLES = {
     "recovery": "cyan",
     "frame": "dim",
 }
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_AGO = re.compile(r"(\d{1,6})\s*(s|min|m|h|d|w)(?:\s+ago)?", re.IGNORECASE)
 _LABEL_WIDTH = 13
 
 
@@ -48,7 +46,7 @@ def explain_(
     if markdown and as_json:
         raise SettingsError("--markdown and --json exclude each other")
     chosen, moment = settings(), now()
-    wanted = None if at is None else moment_of(at, moment)
+    wanted = None if at is None else past(at, moment)
     with existing_lakehouse(chosen) as tables:
         found = explain(tables, chosen, alert_id, moment, at=wanted)
     if as_json:
@@ -59,20 +57,9 @@ def explain_(
         _print(found)
 
 
-def moment_of(text: str, now: datetime) -> datetime:
-    """The moment that a text names: ISO 8601, in UTC unless it says otherwise, or how long before `now`.
-
-    Raises SettingsError for any other text, and for a moment that is still to come."""
-    ago = _AGO.fullmatch(text.strip())
-    try:
-        if ago:
-            return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2].lower()])
-        found = datetime.fromisoformat(text.strip())
-        found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise SettingsError(
-            f"--at {text!r} is no moment; write it as 2026-01-31T08:00, 2026-01-31T08:00+01:00, or as how long ago: 45min, 2h, 3d"
-        ) from None
+def past(text: str, now: datetime) -> datetime:
+    """The moment that `--at` names. Raises SettingsError, also for one that is still to come."""
+    found = moment_of("--at", text, now)
     if found > now:
         raise SettingsError(f"--at {text!r} is still to come; without --at the present is explained")
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from alerting_assets.cli.context import (
     progress,
     settings,
 )
+from alerting_assets.cli.moments import moment_of
 from alerting_assets.configuration import read_rows
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.incidents import people, store
@@ -44,7 +44,6 @@ COLUMNS = (
     *("incident", "alert", "opened (UTC)", "resolved (UTC)", "took", "evaluations", "peak", "reopened"),
     *("acknowledged by", "label"),
 )
-UNITS = {"m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
 
 @app.command("list")
@@ -63,7 +62,8 @@ def list_incidents(
     as_json: Json = False,
 ) -> None:
     """Incidents, the open ones first, then the newest."""
-    moment, begins = now(), None if since is None else _since(since, now())
+    moment = now()
+    begins = None if since is None else moment_of("--since", since, moment)
     with _lakehouse() as (tables, reopen):
         found = people.list_incidents(tables, reopen, alert_id=alert_id, open_only=open_only, since=begins, limit=limit)
         if alert_id is not None and not found:
@@ -162,19 +162,6 @@ def _lakehouse() -> Iterator[tuple[Lakehouse, timedelta]]:
     chosen = settings()
     with existing_lakehouse(chosen) as tables:
         yield tables, chosen.reopen
-
-
-def _since(text: str, moment: datetime) -> datetime:
-    """Raises SettingsError."""
-    if found := re.fullmatch(r"(\d{1,6})([mhdw])", text.strip().lower()):
-        return moment - timedelta(seconds=int(found[1]) * UNITS[found[2]])
-    try:
-        day = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise SettingsError(
-            f"--since {text!r} is neither a duration nor a date; use 90m, 12h, 7d, 4w, 2026-11-30 or 2026-11-30T08:00"
-        ) from None
-    return day if day.tzinfo else day.replace(tzinfo=UTC)
 
 
 def _label(verdict: str | None, remove: bool) -> people.Label | None:

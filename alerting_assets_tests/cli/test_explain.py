@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from alerting_assets.cli.explain import moment_of
+from alerting_assets.cli.explain import past
+from alerting_assets.cli.moments import moment_of
 from alerting_assets.errors import SettingsError
 from alerting_assets.lakehouse.tables import ALERT_INCIDENTS
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
@@ -190,7 +191,7 @@ def test_an_unknown_alert_is_answered_with_the_nearest(home: Home) -> None:
     ],
 )
 def test_a_moment_is_a_time_or_how_long_ago(text: str, moment: datetime) -> None:
-    assert moment_of(text, NOW) == moment
+    assert moment_of("--at", text, NOW) == moment
 
 
 @pytest.mark.unit
@@ -207,4 +208,4 @@ def test_a_moment_is_a_time_or_how_long_ago(text: str, moment: datetime) -> None
 )
 def test_another_text_is_refused(text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        moment_of(text, NOW)
+        past(text, NOW)
