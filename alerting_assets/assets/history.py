@@ -118,7 +118,8 @@ def alert_history(
                 check_name=NO_EVALUATION_FAILED.name,
                 passed=not failed,
                 severity=dg.AssetCheckSeverity.WARN,
-                description=f"{len(failed)} of {len(run.evaluations)} evaluations ended in an error{_named(failed)}",
+                description=f"{len(failed)} of {len(run.evaluations)} evaluations ended in an error"
+                + _listed([item.alert.alert_id for item in failed]),
                 metadata={
                     "failed": table(
                         [{"alert_id": item.alert.alert_id, "error": item.decision.error} for item in failed]
@@ -204,7 +205,7 @@ def last_evaluations(
 
 def _wanted(rows: Sequence[Row], wanted: frozenset[str] | None, alerting: AlertingResource) -> list[CompiledAlert]:
     lakehouse = alerting.get_lakehouse()
-    alerts = [alert for alert in to_alerts(rows, alerting.target) if wanted is None or alert.alert_id in wanted]
+    alerts = to_alerts([row for row in rows if wanted is None or row["alert_id"] in wanted], alerting.target)
     return evaluable(alerts, alert_verdicts(lakehouse, alerts, alerting.policy))
 
 
@@ -227,7 +228,6 @@ def _numbers(run: EvaluationRun, seconds: float) -> dict[str, Any]:
     durations = [evaluation.duration_ms for evaluation in run.evaluations]
     return {
         "evaluated": len(run.evaluations),
-        "recorded": run.recorded,
         "imported": run.imported.rows,
         **{state.value.lower(): states[state] for state in (State.TRIGGERED, State.OK, State.ERROR)},
         "missed": sum(evaluation.due.missed for evaluation in run.evaluations if evaluation.due),
@@ -241,10 +241,6 @@ def _imported(run: EvaluationRun) -> str:
     if run.imported.view is None:
         return "nothing is imported: no view is set"
     return f"{run.imported.rows} evaluations are new in {run.imported.view}"
-
-
-def _named(failed: Sequence[Evaluation]) -> str:
-    return _listed([evaluation.alert.alert_id for evaluation in failed])
 
 
 def _listed(alert_ids: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -87,29 +88,28 @@ def judge_alerts(
 
 
 @dataclass(frozen=True)
-class _Query:
-    """One query of a UNION ALL, at the moment of the run, and the alerts that measure by it. column: SQL of the name of what it
-    measures."""
+class _Item:
+    """A part of a statement, and the alerts that it is for. text: what people wrote in it."""
 
-    sql: str
-    column: str
+    text: str
     alerts: tuple[CompiledAlert, ...]
 
-    @property
+    @cached_property
     def shape(self) -> str:
-        return _shape(self.sql)
+        """The text without its values."""
+        return _VALUES.sub("?", self.text)
 
 
 @dataclass(frozen=True)
-class _Scan:
-    """A scan, and the alerts that measure by it."""
+class _Query(_Item):
+    """One query of a UNION ALL, at the moment of the run. column: SQL of the name of what it measures."""
 
+    column: str
+
+
+@dataclass(frozen=True)
+class _Scan(_Item):
     scan: Scan
-    alerts: tuple[CompiledAlert, ...]
-
-    @property
-    def shape(self) -> str:
-        return _shape(self.scan.text)
 
 
 @dataclass(frozen=True)
@@ -130,19 +130,13 @@ class _Measured:
 
 
 @dataclass(frozen=True)
-class _Gate:
+class _Gate(_Item):
     """The query of a gated alert, with nothing left in it but its condition."""
 
-    sql: str
-    alerts: tuple[CompiledAlert]
     measured: _Measured
 
-    @property
-    def shape(self) -> str:
-        return _shape(self.sql)
 
-
-_Item = TypeVar("_Item", _Query, _Scan, _Gate)
+_AnItem = TypeVar("_AnItem", bound=_Item)
 
 
 class _Run:
@@ -204,8 +198,8 @@ class _Run:
             by_sql[self._at_moment(alert.measured_sql), column].append(alert)
         groups = defaultdict[Any, list[_Scan]](list)
         for scan, found in by_scan.items():
-            groups[scan.key].append(_Scan(scan, tuple(found)))
-        queries = [_Query(sql, column, tuple(found)) for (sql, column), found in by_sql.items()]
+            groups[scan.key].append(_Scan(scan.text, tuple(found), scan))
+        queries = [_Query(sql, tuple(found), column) for (sql, column), found in by_sql.items()]
         return [sorted(group, key=lambda item: item.shape) for group in groups.values()], sorted(
             queries, key=lambda item: item.shape
         )
@@ -225,7 +219,7 @@ class _Run:
         def sql(some: Sequence[_Query]) -> str:
             return "\nUNION ALL\n".join(
                 f"SELECT {number} AS n, typeof({item.column}) AS value_type, CAST({item.column} AS STRING) AS value\n"
-                f"FROM (\n{item.sql}\n) AS q{number}"
+                f"FROM (\n{item.text}\n) AS q{number}"
                 for number, item in enumerate(some)
             )
 
@@ -244,8 +238,8 @@ class _Run:
 
     def _measure(
         self,
-        items: Sequence[_Item],
-        sql: Callable[[Sequence[_Item]], str],
+        items: Sequence[_AnItem],
+        sql: Callable[[Sequence[_AnItem]], str],
         read: Callable[[pa.Table, int, int], _Measured | None],
     ) -> list[tuple[CompiledAlert, _Measured | None]]:
         found: list[tuple[CompiledAlert, _Measured | None]] = []
@@ -305,13 +299,13 @@ class _Run:
     # -- statements
 
     def _solve(
-        self, items: Sequence[_Item], sql: Callable[[Sequence[_Item]], str]
-    ) -> list[tuple[Sequence[_Item], pa.Table | None]]:
+        self, items: Sequence[_AnItem], sql: Callable[[Sequence[_AnItem]], str]
+    ) -> list[tuple[Sequence[_AnItem], pa.Table | None]]:
         """The items in pieces, each with the outcome of its statement; None where that failed, and the piece is then one item."""
         result = self._answer(items, sql(items))
         if result is not None:
             return [(items, result)]
-        found: list[tuple[Sequence[_Item], pa.Table | None]] = []
+        found: list[tuple[Sequence[_AnItem], pa.Table | None]] = []
         if len(items) == 1 or self._is_over:
             found += [([item], None) for item in items]
         else:
@@ -320,7 +314,7 @@ class _Run:
             found += self._solve(items[middle:], sql)
         return found
 
-    def _answer(self, items: Sequence[_Query] | Sequence[_Scan] | Sequence[_Gate], sql: str) -> pa.Table | None:
+    def _answer(self, items: Sequence[_Item], sql: str) -> pa.Table | None:
         """The outcome of the statement of these items; None where it failed."""
         started = time.perf_counter()
         try:
@@ -407,7 +401,7 @@ def _gate_row(gate: _Gate, number: int) -> str:
     beside = ", ".join(f"{text_literal(name)}, {name}" for name in names)
     return (
         f"SELECT {number} AS n, {identifier(alert.value_column)} IS NOT NULL AS fires, to_json(named_struct({beside})) AS beside\n"
-        f"FROM (\n{gate.sql}\n) AS q{number}"
+        f"FROM (\n{gate.text}\n) AS q{number}"
     )
 
 
@@ -435,17 +429,12 @@ def _beside(alert: CompiledAlert) -> tuple[str, ...]:
     return gated.columns_of(alert.condition, alert.empty_result_state)
 
 
-def _middle(items: Sequence[_Query] | Sequence[_Scan] | Sequence[_Gate]) -> int:
+def _middle(items: Sequence[_Item]) -> int:
     """Where items are halved: between two shapes, if that is not far from the middle. What is alike fails alike."""
     half = len(items) // 2
     between = [number for number in range(1, len(items)) if items[number - 1].shape != items[number].shape]
     nearest = min(between, key=lambda number: abs(number - half), default=half)
     return nearest if len(items) // 4 <= nearest <= len(items) - len(items) // 4 else half
-
-
-def _shape(sql: str) -> str:
-    """The text without its values."""
-    return _VALUES.sub("?", sql)
 
 
 _VALUES = re.compile(r"'[^']*'|\b\d[\w.]*")

@@ -6,7 +6,7 @@ impossible, whoever tries: a run that was killed is made good by the next one, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,12 +91,10 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class EvaluationRun:
-    """What a run did. evaluations: in the order of the alerts. recorded: how many of them are new; the others were recorded by another
-    run meanwhile."""
+    """What a run did. evaluations: in the order of the alerts."""
 
-    evaluations: tuple[Evaluation, ...]
-    recorded: int
-    imported: Imported = field(default_factory=lambda: Imported(None))
+    evaluations: list[Evaluation]
+    imported: Imported
 
 
 def run_evaluations(
@@ -129,8 +127,10 @@ def run_evaluations(
         due = due_alerts((row for row in rows if row["alert_id"] in by_id), states.by_id, now, grace)
         alerts = [alert for alert in alerts if alert.alert_id in due]
     limits = Limits(settings.query_seconds, settings.evaluation_seconds)
-    evaluations, recorded = _evaluate(lakehouse, alerts, now, states, due or {}, reopen, limits, on_progress)
-    return EvaluationRun(tuple(evaluations), recorded, imported)
+    evaluations = evaluate_alerts(
+        lakehouse, alerts, now, due=due, states=states, reopen=reopen, limits=limits, on_progress=on_progress
+    )
+    return EvaluationRun(evaluations, imported)
 
 
 def evaluate_alerts(
@@ -139,41 +139,30 @@ def evaluate_alerts(
     now: datetime,
     *,
     due: Mapping[str, Due] | None = None,
-    reopen: timedelta = timedelta(minutes=Settings.reopen_minutes),
+    states: States | None = None,
+    reopen: timedelta = Settings().reopen,
     limits: Limits | None = None,
     on_progress: Progress = lambda _done, _all: None,
 ) -> list[Evaluation]:
     """Evaluate alerts and record all of it in one commit; evaluations are returned in the order of `alerts`.
 
     due: by alert_id, the fire time that an evaluation answers to; without, somebody asked for it.
+    states: what is true of the alerts so far; None: it is read.
 
     Raises LakehouseUnavailable, with nothing recorded, when the engine is away."""
-    states = read_states(lakehouse, reopen)
-    evaluations, _ = _evaluate(lakehouse, alerts, now, states, due or {}, reopen, limits, on_progress)
-    return evaluations
-
-
-def _evaluate(
-    lakehouse: Lakehouse,
-    alerts: Sequence[CompiledAlert],
-    now: datetime,
-    states: States,
-    due: Mapping[str, Due],
-    reopen: timedelta,
-    limits: Limits | None,
-    on_progress: Progress,
-) -> tuple[list[Evaluation], int]:
-    """The evaluations, and how many of them are new in the history."""
+    states = read_states(lakehouse, reopen) if states is None else states
     if not alerts:
         write_states(lakehouse, states, reopen)
-        return [], 0
+        return []
     failed_before = {
         alert.alert_id for alert in alerts if (state := states.get(alert.alert_id)) and state.status == State.ERROR
     }
     judged = judge_alerts(lakehouse, alerts, now, alone=failed_before, limits=limits, on_progress=on_progress)
     evaluations, folded = list[Evaluation](), dict[str, Folded]()
     for alert in alerts:
-        evaluation, outcome = _folded(alert, judged[alert.alert_id], now, states, due.get(alert.alert_id), reopen)
+        evaluation, outcome = _folded(
+            alert, judged[alert.alert_id], now, states, due.get(alert.alert_id) if due else None, reopen
+        )
         evaluations.append(evaluation)
         folded[alert.alert_id] = outcome
     recorded = record(lakehouse, [evaluation.row() for evaluation in evaluations])
@@ -181,7 +170,7 @@ def _evaluate(
         catch_up(lakehouse, reopen)  # a clock that was set back: an evaluation that is older than what is known
     else:
         advance(lakehouse, states, folded, reopen, recorded)
-    return evaluations, recorded
+    return evaluations
 
 
 def _folded(

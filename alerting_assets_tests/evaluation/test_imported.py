@@ -216,4 +216,4 @@ def test_a_run_leaves_to_the_workspace_what_it_evaluates(tables: Lakehouse) -> N
     assert (state.status, state.newest.evaluated_by) == ("TRIGGERED", "workspace")
     assert state.open_incident is not None
     again = run_evaluations(tables, rows, both, Settings(), NOW + 2 * MINUTE, only_due=True)
-    assert (again.evaluations, again.imported.rows) == ((), 0)
+    assert (again.evaluations, again.imported.rows) == ([], 0)
