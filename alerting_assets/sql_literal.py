@@ -19,6 +19,17 @@ def identifier(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def qualified(*names: str) -> str:
+    """A name of several parts, as in `catalog`.`schema`.`table`."""
+    return ".".join(map(identifier, names))
+
+
 def timestamp_literal(moment: datetime) -> str:
-    """A moment with a time zone, to the microsecond, whatever time zone a session is in."""
-    return f"CAST('{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}Z' AS TIMESTAMP)"
+    """A moment with a time zone, to the microsecond, for SQL of every engine; it is of the type TIMESTAMP."""
+    return f"CAST({moment_literal(moment)} AS TIMESTAMP)"
+
+
+def moment_literal(moment: datetime) -> str:
+    """The same as text, for the conditions that the port `Lakehouse` takes: it becomes what the column is that it is compared with,
+    where delta-rs compares no TIMESTAMP with the timestamps of a table that it deletes from."""
+    return f"'{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z'"

@@ -25,7 +25,7 @@ from enum import StrEnum
 from alerting_assets.alerts.operators import ChangeDirection, EmptyResultState, Operator
 from alerting_assets.alerts.thresholds import Condition, Item
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
-from alerting_assets.sql_literal import identifier, text_literal
+from alerting_assets.sql_literal import identifier, qualified, text_literal
 
 MEASURED = "measured_value"
 RETURNED = "returned_row"
@@ -205,7 +205,7 @@ HAS_VALUE = "query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
 
 def history_looks(condition: Condition, alert_id: str, catalog: str, schema: str) -> dict[str, str]:
     """The scalar subqueries over the alert's history, by the name of the column that each becomes."""
-    history = ".".join(identifier(name) for name in (catalog, schema, ALERT_HISTORY.name))
+    history = qualified(catalog, schema, ALERT_HISTORY.name)
     rows = f"FROM {history}\n    WHERE alert_id = {text_literal(alert_id)} AND evaluation_status <> 'ERROR'"
     looks = {}
     for look in looks_of(condition):

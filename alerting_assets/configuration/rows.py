@@ -15,7 +15,7 @@ from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
 from alerting_assets.alerts.schedule import schedule_notes
 from alerting_assets.errors import CompileError, DefinitionError, Problem, did_you_mean
-from alerting_assets.lakehouse.arrow import arrow_schema, rows_of
+from alerting_assets.lakehouse.arrow import arrow_schema, as_rows
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.settings import Settings
@@ -54,7 +54,7 @@ def read_rows(lakehouse: Lakehouse) -> list[Row]:
     """All rows of alert_configurations, ordered by alert_id, with maps as dicts."""
     table = lakehouse.read(ALERT_CONFIGURATIONS.name)
     maps = [name for name in table.column_names if pa.types.is_map(table.schema.field(name).type)]
-    rows: list[Row] = rows_of(table)
+    rows: list[Row] = as_rows(table)
     for row in rows:
         for name in maps:
             row[name] = None if row[name] is None else dict(row[name])

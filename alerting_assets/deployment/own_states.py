@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerting_assets.lakehouse.arrow import rows_of
+from alerting_assets.lakehouse.arrow import as_rows
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_DEPLOYMENTS, ALERT_STATE
 from alerting_assets.workspace.local.own_state import OwnState
@@ -25,7 +25,7 @@ def read_own_states(lakehouse: Lakehouse, environment: str) -> dict[str, OwnStat
             row["error_message"],
             row["evaluated_by"] != "own",
         )
-        for row in rows_of(lakehouse.read(ALERT_STATE.name, _STATE))
+        for row in as_rows(lakehouse.read(ALERT_STATE.name, _STATE))
     }
     deployed = lakehouse.read(ALERT_DEPLOYMENTS.name, ["environment", "alert_id", "databricks_alert_id"]).to_pylist()
     return {

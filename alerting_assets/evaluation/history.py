@@ -8,9 +8,10 @@ from typing import Any
 from alerting_assets.alerts.configuration import ALERT_ID
 from alerting_assets.alerts.operators import State
 from alerting_assets.evaluation.decide import Decision
+from alerting_assets.lakehouse.arrow import as_rows
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
-from alerting_assets.sql_literal import text_literal
+from alerting_assets.sql_literal import moment_literal, text_literal
 
 
 def latest_decision(lakehouse: Lakehouse, alert_id: str, now: datetime) -> Decision | None:
@@ -49,11 +50,13 @@ def newest_evaluations(lakehouse: Lakehouse, alert_id: str | None, limit: int, n
     of_alert = [] if alert_id is None else [f"alert_id = {text_literal(alert_id)}"]
     rows: list[dict[str, Any]] = []
     for window in (*_WINDOWS, None):
-        since = [] if window is None else [f"evaluated_at > TIMESTAMP '{now - window:%Y-%m-%dT%H:%M:%SZ}'"]
-        where = " AND ".join([*of_alert, *since]) or "evaluation_id IS NOT NULL"
-        rows = lakehouse.select(
-            ALERT_HISTORY.name, _SHOWN, where=where, order_by="evaluated_at DESC, evaluation_id", limit=limit
-        ).to_pylist()
+        since = [] if window is None else [f"evaluated_at > {moment_literal(now - window)}"]
+        where = " AND ".join([*of_alert, *since]) or None
+        rows = as_rows(
+            lakehouse.read(
+                ALERT_HISTORY.name, _SHOWN, where=where, order_by="evaluated_at DESC, evaluation_id", limit=limit
+            )
+        )
         if len(rows) == limit:
             break
     return rows

@@ -23,7 +23,7 @@ from alerting_assets.lakehouse.evaluation_history import ALERT_EVALUATION_HISTOR
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_DEPLOYMENTS, ALERT_HISTORY
 from alerting_assets.settings import NO_IMPORT, Settings
-from alerting_assets.sql_literal import identifier, text_literal, timestamp_literal
+from alerting_assets.sql_literal import moment_literal, qualified, text_literal, timestamp_literal
 
 LATE = timedelta(hours=24)
 """How much later than the newest evaluation that was imported an older one may appear. Databricks promises no time."""
@@ -89,7 +89,7 @@ def import_evaluations(
         rows = [_row(row, alerts.get(row["alert_id"])) for row in found]
         if rows:
             table = pa.Table.from_pylist(rows, arrow_schema(ALERT_HISTORY))
-            bound = f"target.evaluated_at >= {timestamp_literal(min(row['evaluated_at'] for row in rows))}"
+            bound = f"target.evaluated_at >= {moment_literal(min(row['evaluated_at'] for row in rows))}"
             count += lakehouse.merge(ALERT_HISTORY.name, table, on=["evaluation_id"], update=(), among=bound).inserted
         if len(found) < ROWS_AT_A_TIME:
             return Imported(view, count)
@@ -97,10 +97,7 @@ def import_evaluations(
 
 def _sql(lakehouse: Lakehouse, view: str, environment: str, start: datetime, left_out: Sequence[str]) -> str:
     """One row for each evaluation that is not in alert_history yet."""
-    names = {
-        spec.name: ".".join(map(identifier, (*lakehouse.namespace, spec.name)))
-        for spec in (ALERT_HISTORY, ALERT_DEPLOYMENTS)
-    }
+    names = {spec.name: qualified(*lakehouse.namespace, spec.name) for spec in (ALERT_HISTORY, ALERT_DEPLOYMENTS)}
     excepted = f" AND alert_id NOT IN ({', '.join(map(text_literal, left_out))})" if left_out else ""
     own = (
         f"SELECT databricks_alert_id, MAX(alert_id) AS alert_id FROM {names[ALERT_DEPLOYMENTS.name]}\n"
@@ -111,7 +108,7 @@ def _sql(lakehouse: Lakehouse, view: str, environment: str, start: datetime, lef
         "SELECT own.alert_id, seen.alert_run_id, seen.evaluated_state, seen.start_time, seen.end_time, seen.error_code,\n"
         "  seen.error_message, to_json(seen.evaluated_source_result) AS value, to_json(seen.evaluated_threshold_result) AS threshold,\n"
         "  COALESCE(SIZE(seen.notified_subscriptions), 0) > 0 AS notified\n"
-        f"FROM {'.'.join(map(identifier, view.split('.')))} AS seen\n"
+        f"FROM {qualified(*view.split('.'))} AS seen\n"
         f"JOIN (\n  {own}\n) AS own ON own.databricks_alert_id = seen.alert_id\n"
         f"LEFT ANTI JOIN (\n  SELECT evaluation_id FROM {names[ALERT_HISTORY.name]} WHERE evaluated_at >= {timestamp_literal(start)}\n"
         ") AS there ON there.evaluation_id = seen.alert_run_id\n"

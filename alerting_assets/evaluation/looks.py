@@ -15,7 +15,7 @@ from alerting_assets.alerts import gated
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.gated import Kind, Look, looks_of
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
-from alerting_assets.sql_literal import identifier, text_literal, timestamp_literal
+from alerting_assets.sql_literal import qualified, text_literal, timestamp_literal
 
 Query = Callable[[str], pa.Table]
 
@@ -68,7 +68,7 @@ def _sql(kind: Kind, pairs: Sequence[tuple[CompiledAlert, Look]], now: datetime)
         )
     assert newest is not None
     target = pairs[0][0].target
-    history = ".".join(identifier(name) for name in (target.catalog, target.schema, ALERT_HISTORY.name))
+    history = qualified(target.catalog, target.schema, ALERT_HISTORY.name)
     listed = ",\n  ".join(values)
     rows = (
         f"FROM {history} AS history\nJOIN (VALUES\n  {listed}\n) AS asked (n, alert_id, begin_at, end_at, middle)\n"

@@ -25,7 +25,7 @@ from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.settings import Settings
-from alerting_assets.sql_literal import timestamp_literal
+from alerting_assets.sql_literal import moment_literal
 
 Progress = Callable[[int, int], None]
 """Called with (alerts done, alerts in all)."""
@@ -194,5 +194,5 @@ def record(lakehouse: Lakehouse, rows: Sequence[Mapping[str, Any]]) -> int:
         return 0
     oldest = min(row.get("due_at") or row["evaluated_at"] for row in rows)
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=arrow_schema(ALERT_HISTORY))
-    among = f"target.evaluated_at >= {timestamp_literal(oldest)}"
+    among = f"target.evaluated_at >= {moment_literal(oldest)}"
     return lakehouse.merge(ALERT_HISTORY.name, table, on=["evaluation_id"], update=(), among=among).inserted

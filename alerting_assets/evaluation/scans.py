@@ -14,7 +14,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from alerting_assets.alerts.operators import Aggregation
 from alerting_assets.alerts.query_text import QueryTextError, tokens_of
-from alerting_assets.sql_literal import identifier
+from alerting_assets.sql_literal import identifier, qualified
 
 AGGREGATES = frozenset(
     "SUM COUNT AVG MEAN MIN MAX STDDEV STDDEV_SAMP STDDEV_POP VARIANCE VAR_SAMP VAR_POP COUNT_IF BOOL_AND BOOL_OR".split()  # noqa: SIM905
@@ -221,7 +221,7 @@ def _table(query: _Query) -> str:
         raise _OtherForm
     if length > 5 or len(tokens) < length:
         raise _OtherForm
-    name = ".".join(identifier(token.text) for token in tokens[:length:2])
+    name = qualified(*(token.text for token in tokens[:length:2]))
     return f"{name} AS {identifier(tokens[-1].text)}" if rest else name
 
 

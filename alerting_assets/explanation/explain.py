@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_DEPLOYMENTS, ALERT_HISTORY, ALERT_INCIDENTS
 from alerting_assets.quartz import parse_quartz
 from alerting_assets.settings import Settings
-from alerting_assets.sql_literal import text_literal
+from alerting_assets.sql_literal import moment_literal, text_literal
 from alerting_assets.validation import CONFIGURATION, AlertVerdict, alert_verdicts, policy_of
 
 EVALUATIONS = 30
@@ -171,18 +171,14 @@ def _evaluations(
     interval = (alert and schedule_interval(alert.schedule_cron)) or 86_400
     count = max(EVALUATIONS, min(alert.condition.evaluations if alert else 1, MAX_EVALUATIONS)) + 1
     start = end - max(timedelta(seconds=interval * count * 1.2), _LEAST_WINDOW)
-    before = f"alert_id = {text_literal(alert_id)} AND evaluated_at <= {_literal(end)}"
-    for where in (f"{before} AND evaluated_at > {_literal(start)}", before):
-        found = lakehouse.select(
+    before = f"alert_id = {text_literal(alert_id)} AND evaluated_at <= {moment_literal(end)}"
+    for where in (f"{before} AND evaluated_at > {moment_literal(start)}", before):
+        found = lakehouse.read(
             ALERT_HISTORY.name, _COLUMNS, where=where, order_by="evaluated_at DESC, evaluation_id DESC", limit=count
         ).to_pylist()
         if found:
             return [Evaluated(**row) for row in reversed(found)]
     return []
-
-
-def _literal(time: datetime) -> str:
-    return f"TIMESTAMP '{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z'"
 
 
 def _as_of_now(lakehouse: Lakehouse, status: Status, state: AlertState) -> Status:
@@ -192,10 +188,10 @@ def _as_of_now(lakehouse: Lakehouse, status: Status, state: AlertState) -> Statu
     previous = status.previous
     if previous is None:
         where = (
-            f"alert_id = {text_literal(state.alert_id)} AND evaluated_at < {_literal(state.since)}"
-            f" AND evaluated_at > {_literal(state.since - _LEAST_WINDOW)}"
+            f"alert_id = {text_literal(state.alert_id)} AND evaluated_at < {moment_literal(state.since)}"
+            f" AND evaluated_at > {moment_literal(state.since - _LEAST_WINDOW)}"
         )
-        rows = lakehouse.select(
+        rows = lakehouse.read(
             ALERT_HISTORY.name,
             ["evaluation_status"],
             where=where,
@@ -211,10 +207,10 @@ def _incident(
 ) -> IncidentFacts | None:
     """The newest one that was opened at or before a moment."""
     names = ("incident_id", "opened_at", "resolved_at", "evaluations", "peak_value", "reopened")
-    rows: list[dict[str, Any]] = lakehouse.select(
+    rows: list[dict[str, Any]] = lakehouse.read(
         ALERT_INCIDENTS.name,
         [*names, *_PEOPLE],
-        where=f"alert_id = {text_literal(alert_id)} AND opened_at <= {_literal(at)}",
+        where=f"alert_id = {text_literal(alert_id)} AND opened_at <= {moment_literal(at)}",
         order_by="opened_at DESC, incident_id",
         limit=1,
     ).to_pylist()

@@ -34,7 +34,7 @@ from alerting_assets.incidents.fold import (
     state_of,
     state_row,
 )
-from alerting_assets.lakehouse.arrow import arrow_schema, rows_of, values_of
+from alerting_assets.lakehouse.arrow import arrow_schema, as_rows, as_values
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, ALERT_INCIDENTS, ALERT_STATE
 from alerting_assets.sql_literal import text_literal
@@ -118,7 +118,7 @@ def read_states(lakehouse: Lakehouse, reopen: timedelta, on_progress: Progress =
     on_progress: called where all has to be made anew.
 
     Raises LakehouseError."""
-    rows = rows_of(lakehouse.read(ALERT_STATE.name))
+    rows = as_rows(lakehouse.read(ALERT_STATE.name))
     known = {row["alert_id"]: state_of(row) for row in rows}
     head = _position(lakehouse)
     since = _made_from(lakehouse, rows, head)
@@ -151,8 +151,8 @@ def catch_up(lakehouse: Lakehouse, reopen: timedelta) -> States:
 def rebuild(lakehouse: Lakehouse, reopen: timedelta, on_progress: Progress = lambda _done, _all: None) -> Rebuilt:
     """Make both tables anew from the history. What is older than the oldest evaluation that is kept stays as it is, and so do
     acknowledgements and labels. Raises LakehouseError."""
-    known = {row["alert_id"]: state_of(row) for row in rows_of(lakehouse.read(ALERT_STATE.name))}
-    stored = {row["incident_id"]: incident_of(row) for row in rows_of(lakehouse.read(ALERT_INCIDENTS.name))}
+    known = {row["alert_id"]: state_of(row) for row in as_rows(lakehouse.read(ALERT_STATE.name))}
+    stored = {row["incident_id"]: incident_of(row) for row in as_rows(lakehouse.read(ALERT_INCIDENTS.name))}
     states = read_states(lakehouse, reopen, on_progress)
     if (
         not states.unwritten.is_anew
@@ -161,7 +161,7 @@ def rebuild(lakehouse: Lakehouse, reopen: timedelta, on_progress: Progress = lam
         assert states.position is not None
         states = _made_anew(lakehouse, reopen, states.by_id, states.position, on_progress)
     write_states(lakehouse, states, reopen)
-    after = {row["incident_id"]: incident_of(row) for row in rows_of(lakehouse.read(ALERT_INCIDENTS.name))}
+    after = {row["incident_id"]: incident_of(row) for row in as_rows(lakehouse.read(ALERT_INCIDENTS.name))}
     return Rebuilt(
         len(states.by_id),
         sum(_differs(known.get(alert_id), state) for alert_id, state in states.by_id.items()),
@@ -422,14 +422,14 @@ def _stored_incidents(
     where = None if alert_ids is None else f"alert_id IN ({_literals(alert_ids)})"
     rows = lakehouse.read(ALERT_INCIDENTS.name, where=where)
     found = defaultdict[str, list[Mapping[str, Any]]](list)
-    for row in rows_of(rows):
+    for row in as_rows(rows):
         found[row["alert_id"]].append(row)
     return found
 
 
 def _rows(table: pa.Table, *more: str) -> Iterable[tuple[Any, ...]]:
     """(Row, value of each further column)."""
-    columns = [values_of(table.column(name)) for name in (*Row._fields, *more)]
+    columns = [as_values(table.column(name)) for name in (*Row._fields, *more)]
     width = len(Row._fields)
     for values in zip(*columns, strict=True):
         yield (Row(*values[:width]), *values[width:]) if more else (Row(*values), None)
@@ -520,7 +520,7 @@ def _write_incidents(lakehouse: Lakehouse, news: News, position: Position) -> No
 def _mend_overtaken(lakehouse: Lakehouse, news: News, position: Position, reopen: timedelta) -> None:
     """Where another process wrote what a newer version of the history says while these incidents were on their way, one of them may be
     none any more: their alerts are folded again, for the version that the other process wrote."""
-    rows = rows_of(lakehouse.read(ALERT_STATE.name))
+    rows = as_rows(lakehouse.read(ALERT_STATE.name))
     ahead = {
         row["alert_id"]: row
         for row in rows

@@ -149,7 +149,7 @@ def _number(tokens: Iterator[str], simple: str) -> int:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def values_of(column: pa.ChunkedArray) -> list[Any]:
+def as_values(column: pa.ChunkedArray) -> list[Any]:
     """The values as Python has them. Moments are in UTC, six times faster than pyarrow makes them, and without pandas."""
     if not (pa.types.is_timestamp(column.type) and column.type.unit == "us" and column.type.tz == "UTC"):
         return list(column.to_pylist())
@@ -159,8 +159,8 @@ def values_of(column: pa.ChunkedArray) -> list[Any]:
     ]
 
 
-def rows_of(table: pa.Table) -> list[dict[str, Any]]:
-    """Rows by column name, with the values of `values_of`."""
+def as_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Rows by column name, with the values of `as_values`."""
     names = table.column_names
-    columns = [values_of(column) for column in table.columns]
+    columns = [as_values(column) for column in table.columns]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]

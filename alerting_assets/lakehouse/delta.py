@@ -192,10 +192,7 @@ class DeltaStore:
         except OSError as error:
             raise failure(name, self.path(name), "cannot be read", error) from error
 
-    def read(self, name: TableName, columns: Sequence[str] | None = None, where: str | None = None) -> pa.Table:
-        return self.select(name, columns, "" if where is None else f"WHERE {where}")
-
-    def select(self, name: TableName, columns: Sequence[str] | None, rest: str) -> pa.Table:
+    def read(self, name: TableName, columns: Sequence[str] | None = None, rest: str = "") -> pa.Table:
         """rest: what follows FROM, in SQL of DataFusion; our own text."""
         table = self.open(name)
         schema = table_schema(table)
@@ -237,7 +234,7 @@ def _scan(table: DeltaTable, columns: Sequence[str], rest: str) -> pa.Table:
     `to_pyarrow_table` is not used: the threads that pyarrow starts for it are sometimes still there when the process ends, which
     aborts it (one in seven short commands on a busy machine, pyarrow 25)."""
     names = ", ".join('"' + column.replace('"', '""') + '"' for column in columns)
-    batches = QueryBuilder().register("scanned", table).execute(f"SELECT {names} FROM scanned {rest}").read_all()
+    batches = QueryBuilder().register("scanned", table).execute(f"SELECT {names} FROM scanned{rest}").read_all()
     schema = table_schema(table)
     return _as_pyarrow(batches).cast(pa.schema([schema.field(column) for column in columns]))
 

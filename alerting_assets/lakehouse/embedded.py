@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from alerting_assets.errors import LakehouseError, LakehouseUnavailable, QueryError, QueryErrorKind, TableNotFound
-from alerting_assets.lakehouse import delta_maintenance, delta_writes
+from alerting_assets.lakehouse import delta_maintenance, delta_writes, sql_text
 from alerting_assets.lakehouse.delta import DeltaStore, make_folder
 from alerting_assets.lakehouse.port import (
     Changes,
@@ -28,7 +28,6 @@ from alerting_assets.lakehouse.pyspark_import import load_pyspark
 from alerting_assets.lakehouse.sail import RESERVED_CATALOG, Sail, SailServer
 from alerting_assets.lakehouse.sail_errors import is_missing_table, plan_error, planned_names, query_error, rows_of
 from alerting_assets.lakehouse.session_catalog import SessionCatalog
-from alerting_assets.lakehouse.sql_text import quoted
 from alerting_assets.lakehouse.views import ViewStore
 
 if TYPE_CHECKING:
@@ -139,12 +138,15 @@ class EmbeddedLakehouse(Lakehouse):
         return self._store.changes(self._name(table), since)
 
     def read(
-        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+        self,
+        table: str | TableName,
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
-        return self._store.read(self._name(table), columns, where)
-
-    def select(self, table: str, columns: Sequence[str], *, where: str, order_by: str, limit: int) -> pa.Table:
-        return self._store.select(self._name(table), columns, f"WHERE {where} ORDER BY {order_by} LIMIT {limit}")
+        return self._store.read(self._name(table), columns, sql_text.which(where, order_by, limit))
 
     def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:
         return self._run(sql, lambda session: rows_of(session, sql), seconds)
@@ -158,7 +160,7 @@ class EmbeddedLakehouse(Lakehouse):
     def table_columns(self, table: str | TableName) -> tuple[Column, ...]:
         name = self._name(table)
         if name in self._views.files():
-            return self.describe(f"SELECT * FROM {quoted(name)}")
+            return self.describe(f"SELECT * FROM {sql_text.quoted(name)}")
         return self._store.columns(name)
 
     def tables(self) -> tuple[TableName, ...]:
@@ -179,7 +181,7 @@ class EmbeddedLakehouse(Lakehouse):
                 _describe(server.session, sql)
                 catalog.define_view(view, sql)
                 try:
-                    _describe(server.session, f"SELECT * FROM {quoted(view)}")
+                    _describe(server.session, f"SELECT * FROM {sql_text.quoted(view)}")
                 except BaseException:
                     catalog.forget_view(view)
                     raise

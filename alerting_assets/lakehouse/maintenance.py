@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from alerting_assets.errors import LakehouseError, TableNotFound
@@ -23,6 +23,7 @@ from alerting_assets.lakehouse.tables import (
     SYNC_LEASES,
     TABLES,
 )
+from alerting_assets.sql_literal import moment_literal
 
 BUSY_TABLES = frozenset(
     spec.name for spec in (ALERT_HISTORY, ALERT_STATE, ALERT_INCIDENTS, SYNC_LEASES, ALERT_EVALUATION_HISTORY)
@@ -99,9 +100,7 @@ def _maintain(
 ) -> None:
     """known: the fields of Maintained, as far as it gets."""
     if column := AGES.get(table):
-        # A literal that is a string becomes what the column is; delta-rs compares a TIMESTAMP literal with no timestamp of a table.
-        moment = oldest.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        known["deleted"] = lakehouse.delete_where(table, f"{column} < '{moment}'")
+        known["deleted"] = lakehouse.delete_where(table, f"{column} < {moment_literal(oldest)}")
     days, known["behind"] = _kept_days(lakehouse, table, retention_days, now)
     result = lakehouse.maintain(table, days)
     known |= {"compacted": result.compacted, "removed": result.removed, "kept_days": days}

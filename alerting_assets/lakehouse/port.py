@@ -22,8 +22,6 @@ from typing import Self
 
 import pyarrow as pa
 
-from alerting_assets.sql_literal import identifier
-
 
 @dataclass(frozen=True, order=True)
 class TableName:
@@ -186,23 +184,20 @@ class Lakehouse(ABC):
 
     @abstractmethod
     def read(
-        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+        self,
+        table: str | TableName,
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
-        """The rows of a table, which must fit into memory.
+        """The rows of a table, which must fit into memory. An engine that finds them without its SQL engine, which takes a second to
+        start, does so.
 
         columns: the columns to read; None reads all.
-        where: a condition that they fulfil, as in `delete_where`; None reads all rows."""
-
-    def select(self, table: str, columns: Sequence[str], *, where: str, order_by: str, limit: int) -> pa.Table:
-        """The first `limit` rows of one of our own tables for which a condition holds, in an order. An engine that finds them without
-        its SQL engine, which takes a second to start, does so.
-
-        table: its short name.
-        where, order_by: SQL over the table's columns, our own text and never a user's, that every engine reads alike: comparisons,
-            AND, OR, IS NULL, text in quotes without backslashes, TIMESTAMP '2026-01-31T08:00:00Z'."""
-        name = ".".join(identifier(part) for part in (*self.namespace, table))
-        names = ", ".join(identifier(column) for column in columns)
-        return self.query(f"SELECT {names} FROM {name} WHERE {where} ORDER BY {order_by} LIMIT {limit}")
+        where: a condition that they fulfil, as in `delete_where`; None: all rows.
+        order_by: SQL over the table's columns as well; None: in no order. limit: how many rows at most."""
 
     @abstractmethod
     def query(self, sql: str, *, seconds: float | None = None) -> pa.Table:

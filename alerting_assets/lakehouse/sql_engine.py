@@ -265,11 +265,17 @@ class SqlLakehouse(Lakehouse):
         return Changes(rows.sort_by("_commit_version"), head)
 
     def read(
-        self, table: str | TableName, columns: Sequence[str] | None = None, *, where: str | None = None
+        self,
+        table: str | TableName,
+        columns: Sequence[str] | None = None,
+        *,
+        where: str | None = None,
+        order_by: str | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
         name = self._name(table)
         try:
-            rows = self._run(sql_text.select(name, columns, where), reads=True)
+            rows = self._run(sql_text.select(name, columns, sql_text.which(where, order_by, limit)), reads=True)
         except SparkFailure as failure:
             error = self._table_error(name, failure)
             if self._query_error(failure).kind is QueryErrorKind.MISSING_COLUMN:

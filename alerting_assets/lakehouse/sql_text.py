@@ -15,7 +15,7 @@ from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse.arrow import arrow_type
 from alerting_assets.lakehouse.parameter_rows import sql_type
 from alerting_assets.lakehouse.port import Column, TableName, TableSpec
-from alerting_assets.sql_literal import identifier, text_literal
+from alerting_assets.sql_literal import identifier, qualified, text_literal
 
 CHANGE_FEED = "delta.enableChangeDataFeed"
 
@@ -35,7 +35,7 @@ DATABRICKS = Features(primary_keys=True, automatic_clustering=True, information_
 
 
 def quoted(name: TableName) -> str:
-    return ".".join(identifier(part) for part in (name.catalog, name.schema, name.table))
+    return qualified(name.catalog, name.schema, name.table)
 
 
 def create_schema(name: TableName, location: str | None = None) -> str:
@@ -127,9 +127,16 @@ def delete_where(name: TableName, condition: str) -> str:
     return f"DELETE FROM {quoted(name)} WHERE {condition}"
 
 
-def select(name: TableName, columns: Sequence[str] | None, where: str | None = None) -> str:
+def select(name: TableName, columns: Sequence[str] | None, rest: str = "") -> str:
+    """rest: of `which`."""
     names = "*" if columns is None else ", ".join(identifier(column) for column in columns)
-    return f"SELECT {names} FROM {quoted(name)}" + ("" if where is None else f" WHERE {where}")
+    return f"SELECT {names} FROM {quoted(name)}{rest}"
+
+
+def which(where: str | None, order_by: str | None, limit: int | None) -> str:
+    """What follows a table behind FROM, in SQL that DataFusion reads as well."""
+    clauses = (("WHERE", where), ("ORDER BY", order_by), ("LIMIT", limit))
+    return "".join(f" {word} {clause}" for word, clause in clauses if clause is not None)
 
 
 def required_columns(name: TableName) -> str:

@@ -18,6 +18,7 @@ from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.delta import version_of
 from alerting_assets.lakehouse.port import Column, Lakehouse, MergeResult, TableName, TableSpec, TableVersion
 from alerting_assets.lakehouse.tables import TABLES, create_tables
+from alerting_assets.sql_literal import moment_literal
 from alerting_assets_tests.lakehouse.writers import WritersConformance
 
 THINGS = TableSpec(
@@ -444,13 +445,13 @@ class LakehouseConformance(WritersConformance):
     def test_some_rows_are_selected_in_their_order(self, engine: Lakehouse) -> None:
         moments = [AT + timedelta(microseconds=number) for number in range(5)]
         engine.append("things", things(*({"id": str(index), "at": at} for index, at in enumerate(moments))))
-        where = f"id <> '4' AND at <= TIMESTAMP '{moments[3]:%Y-%m-%dT%H:%M:%S.%f}Z'"
-        found = engine.select("things", ["id", "at"], where=where, order_by="at DESC, id", limit=2)
+        where = f"id <> '4' AND at <= {moment_literal(moments[3])}"
+        found = engine.read("things", ["id", "at"], where=where, order_by="at DESC, id", limit=2)
         assert found.to_pylist() == [{"id": "3", "at": moments[3]}, {"id": "2", "at": moments[2]}]
-        where = f"at > TIMESTAMP '{moments[4]:%Y-%m-%dT%H:%M:%S.%f}Z'"
-        assert engine.select("things", ["column"], where=where, order_by="at", limit=2).num_rows == 0
+        where = f"at > {moment_literal(moments[4])}"
+        assert engine.read("things", ["column"], where=where, order_by="at", limit=2).num_rows == 0
         with pytest.raises(LakehouseError, match="nothing"):
-            engine.select("things", ["nothing"], where="id = '1'", order_by="id", limit=1)
+            engine.read("things", ["nothing"], where="id = '1'", order_by="id", limit=1)
 
     def test_the_session_runs_in_utc(self, readable: Lakehouse) -> None:
         row = readable.query("SELECT hour(at) AS h, CAST(at AS STRING) AS s FROM things WHERE id = 'a'").to_pylist()[0]
