@@ -20,7 +20,9 @@ from alerting_assets.evaluation.decide import Decision
 from alerting_assets.evaluation.due import Due, due_alerts, evaluation_id
 from alerting_assets.evaluation.imported import Imported, import_evaluations, view_of
 from alerting_assets.incidents.fold import Folded, Row, Seen, fold
-from alerting_assets.incidents.store import States, advance, catch_up, read_states, write_states
+from alerting_assets.incidents.news import States
+from alerting_assets.incidents.store import advance, catch_up, read_states
+from alerting_assets.incidents.writing import write_states
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY

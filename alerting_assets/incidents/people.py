@@ -8,7 +8,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any
@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 
 from alerting_assets.errors import IncidentError, did_you_mean
 from alerting_assets.incidents.fold import Incident, incident_of
-from alerting_assets.incidents.store import ACKNOWLEDGEMENT, LABEL, News, catch_up, read_states
+from alerting_assets.incidents.news import ACKNOWLEDGEMENT, LABEL, News
+from alerting_assets.incidents.store import catch_up, read_states
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, ALERT_INCIDENTS
-from alerting_assets.sql_literal import text_literal
+from alerting_assets.sql_literal import moment_literal, text_literal
 
 SHORTEST_PREFIX = 8
 SHOWN_EVALUATIONS = (
@@ -74,7 +75,7 @@ def list_incidents(
     if open_only:
         conditions.append("resolved_at IS NULL")
     if since is not None:
-        conditions.append(f"(resolved_at IS NULL OR resolved_at >= '{_moment(since)}')")
+        conditions.append(f"(resolved_at IS NULL OR resolved_at >= {moment_literal(since)})")
     names = ("incident_id", "opened_at", "resolved_at")
     table = lakehouse.read(ALERT_INCIDENTS.name, names, where=" AND ".join(conditions) or None)
     if limit is not None:  # what the tables do not say yet may take the place of as many
@@ -105,8 +106,10 @@ def find_incident(lakehouse: Lakehouse, reopen: timedelta, prefix: str) -> Noted
 def evaluations_of(lakehouse: Lakehouse, incident: Incident) -> list[dict[str, Any]]:
     """The evaluations of its alert from its opening to its recovery, the oldest first, in the columns SHOWN_EVALUATIONS. Those that
     retention deleted are missing. Raises LakehouseError."""
-    until = "" if incident.is_open else f" AND evaluated_at <= '{_moment(incident.last_evaluated_at)}'"
-    where = f"alert_id = {text_literal(incident.alert_id)} AND evaluated_at >= '{_moment(incident.opened_at)}'{until}"
+    until = "" if incident.is_open else f" AND evaluated_at <= {moment_literal(incident.last_evaluated_at)}"
+    where = (
+        f"alert_id = {text_literal(incident.alert_id)} AND evaluated_at >= {moment_literal(incident.opened_at)}{until}"
+    )
     rows: list[dict[str, Any]] = lakehouse.read(ALERT_HISTORY.name, SHOWN_EVALUATIONS, where=where).to_pylist()
     return sorted(rows, key=lambda row: (row["evaluated_at"], row["evaluation_id"]))
 
@@ -215,7 +218,3 @@ def _id_of(lakehouse: Lakehouse, news: News, prefix: str) -> str:
         raise IncidentError(f"incident {prefix}: {len(found)} ids begin like that: {shown}; give more of it")
     near = did_you_mean(wanted, {one[: max(len(wanted), SHORTEST_PREFIX)] for one in _ids(lakehouse, news)})
     raise IncidentError(f"there is no incident {prefix!r}{near or '; `alerting incidents list` shows them'}")
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

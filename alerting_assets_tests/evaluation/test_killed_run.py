@@ -16,7 +16,8 @@ import pyarrow as pa
 import pytest
 
 from alerting_assets.incidents.fold import state_row
-from alerting_assets.incidents.store import States, read_states, rebuild
+from alerting_assets.incidents.news import States
+from alerting_assets.incidents.store import read_states, rebuild
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.evaluation_history import ALERT_EVALUATION_HISTORY

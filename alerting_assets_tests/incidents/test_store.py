@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting_assets.incidents.fold import Row, fold
-from alerting_assets.incidents.store import States, advance, catch_up, read_states, rebuild, write_states
+from alerting_assets.incidents.news import States
+from alerting_assets.incidents.store import advance, catch_up, read_states, rebuild
+from alerting_assets.incidents.writing import write_states
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, ALERT_INCIDENTS, ALERT_STATE, create_tables
