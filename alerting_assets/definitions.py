@@ -6,8 +6,9 @@ from alerting_assets.assets.checks import alert_tests_pass, notification_texts_a
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
 from alerting_assets.assets.drift import no_drift
-from alerting_assets.assets.history import alert_history, last_evaluations
+from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
+from alerting_assets.assets.last_evaluations import last_evaluations
 from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule

@@ -1,9 +1,9 @@
-"""Stage 4: evaluate what is valid and enabled, and record it; what follows from that for the alerts."""
+"""Stage 4: evaluate what is valid and enabled, and record it."""
 
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,15 +14,11 @@ from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import State
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
-from alerting_assets.assets.tables import Cell, table
+from alerting_assets.assets.tables import Cell, listed, table
 from alerting_assets.assets.validation import DEPLOYED_ALERTS
 from alerting_assets.automation.partitions import (
-    ALERTS,
     Batch,
-    CheckOutcome,
-    has_no_version,
     known_partitions,
-    record_checks,
     record_observations,
     refuse_unknown,
     requested_ids,
@@ -31,7 +27,6 @@ from alerting_assets.configuration import Row, read_rows, to_alerts
 from alerting_assets.errors import SettingsError
 from alerting_assets.evaluation import Evaluation, EvaluationRun, run_evaluations
 from alerting_assets.explanation import explain, to_markdown
-from alerting_assets.incidents.store import read_states
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import alert_verdicts, evaluable
@@ -39,11 +34,8 @@ from alerting_assets.validation import alert_verdicts, evaluable
 ALERT_HISTORY_KEY = dg.AssetKey("alert_history")
 NO_EVALUATION_FAILED = dg.AssetCheckKey(ALERT_HISTORY_KEY, "no_evaluation_failed")
 WORKSPACE_HISTORY_IS_READABLE = dg.AssetCheckKey(ALERT_HISTORY_KEY, "workspace_history_is_readable")
-LAST_EVALUATION_SUCCEEDED = dg.AssetCheckKey(DEPLOYED_ALERTS, "last_evaluation_succeeded")
 
 SLOWEST = 10
-NAMED = 20
-"""So many alerts are named in a sentence."""
 TOLD_EVERY_SECONDS = 5.0
 EXPLAINED = 5
 """So many alerts have a page that explains them, of those whose state a run changed."""
@@ -119,7 +111,7 @@ def alert_history(
                 passed=not failed,
                 severity=dg.AssetCheckSeverity.WARN,
                 description=f"{len(failed)} of {len(run.evaluations)} evaluations ended in an error"
-                + _listed([item.alert.alert_id for item in failed]),
+                + listed([item.alert.alert_id for item in failed]),
                 metadata={
                     "failed": table(
                         [{"alert_id": item.alert.alert_id, "error": item.decision.error} for item in failed]
@@ -157,50 +149,6 @@ def _record_explanations(
 def _is_news(evaluation: Evaluation) -> bool:
     before, state = evaluation.seen.previous_status, evaluation.decision.state
     return state != before and (state is not State.OK or before == State.TRIGGERED)
-
-
-@dg.multi_asset_check(
-    name="last_evaluations",
-    specs=[
-        dg.AssetCheckSpec(
-            LAST_EVALUATION_SUCCEEDED.name,
-            asset=DEPLOYED_ALERTS,
-            additional_deps=[ALERT_HISTORY_KEY],
-            partitions_def=ALERTS,
-            description="The alert's query ran when it was last evaluated. An alert whose query fails tells nobody anything.",
-        )
-    ],
-)
-def last_evaluations(
-    context: dg.AssetCheckExecutionContext, alerting: AlertingResource
-) -> Iterator[dg.AssetCheckResult]:
-    lakehouse = alerting.get_lakehouse()
-    states = read_states(lakehouse, alerting.settings.reopen)
-    partitions = known_partitions(context.instance)
-    outcomes = {}
-    for alert_id in sorted(partitions & states.by_id.keys()):
-        state = states.by_id[alert_id]
-        outcomes[alert_id] = CheckOutcome(
-            passed=state.status != State.ERROR,
-            description=state.newest.error_message
-            or f"{state.status} at {state.newest.evaluated_at:%Y-%m-%d %H:%M:%S} UTC",
-            metadata={
-                "state": state.status,
-                "since": state.since.isoformat(),
-                "evaluated_by": state.newest.evaluated_by,
-            },
-            is_warning=True,
-        )
-    record_checks(context.op_execution_context, LAST_EVALUATION_SUCCEEDED, outcomes, only_changes=True)
-    has_no_version(context.op_execution_context, DEPLOYED_ALERTS)
-    failing = [alert_id for alert_id, outcome in outcomes.items() if not outcome.passed]
-    yield dg.AssetCheckResult(
-        check_name=LAST_EVALUATION_SUCCEEDED.name,
-        asset_key=DEPLOYED_ALERTS,
-        passed=not failing,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"the query of {len(failing)} of {len(outcomes)} alerts failed when it was last run{_listed(failing)}",
-    )
 
 
 def _wanted(rows: Sequence[Row], wanted: frozenset[str] | None, alerting: AlertingResource) -> list[CompiledAlert]:
@@ -241,11 +189,6 @@ def _imported(run: EvaluationRun) -> str:
     if run.imported.view is None:
         return "nothing is imported: no view is set"
     return f"{run.imported.rows} evaluations are new in {run.imported.view}"
-
-
-def _listed(alert_ids: Sequence[str]) -> str:
-    more = f" and {len(alert_ids) - NAMED} more" if len(alert_ids) > NAMED else ""
-    return f": {', '.join(sorted(alert_ids)[:NAMED])}{more}" if alert_ids else ""
 
 
 def _urgency(evaluation: Evaluation) -> tuple[int, str]:

@@ -20,3 +20,13 @@ def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
     return dg.MetadataValue.table(
         [dg.TableRecord({name: "" if cell is None else cell for name, cell in row.items()}) for row in rows[:MAX_ROWS]]
     )
+
+
+NAMED = 20
+"""So many alerts are named in a sentence."""
+
+
+def listed(alert_ids: Sequence[str]) -> str:
+    """The end of a sentence that counts alerts: which they are."""
+    more = f" and {len(alert_ids) - NAMED} more" if len(alert_ids) > NAMED else ""
+    return f": {', '.join(sorted(alert_ids)[:NAMED])}{more}" if alert_ids else ""

@@ -4,7 +4,7 @@
 - One that fires again soon after its recovery is the same incident (flapping).
 
 Evaluations of an alert are taken in the order of (evaluated_at, evaluation_id). Whatever the pieces in which they come, the outcome is
-the same; `store` makes an alert anew when one comes late."""
+the same; `folding` folds an alert again when one comes late."""
 
 from __future__ import annotations
 

@@ -11,8 +11,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from alerting_assets.assets.history import ALERT_HISTORY_KEY, LAST_EVALUATION_SUCCEEDED
+from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.incidents import ALERT_INCIDENTS_KEY
+from alerting_assets.assets.last_evaluations import LAST_EVALUATION_SUCCEEDED
 from alerting_assets.assets.validation import DEPLOYED_ALERTS
 from alerting_assets.automation.evaluation import look
 from alerting_assets.evaluation.due import evaluation_id
