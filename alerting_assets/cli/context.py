@@ -100,7 +100,9 @@ def existing_lakehouse(chosen: Settings) -> Iterator[Lakehouse]:
 
 
 def print_json(value: Any) -> None:
+    """Flushed, since a command that goes on, like `workspace serve`, may write to a pipe that somebody reads."""
     sys.stdout.write(json.dumps(value, indent=2, default=_plain, allow_nan=False) + "\n")
+    sys.stdout.flush()
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -24,9 +24,11 @@ PROCESS_SECONDS = 240
 
 
 def clean_environment(**additions: str) -> dict[str, str]:
-    """The environment of this process without any setting of ours, and with these additions."""
-    ours = ("ALERTING_", "DATABRICKS_", "DAGSTER_")
-    return {**{name: value for name, value in os.environ.items() if not name.startswith(ours)}, **additions}
+    """The environment of this process without any setting that changes what our commands do, and with these additions.
+
+    Without PYTHONUNBUFFERED, too: with it, a command that forgets to flush what somebody waits for would pass here only."""
+    deciding = ("ALERTING_", "DATABRICKS_", "DAGSTER_", "PYTHONUNBUFFERED")
+    return {**{name: value for name, value in os.environ.items() if not name.startswith(deciding)}, **additions}
 
 
 class Home:
