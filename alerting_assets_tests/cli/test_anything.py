@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 ROWS = 30
 
 
-@examples(4, 350)
+@examples(2, 350)
 @given(st.data())
 def test_rows_that_hold_anything_hold_up_nobody(data: st.DataObject) -> None:
     made = [data.draw(rows(f"BOB-{number}")) for number in range(ROWS)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,10 @@ from alerting_assets_tests.cli.home import Home
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path)
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The command changes nothing in it."""
+    made = Home(tmp_path_factory.mktemp("status"))
     made.define(
         {"alert_id": "FINE", "severity": "CRITICAL", "owner": "ann@example.com"},
         {"alert_id": "FIRES", "alert_name": "Spend of a day that has a long name, as names are now and then"},

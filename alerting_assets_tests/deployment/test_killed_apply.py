@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 IDS = [f"A-{number:02}" for number in range(20)]
 REQUESTS = 1 + len(IDS)
 """Of a first apply: the list, and a creation an alert."""
-SOME_REQUESTS = (0, 1, REQUESTS - 1, REQUESTS)
+SOME_REQUESTS = (1, REQUESTS - 1)
 """The list, the first creation, the last one, and the first request that there is not."""
 PROCESSES = 2
 """At a time."""

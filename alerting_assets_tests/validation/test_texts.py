@@ -210,7 +210,7 @@ LONG = {
 }
 
 
-OFTEN = ("literal", "list", "table")
+OFTEN = ("literal", "table")
 """The rest of the long ones takes up to a minute together."""
 
 
