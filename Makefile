@@ -5,7 +5,10 @@ BIN := .venv/bin
 # dagster-databricks allows. Exact, so that the same tests run tomorrow: take the newest from PyPI when you touch the port.
 SDK_LATEST := 0.162.0
 
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count())')
+# One more than there are cores, since tests also wait: for processes, for pauses between attempts.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+# Where it is set, each process and each worker compiles all modules and rewrites all tests again.
+unexport PYTHONDONTWRITEBYTECODE
 IN_PARALLEL = -n $(WORKERS) --dist worksteal
 
 .PHONY: setup run dev test test-thorough test-sdk-latest test-spark test-spark-thorough test-ui bench lint lock clean

@@ -349,6 +349,7 @@ def test_refreshing_an_old_demo_adds_what_it_lacks(lakehouse: Lakehouse, old_dem
     assert refresh_demo(lakehouse, now=now) == {}
 
 
+@pytest.mark.thorough
 def test_building_on_an_old_demo_fills_the_new_tables_and_a_refresh_the_others(
     lakehouse: Lakehouse, old_demo: dict[str, pa.Table]
 ) -> None:
@@ -408,7 +409,9 @@ def test_the_demo_alerts_fire_where_incidents_are(demo: Lakehouse) -> None:
 @pytest.mark.parametrize(
     "clock",
     [
-        pytest.param(datetime(2026, 11, 2, 0, 5, tzinfo=UTC), id="monday just after midnight"),
+        pytest.param(
+            datetime(2026, 11, 2, 0, 5, tzinfo=UTC), id="monday just after midnight", marks=pytest.mark.thorough
+        ),
         pytest.param(datetime(2026, 11, 4, 13, 37, tzinfo=UTC), id="wednesday afternoon"),
         pytest.param(datetime(2026, 11, 8, 23, 58, tzinfo=UTC), id="sunday just before midnight"),
     ],

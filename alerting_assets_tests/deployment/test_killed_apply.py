@@ -160,7 +160,7 @@ def validated(tmp_path: Path) -> Home:
         pytest.param(range(REQUESTS + 1), id="at every", marks=pytest.mark.thorough),
     ],
 )
-@pytest.mark.parametrize("after_its_work", [False, True])
+@pytest.mark.parametrize("after_its_work", [pytest.param(False, marks=pytest.mark.thorough), True])
 def test_killed_at_a_request_the_next_apply_finishes_and_nothing_is_there_twice(
     validated: Home,
     servers: SimpleQueue[LocalWorkspaceServer],

@@ -45,7 +45,7 @@ from alerting_assets_tests.profile import THOROUGH
 
 pytestmark = pytest.mark.integration
 
-EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "60" if THOROUGH else "3"))
+EXAMPLES = int(os.environ.get("ALERTING_TEST_EXAMPLES", "60" if THOROUGH else "2"))
 STEPS = 10
 
 IMPATIENCE_SECONDS = 0.25

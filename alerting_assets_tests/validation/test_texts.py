@@ -210,12 +210,12 @@ LONG = {
 }
 
 
-OFTEN = ("literal", "table")
-"""The rest of the long ones takes up to a minute together."""
+OFTEN = (*(DEEP.keys() - {"unions"}), "literal", "table")
+"""The others take up to a minute together."""
 
 
 @pytest.mark.parametrize(
-    "name", [*DEEP, *(name if name in OFTEN else pytest.param(name, marks=pytest.mark.thorough) for name in LONG)]
+    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.thorough) for name in (*DEEP, *LONG)]
 )
 def test_no_text_is_too_much_for_the_validator(corpus_lakehouse: Lakehouse, name: str) -> None:
     """Deep or long: a verdict, and the next query gets its own as if nothing had been."""
