@@ -22,11 +22,11 @@ from alerting_assets.cli.context import (
     print_table,
     settings,
 )
-from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, target_of, to_alerts
+from alerting_assets.configuration import Row, read_rows, target_of
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.incidents.fold import AlertState
 from alerting_assets.incidents.store import read_states
-from alerting_assets.validation import AlertVerdict, alert_verdicts, policy_of
+from alerting_assets.validation import AlertVerdict, policy_of, verdicts_of_rows
 
 WIDE = 150
 """Columns of the terminal that all columns of the table take."""
@@ -82,14 +82,11 @@ def status(
     chosen, moment = settings(), now()
     with existing_lakehouse(chosen) as tables:
         rows = read_rows(tables)
-        alerts = to_alerts(rows, target_of(chosen))
-        verdicts = alert_verdicts(tables, alerts, policy_of(chosen))
+        verdicts = verdicts_of_rows(tables, rows, target_of(chosen), policy_of(chosen))
         states = read_states(tables, chosen.reopen)
     by_id = {row["alert_id"]: row for row in rows}
     _refuse_unknown_owner(owner, rows)
-    found = [
-        _facts(alert, by_id[alert.alert_id], verdicts[alert.alert_id], states.get(alert.alert_id)) for alert in alerts
-    ]
+    found = [_facts(row, verdicts[alert_id], states.get(alert_id)) for alert_id, row in by_id.items()]
     found = [
         item
         for item in found
@@ -102,7 +99,7 @@ def status(
     if as_json:
         print_json({"alerts": found})
     else:
-        _print(found, limit or len(found), len(alerts), moment)
+        _print(found, limit or len(found), len(by_id), moment)
 
 
 def _refuse_unknown_owner(owner: str | None, rows: Sequence[Row]) -> None:
@@ -111,12 +108,12 @@ def _refuse_unknown_owner(owner: str | None, rows: Sequence[Row]) -> None:
         raise SettingsError(f"--owner {owner!r}: nobody of that name owns an alert{did_you_mean(owner, owners)}")
 
 
-def _facts(alert: ConfiguredAlert, row: Row, verdict: AlertVerdict | None, state: AlertState | None) -> dict[str, Any]:
+def _facts(row: Row, verdict: AlertVerdict | None, state: AlertState | None) -> dict[str, Any]:
     incident = state.open_incident if state else None
     return {
-        "alert_id": alert.alert_id,
-        "name": alert.name,
-        "severity": alert.severity,
+        "alert_id": row["alert_id"],
+        "name": row["alert_name"],
+        "severity": row["severity"],
         "owner": row["owner"],
         "is_enabled": row["is_enabled"],
         "verdict": verdict.verdict.value if verdict else None,

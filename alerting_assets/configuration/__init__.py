@@ -2,7 +2,7 @@
 
 from alerting_assets.configuration.edit import delete_alert, set_fields
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
-from alerting_assets.configuration.rows import ConfiguredAlert, Row, notes_on, read_rows, target_of, to_alerts
+from alerting_assets.configuration.rows import ConfiguredAlert, Row, notes_on, read_rows, row_hash, target_of, to_alerts
 from alerting_assets.configuration.seed import seed_template_alerts
 from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
 
@@ -19,6 +19,7 @@ __all__ = [
     "plan_load",
     "read_rows",
     "render_template",
+    "row_hash",
     "rows_after_load",
     "seed_template_alerts",
     "set_fields",

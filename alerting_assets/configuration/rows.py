@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ class ConfiguredAlert:
     compiled: CompiledAlert | None
     problems: tuple[Problem, ...] = ()
     is_enabled: bool = True
+    row_hash: str = ""
 
 
 def target_of(settings: Settings) -> Target:
@@ -64,6 +67,13 @@ def read_rows(lakehouse: Lakehouse) -> list[Row]:
 def owned(row: Mapping[str, Any]) -> Row:
     """The part of a row that people own."""
     return {name: row[name] for name in OWNED_COLUMNS}
+
+
+def row_hash(row: Mapping[str, Any], target: Target) -> str:
+    """What an alert is compiled from, as a hash: the part of its row that people own, and the target. Where it is the same, the same
+    code makes the same of it."""
+    parts = [owned(row), {name: getattr(target, name) for name in target.__dataclass_fields__}]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def to_alerts(rows: Iterable[Row], target: Target, known: Iterable[ConfiguredAlert] = ()) -> list[ConfiguredAlert]:
@@ -102,7 +112,13 @@ def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | Non
         problems = (Problem(message, None, alert_id),)
     else:
         return ConfiguredAlert(
-            alert_id, row["alert_name"], row["severity"], configuration, compiled, is_enabled=compiled.is_enabled
+            alert_id,
+            row["alert_name"],
+            row["severity"],
+            configuration,
+            compiled,
+            is_enabled=compiled.is_enabled,
+            row_hash=row_hash(row, target),
         )
     is_enabled = row["is_enabled"] is not False
     return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, None, problems, is_enabled)

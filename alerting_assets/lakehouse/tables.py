@@ -215,6 +215,8 @@ ALERT_QUERY_VALIDATIONS = TableSpec(
             comment="JSON: all findings, warnings too; rule, message, line, column are those of the one that decides",
         ),
         _optional("policy_hash", comment="of the rules, settings and engine that the verdict was given under"),
+        _optional("row_hash", comment="of the configuration and the target that the query was compiled from"),
+        _optional("tables_read", comment="JSON: catalog, schema and name of each table that schema_hash is about"),
     ),
 )
 

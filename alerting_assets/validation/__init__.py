@@ -20,6 +20,7 @@ from alerting_assets.validation.validate import (
     alert_verdicts,
     evaluable,
     validate_all_alert_queries,
+    verdicts_of_rows,
 )
 from alerting_assets.validation.verdicts import AlertVerdict
 
@@ -45,6 +46,7 @@ __all__ = [
     "validate_query_references",
     "validate_query_security",
     "validate_query_syntax",
+    "verdicts_of_rows",
 ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from alerting_assets.alerts.compiled import CompiledAlert
-from alerting_assets.configuration import ConfiguredAlert
+from alerting_assets.alerts.compiled import CompiledAlert, Target
+from alerting_assets.configuration import ConfiguredAlert, Row, row_hash, to_alerts
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation.catalog import Catalog
 from alerting_assets.validation.finding import Finding, Group, Severity, Verdict
@@ -73,8 +74,12 @@ def validate_all_alert_queries(
     def one(alert: ConfiguredAlert) -> AlertVerdict:
         nonlocal done
         # Here, not for all alerts before: the judge meets a tree that is still kept.
-        schema_hash = schemas.hash_of(alert.compiled.source_sql) if alert.compiled else ""
-        verdict = _verdict(catalog, policy, alert, schema_hash, {} if fresh else stored)
+        tables = schemas.tables_of(alert.compiled.source_sql) if alert.compiled else ()
+        verdict = replace(
+            _verdict(catalog, policy, alert, schemas.hash_of(tables), {} if fresh else stored),
+            row_hash=alert.row_hash,
+            tables_read=tables,
+        )
         done += 1
         on_progress(done, len(alerts))
         return verdict
@@ -96,12 +101,34 @@ def alert_verdicts(
     schemas = Schemas(Catalog(lakehouse))
     return {
         alert.alert_id: stored.get(
-            (alert.alert_id, alert.compiled.compiled_hash, schemas.hash_of(alert.compiled.source_sql))
+            (
+                alert.alert_id,
+                alert.compiled.compiled_hash,
+                schemas.hash_of(schemas.tables_of(alert.compiled.source_sql)),
+            )
         )
         if alert.compiled
         else _uncompiled(alert)
         for alert in alerts
     }
+
+
+def verdicts_of_rows(
+    lakehouse: Lakehouse, rows: Sequence[Row], target: Target, policy: Policy = NO_POLICY
+) -> dict[str, AlertVerdict | None]:
+    """What alert_verdicts says of the alerts of these rows. Only rows that changed since their verdict are compiled."""
+    stored = stored_verdicts(lakehouse, policy.fingerprint(lakehouse.engine))
+    by_row = {(verdict.alert_id, verdict.row_hash): verdict for verdict in stored.values() if verdict.row_hash}
+    schemas = Schemas(Catalog(lakehouse))
+    rows_of = Counter(row["alert_id"] for row in rows)
+    found: dict[str, AlertVerdict | None] = {}
+    for row in rows:
+        verdict = by_row.get((row["alert_id"], row_hash(row, target)))
+        is_alone = rows_of[row["alert_id"]] == 1
+        if verdict and is_alone and verdict.schema_hash == schemas.hash_of(verdict.tables_read):
+            found[row["alert_id"]] = verdict
+    changed = [row for row in rows if row["alert_id"] not in found]
+    return found | alert_verdicts(lakehouse, to_alerts(changed, target), policy) if changed else found
 
 
 def _verdict(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -27,13 +27,16 @@ SAFE_TO_READ = frozenset({Group.REFERENCES, Group.ANALYSIS, Group.CONTRACT, Grou
 
 @dataclass(frozen=True)
 class AlertVerdict:
-    """The verdict on one alert. reused: whether a stored verdict still holds, so that nothing was analysed."""
+    """The verdict on one alert. reused: whether a stored verdict still holds, so that nothing was analysed. row_hash: of the row that
+    its query was compiled from; empty where the row could not be. tables_read: those that schema_hash is about."""
 
     alert_id: str
     compiled_hash: str
     schema_hash: str
     findings: tuple[Finding, ...] = ()
     reused: bool = False
+    row_hash: str = ""
+    tables_read: tuple[TableName, ...] = ()
 
     @property
     def key(self) -> Key:
@@ -76,19 +79,18 @@ class Schemas:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    def hash_of(self, sql: str) -> str:
-        """A hash of the names and types of all columns of all tables that the query reads; a missing table counts as such.
+    def hash_of(self, tables: Iterable[TableName]) -> str:
+        """A hash of the names and types of all columns of these tables; a missing table counts as such."""
+        columns = {str(name): self._columns(name) for name in tables}
+        return hashlib.sha256(json.dumps(columns, sort_keys=True).encode()).hexdigest()[:32]
 
-        A text that cannot be parsed has no known tables, and the hash of none."""
-        tables = {str(name): self._columns(name) for name in sorted(self._tables_of(sql))}
-        return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()[:32]
-
-    def _tables_of(self, sql: str) -> set[TableName]:
+    def tables_of(self, sql: str) -> tuple[TableName, ...]:
+        """The tables that the query reads, in the order of their names. A text that cannot be parsed has no known tables."""
         try:
             references = tables_read(sql)
         except QueryTextError:
-            return set()
-        return {name for reference in references if (name := self._catalog.full_name(reference.parts))}
+            return ()
+        return tuple(sorted({name for reference in references if (name := self._catalog.full_name(reference.parts))}))
 
     def _columns(self, name: TableName) -> list[list[str]] | None:
         try:
@@ -104,7 +106,13 @@ def stored_verdicts(lakehouse: Lakehouse, policy_hash: str) -> dict[Key, AlertVe
     for row in lakehouse.read(ALERT_QUERY_VALIDATIONS.name).to_pylist():
         if row["policy_hash"] == policy_hash:
             found = AlertVerdict(
-                row["alert_id"], row["compiled_hash"], row["schema_hash"] or "", _findings(row["findings"]), reused=True
+                row["alert_id"],
+                row["compiled_hash"],
+                row["schema_hash"] or "",
+                _findings(row["findings"]),
+                reused=True,
+                row_hash=row["row_hash"] or "",
+                tables_read=tuple(TableName(*parts) for parts in json.loads(row["tables_read"] or "[]")),
             )
             verdicts[found.key] = found
     return verdicts
@@ -126,6 +134,8 @@ def store_verdicts(lakehouse: Lakehouse, verdicts: Iterable[AlertVerdict], polic
             "column": verdict.finding.column if verdict.finding else None,
             "findings": json.dumps([asdict(finding) for finding in verdict.findings]),
             "policy_hash": policy_hash,
+            "row_hash": verdict.row_hash or None,
+            "tables_read": json.dumps([astuple(name) for name in verdict.tables_read]),
         }
         for verdict in verdicts
     ]

@@ -9,7 +9,14 @@ from alerting_assets.alerts.compiled import Target
 from alerting_assets.configuration import ConfiguredAlert, to_alerts
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_QUERY_VALIDATIONS
-from alerting_assets.validation import RULES, AlertVerdict, Group, alert_verdicts, validate_all_alert_queries
+from alerting_assets.validation import (
+    RULES,
+    AlertVerdict,
+    Group,
+    alert_verdicts,
+    validate_all_alert_queries,
+    verdicts_of_rows,
+)
 from alerting_assets.validation.policy import NO_POLICY
 from alerting_assets.validation.verdicts import store_verdicts
 from alerting_assets_tests.examples import configuration
@@ -38,11 +45,18 @@ def costs(lakehouse: Lakehouse) -> Lakehouse:
     return lakehouse
 
 
-def alert(lakehouse: Lakehouse, query: str, **changes: Any) -> ConfiguredAlert:
+def target(lakehouse: Lakehouse) -> Target:
     catalog, schema = lakehouse.namespace
+    return Target(catalog, schema, "test", "w")
+
+
+def row(query: str, **changes: Any) -> dict[str, Any]:
     values = {"aggregation_type": None, **changes}
-    row = dict.fromkeys(ALERT_CONFIGURATIONS.column_names) | configuration(alert_query_template=query, **values).row()
-    (made,) = to_alerts([row], Target(catalog, schema, "test", "w"))
+    return dict.fromkeys(ALERT_CONFIGURATIONS.column_names) | configuration(alert_query_template=query, **values).row()
+
+
+def alert(lakehouse: Lakehouse, query: str, **changes: Any) -> ConfiguredAlert:
+    (made,) = to_alerts([row(query, **changes)], target(lakehouse))
     return made
 
 
@@ -144,6 +158,46 @@ def test_a_valid_verdict_is_reused_until_query_or_tables_change(costs: Lakehouse
     assert not verdict(costs, query, threshold_value_double=7.0).reused
     costs.create_table(TableSpec("costs", "", (*COSTS.columns, Column("note", "string")), key=("id",)))
     assert not verdict(costs, query).reused
+
+
+def test_the_verdicts_of_rows_are_those_of_their_alerts(costs: Lakehouse) -> None:
+    """Found without compiling where nothing changed, and never those of what an alert, its target or its tables were before."""
+    queries = [
+        "SELECT cost FROM costs",
+        "SELECT nope AS cost FROM costs",
+        "SELEC cost",
+        "SELECT ${nope} AS cost",
+        "SELECT 1 AS cost",
+    ]
+    rows = [row(query, alert_id=f"A-{number}") for number, query in enumerate(queries)]
+    there = target(costs)
+
+    def assert_same(rows: list[dict[str, Any]], there: Target) -> None:
+        assert verdicts_of_rows(costs, rows, there) == alert_verdicts(costs, to_alerts(rows, there))
+
+    assert_same(rows, there)
+    validate_all_alert_queries(costs, to_alerts(rows, there), NOW)
+    found = verdicts_of_rows(costs, rows, there)
+    assert [(one := found[row["alert_id"]]) and one.verdict for row in rows] == [
+        "VALID",
+        "INVALID",
+        "INVALID",
+        "INVALID",
+        "VALID",
+    ]
+    assert_same(rows, there)
+    assert_same(rows, replace(there, catalog="other"))
+    assert_same([*rows, rows[0]], there)  # a row twice is nobody's alert
+    edited = [{**rows[0], "alert_query_template": "SELECT amount AS cost FROM costs"}, *rows[1:]]
+    assert verdicts_of_rows(costs, edited, there)["A-0"] is None
+    assert_same(edited, there)
+    renamed = [{**rows[0], "alert_name": "Another name"}, *rows[1:]]
+    assert_same(renamed, there)
+    validate_all_alert_queries(costs, to_alerts(renamed, there), NOW)
+    assert_same(renamed, there)
+    costs.create_table(TableSpec("costs", "", (*COSTS.columns, Column("note", "string")), key=("id",)))
+    assert verdicts_of_rows(costs, rows, there)["A-0"] is None
+    assert_same(rows, there)
 
 
 def test_a_verdict_of_other_rules_is_not_reused(costs: Lakehouse) -> None:
