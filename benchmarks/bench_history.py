@@ -276,9 +276,23 @@ def commit_figures(folder: Path, commits: int) -> dict[str, Any]:
     with_seconds(figures, "maintenance when the log is three days old", lambda: many.maintain(ALERT_HISTORY.name, 2))
     figures["files of the log then"] = len(list((table / "_delta_log").iterdir()))
     figures["with the log of two days"] = next_run(many, new)
+    forget_removed_files(table)
+    figures["and six hours after the maintenance, when its checkpoint no longer mentions the files it removed"] = (
+        next_run(many, new)
+    )
     for lakehouse in (many, new):
         lakehouse.close()
     return figures
+
+
+def forget_removed_files(table: Path) -> None:
+    """As if the MENTIONED_HOURS of delta_maintenance.py had passed."""
+    opened = DeltaTable(table)
+    name = "delta.deletedFileRetentionDuration"
+    opened.alter.set_table_properties({name: "interval 1 seconds"})
+    time.sleep(2)
+    opened.update_incremental()
+    opened.create_checkpoint()
 
 
 def next_run(many: EmbeddedLakehouse, new: EmbeddedLakehouse) -> dict[str, Any]:

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    FiniteFloat,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
+from alerting_assets.alerts.fields import NonEmpty, Text, checked, one_of
 from alerting_assets.alerts.operators import (
     Aggregation,
     ChangeDirection,
@@ -28,31 +19,11 @@ from alerting_assets.alerts.operators import (
     Severity,
 )
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, FieldError, condition_of
-from alerting_assets.errors import DefinitionError, Problem, did_you_mean
+from alerting_assets.errors import Problem, did_you_mean
 from alerting_assets.quartz import QuartzError, parse_quartz, time_zones
 from alerting_assets.settings import CHANNEL_NAME, is_address
 
 ALERT_ID = re.compile(r"[A-Z0-9_-]{1,64}")
-_NOT_TEXT = re.compile("[\x00\ud800-\udfff]")
-
-OTHER_SPELLINGS = {
-    ">": "GREATER_THAN",
-    "GT": "GREATER_THAN",
-    ">=": "GREATER_THAN_OR_EQUAL",
-    "GTE": "GREATER_THAN_OR_EQUAL",
-    "<": "LESS_THAN",
-    "LT": "LESS_THAN",
-    "<=": "LESS_THAN_OR_EQUAL",
-    "LTE": "LESS_THAN_OR_EQUAL",
-    "=": "EQUAL",
-    "==": "EQUAL",
-    "EQ": "EQUAL",
-    "!=": "NOT_EQUAL",
-    "<>": "NOT_EQUAL",
-    "NE": "NOT_EQUAL",
-}
-"""Of operators, in other languages."""
-
 MAX_SECONDS = 2**31 - 1
 """Of a field that counts them: what the Alerts API takes."""
 
@@ -82,35 +53,6 @@ def _timezone(value: str) -> str:
     return value
 
 
-def _plain_text(value: str) -> str:
-    found = _NOT_TEXT.search(value)
-    if found and found[0] == "\0":
-        raise ValueError(f"holds the character NUL (character {found.start() + 1}), which no text may; remove it")
-    if found:
-        raise ValueError(f"{value!r} holds half of a surrogate pair, which is no text; write the character itself")
-    return value
-
-
-def _one_of(kind: type[StrEnum]) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value is None or isinstance(value, kind):
-            return value
-        names = [member.value for member in kind]
-        text = str(value).strip().upper()
-        if not isinstance(value, str) or text not in names:
-            near = (
-                f"; did you mean {OTHER_SPELLINGS[text]!r}?" if text in OTHER_SPELLINGS else did_you_mean(text, names)
-            )
-            raise ValueError(f"{value!r} is not one of {', '.join(names)}{near}")
-        return kind(text)
-
-    return check
-
-
-Text = Annotated[str, AfterValidator(_plain_text)]
-NonEmpty = Annotated[Text, Field(min_length=1)]
-
-
 class AlertConfiguration(BaseModel):
     """The columns of `alert_configurations` that people own, under the same names (docs/architecture.md, "Tables").
 
@@ -123,23 +65,23 @@ class AlertConfiguration(BaseModel):
     alert_id: Annotated[str, Field(pattern=f"^{ALERT_ID.pattern}$")]
     alert_name: Annotated[Text, Field(min_length=1, max_length=200)]
     alert_description: Text | None = None
-    agent_domain: Annotated[Domain, BeforeValidator(_one_of(Domain))]
-    severity: Annotated[Severity, BeforeValidator(_one_of(Severity))]
+    agent_domain: Annotated[Domain, BeforeValidator(one_of(Domain))]
+    severity: Annotated[Severity, BeforeValidator(one_of(Severity))]
     alert_query_template: NonEmpty
     aggregation_column: NonEmpty
-    aggregation_type: Annotated[Aggregation | None, BeforeValidator(_one_of(Aggregation))] = None
-    operator: Annotated[Operator, BeforeValidator(_one_of(Operator))]
+    aggregation_type: Annotated[Aggregation | None, BeforeValidator(one_of(Aggregation))] = None
+    operator: Annotated[Operator, BeforeValidator(one_of(Operator))]
     threshold_value_double: FiniteFloat | None = None
     threshold_value_string: Text | None = None
     threshold_value_bool: bool | None = None
     threshold_value_min: FiniteFloat | None = None
     threshold_value_max: FiniteFloat | None = None
     threshold_value_list: list[Text] | None = None
-    change_direction: Annotated[ChangeDirection | None, BeforeValidator(_one_of(ChangeDirection))] = None
+    change_direction: Annotated[ChangeDirection | None, BeforeValidator(one_of(ChangeDirection))] = None
     change_lookback_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] | None = None
     for_evaluations: Annotated[int, Field(ge=1, le=MAX_EVALUATIONS)] | None = None
     recovery_threshold_double: FiniteFloat | None = None
-    empty_result_state: Annotated[EmptyResultState, BeforeValidator(_one_of(EmptyResultState))] = EmptyResultState.OK
+    empty_result_state: Annotated[EmptyResultState, BeforeValidator(one_of(EmptyResultState))] = EmptyResultState.OK
     schedule_cron: Annotated[str, AfterValidator(_quartz)]
     schedule_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
     is_enabled: bool = True
@@ -193,49 +135,15 @@ def parse_configuration(
 ) -> AlertConfiguration:
     """A checked configuration. line_of: the line of a field, or of the whole alert for None. Raises DefinitionError with every
     problem found."""
-    try:
-        return AlertConfiguration.model_validate(dict(values))
-    except ValidationError as error:
-        alert_id = values.get("alert_id")
-        problems = [_problem(detail) for detail in error.errors()]
-        raise DefinitionError(
-            [
-                Problem(
-                    message,
-                    field=field,
-                    alert_id=alert_id if isinstance(alert_id, str) else None,
-                    file=file,
-                    line=line_of(field) or line_of(None),
-                )
-                for field, message in problems
-            ]
-        ) from None
-
-
-def _problem(detail: Any) -> tuple[str, str]:
-    """(field, message) of one of pydantic's error details."""
-    cause = detail.get("ctx", {}).get("error")
-    if isinstance(cause, FieldError):
-        return cause.field, cause.message
-    field = str(detail["loc"][0]) if detail["loc"] else ""
-    match detail["type"]:
-        case "missing":
-            return field, "is missing"
-        case "extra_forbidden":
-            return field, f"is no field of an alert{did_you_mean(field, OWNED_COLUMNS)}"
-        case "value_error":
-            return field, str(cause)
-        case "string_pattern_mismatch" if field == "alert_id":
-            return field, f"{detail['input']!r} is not allowed; use 1 to 64 of A-Z, 0-9, _ and -"
-        case "finite_number":
-            return field, f"{detail['input']} is not allowed; use a finite number"
-        case _:
-            shown = (
-                detail["input"]
-                if isinstance(detail["input"], str | int | float | bool)
-                else type(detail["input"]).__name__
-            )
-            return field, f"{detail['msg'].removeprefix('Input ')} (got {shown!r})"
+    alert_id = values.get("alert_id")
+    return checked(
+        AlertConfiguration,
+        values,
+        Problem("", alert_id=alert_id if isinstance(alert_id, str) else None, file=file),
+        line_of,
+        what="an alert",
+        patterns={"alert_id": "1 to 64 of A-Z, 0-9, _ and -"},
+    )
 
 
 def channel_problem(channel: str) -> str | None:
@@ -244,5 +152,5 @@ def channel_problem(channel: str) -> str | None:
         return None
     return (
         f"{channel!r} is neither an e-mail address, nor the id of a notification destination (a UUID), nor the name of a channel (as "
-        "cost_alerts: a-z, 0-9 and _)"
+        "cost_alerts: a-z, 0-9, _ and -)"
     )

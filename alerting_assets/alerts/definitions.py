@@ -18,6 +18,8 @@ from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_
 
 _log = logging.getLogger(__name__)
 
+BESIDE_ALERTS = frozenset({"destinations"})
+"""Lists that a file of definitions may hold beside that of its alerts."""
 _MANAGED = "is set by the loader; remove it"
 
 
@@ -90,7 +92,7 @@ def read_definitions(
     unclear: dict[str, str | None] = {}
     problems: list[Problem] = []
     for file in sorted(files):
-        entries, wrong = read_entries(file, files[file], key="alerts", what="alert")
+        entries, wrong = read_entries(file, files[file], key="alerts", what="alert", beside=BESIDE_ALERTS)
         problems += wrong
         if wrong:
             unclear[file] = files[file]

@@ -87,9 +87,12 @@ def read_round_trip(file: str, text: str) -> Any:
         raise DefinitionError([Problem(f"YAML: cannot be read ({error})", file=file, line=1)]) from None
 
 
-def read_entries(file: str, text: str, *, key: str, what: str) -> tuple[list[YamlMap], list[Problem]]:
+def read_entries(
+    file: str, text: str, *, key: str, what: str, beside: frozenset[str] = frozenset()
+) -> tuple[list[YamlMap], list[Problem]]:
     """The mappings under `key`, and what is wrong with the rest of the text. A mapping without the key, or a list, stands for
-    itself. what: `alert`, `test`, in messages."""
+    itself. what: `alert`, `test`, in messages. beside: keys of other lists that the file may hold; one that has only those holds no
+    entries and is right."""
 
     def problem(message: str, line: int) -> Problem:
         return Problem(message, file=file, line=line)
@@ -105,9 +108,11 @@ def read_entries(file: str, text: str, *, key: str, what: str) -> tuple[list[Yam
         problems = [
             problem(f"{name!r} is not known beside `{key}`", line_of(document, name))
             for name in document
-            if name != key
+            if name != key and name not in beside
         ]
         document = document[key]
+    elif isinstance(document, YamlMap) and document and document.keys() <= beside:
+        return [], []
     elif isinstance(document, YamlMap):
         document = [document]
     if not isinstance(document, list) or not document:

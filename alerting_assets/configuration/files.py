@@ -25,7 +25,9 @@ TESTS = "tests"
 """Folders of unit tests of alerts, wherever they are below the folder of the definitions."""
 TEMPLATES = "templates"
 """The folder of the user's own templates, below the folder of the definitions."""
-RESERVED = (TESTS, TEMPLATES)
+DESTINATIONS = "destinations"
+"""The folder of notification destinations, below the folder of the definitions. A list of them may also stand beside alerts."""
+RESERVED = (TESTS, TEMPLATES, DESTINATIONS)
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ def _definition_files(directory: Path) -> list[tuple[str, Path]]:
 
 def _misplaced(name: str) -> str | None:
     *folders, file = name.split("/")
-    if TEMPLATES in folders:
-        return f"templates are read from the folder {TEMPLATES} beside the definitions' first files only; move it there"
+    for folder in (TEMPLATES, DESTINATIONS):
+        if folder in folders:
+            return f"{folder} are read from the folder {folder} beside the definitions' first files only; move it there"
     if file == VALIDATION_FILE:
         return f"{VALIDATION_FILE} is read where the definitions' first files lie only; move it there"
     return None

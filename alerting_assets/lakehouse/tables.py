@@ -298,8 +298,70 @@ ALERT_DEPLOYMENTS = TableSpec(
     ),
 )
 
+NOTIFICATION_DESTINATIONS = TableSpec(
+    name="notification_destinations",
+    comment="One row a destination: whom messages reach, and by which way; and what the sync did with it. No secret stands here.",
+    key=("destination_id",),
+    columns=(
+        _required("destination_id", comment="what alerts name in notification_channels"),
+        _required("destination_name", comment="in the workspace"),
+        _required("destination_type", comment="EMAIL, SLACK, WEBHOOK, PAGERDUTY, MICROSOFT_TEAMS"),
+        _optional("email_addresses", STRINGS),
+        _optional(
+            "secret_ref", comment="where its URL or key is read from: env:NAME, {{secrets/scope/key}}; never the secret"
+        ),
+        _required("is_enabled", BOOLEAN),
+        _required("owner"),
+        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+        _optional("databricks_destination_id", comment="written by the sync only, as all that follow"),
+        _optional("databricks_host", comment="the workspace that databricks_destination_id belongs to"),
+        _optional(
+            "secret_fingerprint", comment="of the secret that was last sent, with a salt: tells whether it changed"
+        ),
+        _optional("applied_hash"),
+        _optional("last_synced_at", TIMESTAMP),
+        _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, INVALID, ERROR"),
+        _optional("last_sync_error"),
+        _optional("failed_syncs", INT, comment="in a row; the pauses between them grow"),
+    ),
+)
+
+DESTINATION_SYNC_COLUMNS = (
+    "databricks_destination_id",
+    "databricks_host",
+    "secret_fingerprint",
+    "applied_hash",
+    "last_synced_at",
+    "last_sync_status",
+    "last_sync_error",
+    "failed_syncs",
+)
+"""Columns of notification_destinations that only the sync writes."""
+
+DESTINATION_DEPLOYMENTS = TableSpec(
+    name="destination_deployments",
+    comment="One row a destination in a workspace that is, or was, deployed from notification_destinations. Outlives the configuration.",
+    key=("environment", "databricks_host", "databricks_destination_id"),
+    columns=(
+        _required("environment"),
+        _required("databricks_host"),
+        _required("databricks_destination_id"),
+        _required("destination_id"),
+        _required("was_created", BOOLEAN, comment="by us; what was found by its name is never deleted"),
+        _required(
+            "recorded_at", TIMESTAMP, comment="when it was last looked at whether it may be deleted, or deployed"
+        ),
+        _optional("removed_at", TIMESTAMP, comment="when a sync deleted it, or found that it is not ours to delete"),
+    ),
+)
+
 TABLES = (
     ALERT_CONFIGURATIONS,
+    NOTIFICATION_DESTINATIONS,
+    DESTINATION_DEPLOYMENTS,
     ALERT_HISTORY,
     ALERT_STATE,
     ALERT_INCIDENTS,

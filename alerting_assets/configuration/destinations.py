@@ -1,0 +1,239 @@
+"""Notification destinations: YAML files into the table, rows out as checked destinations.
+
+They lie in the folder `destinations` below that of the definitions, or in a list `destinations:` beside alerts. YAML owns what it
+defined, and nothing else; a definition that cannot be used costs its own destination, whose row stays as it was last right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from alerting_assets.alerts.destinations import (
+    OWNED_DESTINATION_COLUMNS,
+    DestinationConfiguration,
+    parse_destination,
+)
+from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
+from alerting_assets.configuration.files import DESTINATIONS, read_folder
+from alerting_assets.configuration.rows import Row
+from alerting_assets.errors import DefinitionError, Problem
+from alerting_assets.lakehouse.arrow import arrow_schema, as_rows
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
+
+YAML = "yaml:"
+
+
+@dataclass(frozen=True)
+class ConfiguredDestination:
+    """A row, checked. With problems there is no configuration, and nothing is sent anywhere for it."""
+
+    destination_id: str
+    configuration: DestinationConfiguration | None
+    problems: tuple[Problem, ...] = ()
+    is_enabled: bool = True
+
+
+@dataclass(frozen=True)
+class DestinationLoad:
+    """What a load does, or did, to the rows.
+
+    destinations: what the files say. added, changed, removed: destination_ids, by what happens to their rows.
+    kept: destination_id → why its row stays as it is, although the files do not say it any more in a way that can be used."""
+
+    destinations: tuple[DestinationConfiguration, ...]
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    kept: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    @property
+    def writes(self) -> list[DestinationConfiguration]:
+        wanted = {*self.added, *self.changed}
+        return [one for one in self.destinations if one.destination_id in wanted]
+
+
+def read_destination_rows(lakehouse: Lakehouse) -> list[Row]:
+    """All rows of notification_destinations, ordered by destination_id."""
+    rows: list[Row] = as_rows(lakehouse.read(NOTIFICATION_DESTINATIONS.name))
+    return sorted(rows, key=lambda row: str(row["destination_id"]))
+
+
+def to_destinations(rows: Iterable[Row]) -> list[ConfiguredDestination]:
+    """One for each destination_id. Rows that share one become one destination, which has that as its problem."""
+    by_id: dict[str, list[Row]] = {}
+    for row in rows:
+        by_id.setdefault(row["destination_id"], []).append(row)
+    return [_to_destination(destination_id, same) for destination_id, same in by_id.items()]
+
+
+def _to_destination(destination_id: str, rows: Sequence[Row]) -> ConfiguredDestination:
+    row = rows[0]
+    is_enabled = row["is_enabled"] is not False
+    if len(rows) > 1:
+        message = f"{len(rows)} rows of notification_destinations share it; keep one"
+        problem = Problem(message, "destination_id", destination_id=destination_id)
+        return ConfiguredDestination(destination_id, None, (problem,), is_enabled)
+    try:
+        return ConfiguredDestination(destination_id, parse_destination(_owned(row)), is_enabled=is_enabled)
+    except DefinitionError as error:
+        return ConfiguredDestination(destination_id, None, tuple(error.problems), is_enabled)
+
+
+def plan_destination_load(directory: Path, rows: Sequence[Row]) -> DestinationLoad:
+    """What loading the files of a folder of definitions would do; reads the files and writes nothing. rows: the table as it is."""
+    defined: dict[str, DestinationConfiguration] = {}
+    places: dict[str, str] = {}
+    held: set[str] = set()
+    unclear: set[str] = set()
+    problems: list[Problem] = []
+    for file, entries, wrong in _entries(directory):
+        problems += wrong
+        if wrong:
+            unclear.add(file)
+        for entry in entries:
+            one, faults = _parse(entry, file)
+            problems += faults
+            destination_id = entry.get("destination_id")
+            if not isinstance(destination_id, str):
+                unclear.add(file)
+                continue
+            if destination_id in places:
+                message = f"is used at {places[destination_id]} as well; neither is taken until one of them is gone"
+                line = line_of(entry, "destination_id")
+                problems.append(Problem(message, "destination_id", file=file, line=line, destination_id=destination_id))
+                held.add(destination_id)
+            places.setdefault(destination_id, f"{file}:{line_of(entry)}")
+            if one is None:
+                held.add(destination_id)
+            else:
+                defined[destination_id] = one
+    for row in rows:
+        destination_id = row["destination_id"]
+        if destination_id in defined and not _is_from_yaml(row):
+            message = f"is a row that {row['managed_by']} manages; delete that row, or take another id"
+            problems.append(
+                Problem(
+                    message,
+                    "destination_id",
+                    file=places[destination_id].rpartition(":")[0],
+                    destination_id=destination_id,
+                )
+            )
+            held.add(destination_id)
+    return _difference(rows, {name: one for name, one in defined.items() if name not in held}, held, unclear, problems)
+
+
+def load_destinations(lakehouse: Lakehouse, directory: Path, now: datetime, *, strict: bool = False) -> DestinationLoad:
+    """Load the files of a folder into the table, as `plan_destination_load` says.
+
+    strict: one problem, and nothing is loaded: raises DefinitionError."""
+    rows = read_destination_rows(lakehouse)
+    result = plan_destination_load(directory, rows)
+    if strict and result.problems:
+        raise DefinitionError(result.problems)
+    before = {row["destination_id"]: row for row in rows}
+    written = [{**one.row(), "created_at": now, "updated_at": now, "definition_error": None} for one in result.writes]
+    noted = [
+        {"destination_id": name, "definition_error": result.kept.get(name)}
+        for name, row in before.items()
+        if name not in result.removed and row["definition_error"] != result.kept.get(name)
+    ]
+    name, schema = NOTIFICATION_DESTINATIONS.name, arrow_schema(NOTIFICATION_DESTINATIONS)
+    if written:
+        names = [*OWNED_DESTINATION_COLUMNS, "created_at", "updated_at", "definition_error"]
+        table = pa.Table.from_pylist(written, schema=pa.schema([schema.field(column) for column in names]))
+        update = [column for column in names if column not in ("destination_id", "created_at")]
+        lakehouse.merge(name, table, on=["destination_id"], update=update)
+    if noted:
+        names = ["destination_id", "definition_error"]
+        table = pa.Table.from_pylist(noted, schema=pa.schema([schema.field(column) for column in names]))
+        lakehouse.merge(name, table, on=["destination_id"], update=["definition_error"], insert=False)
+    if result.removed:
+        lakehouse.delete(name, pa.table({"destination_id": list(result.removed)}))
+    return result
+
+
+def rows_after_destination_load(rows: Sequence[Row], result: DestinationLoad) -> list[Row]:
+    """The rows that the table will hold once that is loaded, for a plan that writes nothing."""
+    by_id = {row["destination_id"]: row for row in rows if row["destination_id"] not in result.removed}
+    empty = dict.fromkeys(NOTIFICATION_DESTINATIONS.column_names)
+    written = {one.destination_id: {**by_id.get(one.destination_id, empty), **one.row()} for one in result.writes}
+    return [row for _, row in sorted({**by_id, **written}.items())]
+
+
+def _entries(directory: Path) -> Iterable[tuple[str, list[YamlMap], list[Problem]]]:
+    """(file, entries, problems) of each file that may hold destinations."""
+    own = read_folder(directory / DESTINATIONS)
+    for problem in own.problems:
+        file = f"{DESTINATIONS}/{problem.file}"
+        yield file, [], [replace(problem, file=file)]
+    for name, text in own.texts.items():
+        file = f"{DESTINATIONS}/{name}"
+        yield file, *read_entries(file, text, key=DESTINATIONS, what="destination")
+    for file, text in read_folder(directory).texts.items():
+        if f"{DESTINATIONS}:" not in text:
+            continue
+        entries, wrong = read_entries(file, text, key=DESTINATIONS, what="destination", beside=frozenset({"alerts"}))
+        if any(entry.keys() & {"alert_id", "alert_query_template"} for entry in entries):
+            continue  # a list of alerts without a key, one of which has the word in its text
+        yield file, entries, wrong
+
+
+def _parse(entry: YamlMap, file: str) -> tuple[DestinationConfiguration | None, Sequence[Problem]]:
+    given = entry.get("destination_id")
+    destination_id = given if isinstance(given, str) else None
+    if "managed_by" in entry:
+        line = line_of(entry, "managed_by")
+        message = "is set by the loader; remove it"
+        return None, [Problem(message, "managed_by", file=file, line=line, destination_id=destination_id)]
+    try:
+        made = parse_destination(
+            {**entry, "managed_by": f"{YAML}{file}"},
+            file=file,
+            line_of=lambda field: line_of(entry, field) if field in entry else line_of(entry),
+        )
+    except DefinitionError as error:
+        return None, error.problems
+    return made, ()
+
+
+def _difference(
+    rows: Sequence[Row],
+    defined: Mapping[str, DestinationConfiguration],
+    held: set[str],
+    unclear: set[str],
+    problems: Sequence[Problem],
+) -> DestinationLoad:
+    before = {row["destination_id"]: row for row in rows}
+    gone = {name for name, row in before.items() if _is_from_yaml(row) and name not in defined}
+    kept = {name: _why_kept(name, problems) for name in gone if name in held or unclear}
+    return DestinationLoad(
+        tuple(defined[name] for name in sorted(defined)),
+        added=tuple(sorted(defined.keys() - before.keys())),
+        changed=tuple(
+            sorted(name for name in defined.keys() & before.keys() if _owned(before[name]) != defined[name].row())
+        ),
+        removed=tuple(sorted(gone - kept.keys())),
+        kept=kept,
+        problems=tuple(problems),
+    )
+
+
+def _why_kept(destination_id: str, problems: Sequence[Problem]) -> str:
+    own = [problem for problem in problems if problem.destination_id == destination_id]
+    others = [problem for problem in problems if problem.destination_id is None]
+    return "; ".join(str(problem) for problem in own or others)
+
+
+def _owned(row: Row) -> Row:
+    return {name: row[name] for name in OWNED_DESTINATION_COLUMNS}
+
+
+def _is_from_yaml(row: Row) -> bool:
+    return str(row["managed_by"]).startswith(YAML)
