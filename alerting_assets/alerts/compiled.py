@@ -24,7 +24,8 @@ class Target:
     parent_path: the workspace folder of the alerts; None: the home of the principal that deploys.
     history_is_readable: whether deployed queries can read our alert_history. The tables of an embedded lakehouse are out of
         Databricks' sight.
-    addresses: whom a channel's name stands for."""
+    addresses: whom a channel's name stands for: e-mail addresses, and ids of the workspace's notification destinations.
+    closed: why nobody can be told by a channel of this name, though there is one."""
 
     catalog: str
     schema: str
@@ -33,6 +34,7 @@ class Target:
     parent_path: str | None = None
     history_is_readable: bool = True
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    closed: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)

@@ -67,8 +67,7 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         channels=tuple(
             address
             for name in configuration.notification_channels
-            for address in target.addresses.get(name, (name,))
-            if is_address(address)
+            for address in target.addresses.get(name, (name,) if is_address(name) else ())
         ),
         unmapped=tuple(
             name

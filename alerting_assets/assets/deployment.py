@@ -109,7 +109,7 @@ def deployed_alerts(
         validate_all_alert_queries(lakehouse, chosen, alerting.now(), alerting.policy)
 
     def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-        return read_desired(lakehouse, settings)
+        return read_desired(lakehouse, settings, workspace.host)
 
     syncer = Syncer.from_settings(
         settings,

@@ -27,21 +27,37 @@ from alerting_assets.configuration import (
     LoadResult,
     Row,
     load_definitions,
+    load_destinations,
     notes_on,
+    plan_destination_load,
     plan_load,
+    read_destination_rows,
     read_rows,
+    rows_after_destination_load,
     rows_after_load,
-    target_of,
+    target_in,
     to_alerts,
 )
 from alerting_assets.deployment import (
     Action,
     DesiredAlert,
+    DestinationResult,
+    DestinationSyncer,
+    Status,
     Syncer,
     admission_policy,
     desired_alerts,
+    due_destinations,
     find_work,
+    look_ahead,
     read_desired,
+    users_of,
+)
+from alerting_assets.deployment.destination_render import (
+    destination_plan_json,
+    destination_plan_text,
+    destination_result_json,
+    destination_result_text,
 )
 from alerting_assets.deployment.render import plan_json, plan_text, result_json, result_text
 from alerting_assets.errors import Problem, SettingsError, did_you_mean
@@ -128,36 +144,53 @@ def apply(
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
+        wrong_destinations = load_destinations(tables, chosen.definitions, now(), strict=chosen.strict).problems
         loaded = load_definitions(
             tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
         )
-        alerts = to_alerts(read_rows(tables), target_of(chosen))
+        destination_syncer = DestinationSyncer.from_settings(chosen, workspace)
+        is_due = not changed or due_destinations(tables, chosen.environment, workspace.host, now())
+        destinations = destination_syncer.sync(tables, now) if is_due else DestinationResult()
+        rows = read_rows(tables)
+        alerts = to_alerts(rows, target_in(tables, chosen, workspace.host))
         only = frozenset(alert_ids) if alert_ids else None
         work = find_work(tables, chosen.environment, workspace.host, now()) if changed else None
         if work is not None:
-            only = work.alert_ids
+            only = None if work.alert_ids is None else work.alert_ids | users_of(rows, destinations.changed)
         with progress("validate", as_json) as advance:
             wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
             validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-            return read_desired(tables, chosen, alerts)
+            return read_desired(tables, chosen, workspace.host, alerts)
 
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance, up_to=work.up_to if work else None)
+        if destinations.waiting and result.count(Status.UPDATED, Status.DELETED):
+            destinations = destinations.with_later(destination_syncer.sync(tables, now))
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
     problems = _problems(loaded, frozenset(alert_ids) if alert_ids else None)
+    problems += () if alert_ids else wrong_destinations
     if not as_json:
         print_problems(problems)
+        if (text := destination_result_text(destinations)) is not None:
+            console.print(text)
     if as_json:
         requests = {"reads": workspace.reads, "writes": workspace.writes}
-        print_json({**result_json(result), "problems": [asdict(one) for one in problems], "requests": requests})
-    elif work is not None and work.is_nothing:
+        print_json(
+            {
+                **result_json(result),
+                "destinations": destination_result_json(destinations),
+                "problems": [asdict(one) for one in problems],
+                "requests": requests,
+            }
+        )
+    elif work is not None and not only and only is not None:
         console.print("Nothing changed since the last sync; the workspace was not asked.")
     else:
         console.print(result_text(result))
-    if result.errors or result.held or problems:
+    if result.errors or result.held or problems or destinations.errors:
         raise typer.Exit(FINDINGS)
 
 
@@ -179,7 +212,12 @@ def _show_plan(
         limit = _limit(chosen, allow_deletes)
         loaded = plan_load(chosen.definitions, rows, strict=chosen.strict, max_delete_percent=limit)
         after = rows_after_load(rows, loaded)
-        alerts = to_alerts(after, target_of(chosen))
+        destination_rows = read_destination_rows(tables)
+        loaded_destinations = plan_destination_load(chosen.definitions, destination_rows)
+        destination_rows = rows_after_destination_load(destination_rows, loaded_destinations)
+        destinations = DestinationSyncer.from_settings(chosen, workspace).plan(tables, destination_rows)
+        target = look_ahead(target_in(tables, chosen, rows=destination_rows), destinations)
+        alerts = to_alerts(after, target)
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
@@ -194,15 +232,26 @@ def _show_plan(
     notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
     made = replace(made, notes=(*made.notes, *notes))
     problems = _problems(loaded, only)
+    problems += () if alert_ids else loaded_destinations.problems
     if as_json:
-        print_json({**plan_json(made), "problems": [asdict(one) for one in problems], "objection": made.objection})
+        print_json(
+            {
+                **plan_json(made),
+                "destinations": destination_plan_json(destinations),
+                "problems": [asdict(one) for one in problems],
+                "objection": made.objection,
+            }
+        )
     else:
         print_problems(problems)
+        if (text := destination_plan_text(destinations)) is not None:
+            console.print(text)
         console.print(plan_text(made))
         if made.objection:
             console.print(f"[bold red]error:[/bold red] {escape(made.objection)}", soft_wrap=True)
     quarantined = any(only is None or verdict.alert_id in only for verdict in report.quarantined)
-    return bool(made.pending or made.of(Action.HELD) or problems or quarantined)
+    is_due = any(one.sends or one.error for one in destinations)
+    return bool(made.pending or made.of(Action.HELD) or problems or quarantined or is_due)
 
 
 def _chosen(strict: bool) -> Settings:

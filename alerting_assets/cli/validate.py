@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from alerting_assets.alerts.compiled import Target
 from alerting_assets.alerts.definitions import Place
 from alerting_assets.cli.context import (
     FINDINGS,
@@ -32,12 +33,16 @@ from alerting_assets.configuration import (
     ConfiguredAlert,
     defined_alerts,
     notes_on,
+    plan_destination_load,
     plan_load,
+    read_destination_rows,
     read_rows,
-    target_of,
+    rows_after_destination_load,
+    target_in,
 )
-from alerting_assets.errors import SettingsError
+from alerting_assets.errors import Problem, SettingsError
 from alerting_assets.lakehouse import open_lakehouse
+from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import Settings
 from alerting_assets.validation import (
     CONFIGURATION,
@@ -91,12 +96,14 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
     with existing_lakehouse(chosen) as tables, progress("validate", as_json) as advance:
         rows = read_rows(tables)
         loaded = plan_load(chosen.definitions, rows, max_delete_percent=chosen.max_delete_percent)
-        alerts = wanted_alerts(defined_alerts(rows, loaded, target_of(chosen)), alert_ids)
+        target, wrong_destinations = _target(tables, chosen)
+        alerts = wanted_alerts(defined_alerts(rows, loaded, target), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
     notes = notes_on(alerts, now())
     if not alert_ids:
         notes += policy.idle_silences(alert.alert_id for alert in alerts)
     problems = [problem for problem in loaded.problems if not alert_ids or problem.alert_id in alert_ids]
+    problems += () if alert_ids else wrong_destinations
     places = loaded.definitions.places
     if as_json:
         print_json(
@@ -109,6 +116,13 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
         for note in notes:
             console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)
     return not report.quarantined and not problems
+
+
+def _target(tables: Lakehouse, chosen: Settings) -> tuple[Target, tuple[Problem, ...]]:
+    """With the destinations that the files define, and what is wrong with these."""
+    rows = read_destination_rows(tables)
+    loaded = plan_destination_load(chosen.definitions, rows)
+    return target_in(tables, chosen, rows=rows_after_destination_load(rows, loaded)), loaded.problems
 
 
 def _one_text(chosen: Settings, path: Path, as_json: bool) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from alerting_assets.alerts.compiled import Target
 from alerting_assets.alerts.destinations import (
     OWNED_DESTINATION_COLUMNS,
     DestinationConfiguration,
@@ -19,11 +20,12 @@ from alerting_assets.alerts.destinations import (
 )
 from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
 from alerting_assets.configuration.files import DESTINATIONS, read_folder
-from alerting_assets.configuration.rows import Row
+from alerting_assets.configuration.rows import Row, target_of
 from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets.lakehouse.arrow import arrow_schema, as_rows
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
+from alerting_assets.settings import Settings
 
 YAML = "yaml:"
 
@@ -157,6 +159,36 @@ def load_destinations(lakehouse: Lakehouse, directory: Path, now: datetime, *, s
     if result.removed:
         lakehouse.delete(name, pa.table({"destination_id": list(result.removed)}))
     return result
+
+
+def target_in(
+    lakehouse: Lakehouse, settings: Settings, host: str | None = None, rows: Sequence[Row] | None = None
+) -> Target:
+    """The target of an environment with its channels: destinations, and the names that ALERTING_CHANNELS sets.
+
+    host: of the workspace that alerts are about to be deployed to; there a destination without an id is closed. None: for a look ahead,
+        in which a destination that is yet to be created counts as there.
+    rows: of notification_destinations, where not those of the table."""
+    addresses: dict[str, tuple[str, ...]] = dict(settings.addresses)
+    closed: dict[str, str] = {}
+    for one, row in _with_rows(read_destination_rows(lakehouse) if rows is None else rows):
+        name = one.destination_id
+        addresses.pop(name, None)
+        remote_id = row["databricks_destination_id"] if host in (None, row["databricks_host"]) else None
+        if one.configuration is None:
+            closed[name] = f"cannot be used: {'; '.join(str(problem) for problem in one.problems)}"
+        elif not one.is_enabled:
+            closed[name] = "is disabled"
+        elif remote_id is not None or host is None:
+            addresses[name] = (remote_id or f"new:{name}",)
+        else:
+            closed[name] = f"is not in the workspace: {row['last_sync_error'] or 'run `alerting apply`'}"
+    return replace(target_of(settings), addresses=addresses, closed=closed)
+
+
+def _with_rows(rows: Sequence[Row]) -> Iterable[tuple[ConfiguredDestination, Row]]:
+    by_id = {row["destination_id"]: row for row in rows}
+    return [(one, by_id[one.destination_id]) for one in to_destinations(rows)]
 
 
 def rows_after_destination_load(rows: Sequence[Row], result: DestinationLoad) -> list[Row]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -70,9 +70,10 @@ def owned(row: Mapping[str, Any]) -> Row:
 
 
 def row_hash(row: Mapping[str, Any], target: Target) -> str:
-    """What an alert is compiled from, as a hash: the part of its row that people own, and the target. Where it is the same, the same
-    code makes the same of it."""
-    parts = [owned(row), {name: getattr(target, name) for name in target.__dataclass_fields__}]
+    """What an alert's query and condition are compiled from, as a hash: the part of its row that people own, and the target without its
+    channels. Where it is the same, the same code makes the same of it."""
+    there = replace(target, addresses={}, closed={})
+    parts = [owned(row), {name: getattr(there, name) for name in there.__dataclass_fields__}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -89,7 +90,8 @@ def to_alerts(rows: Iterable[Row], target: Target, known: Iterable[ConfiguredAle
 def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | None) -> ConfiguredAlert:
     row = rows[0]
     alert_id = row["alert_id"]
-    if before and before.compiled and before.configuration and [before.configuration.row()] == [*map(owned, rows)]:
+    is_of_target = before is not None and before.compiled is not None and before.compiled.target == target
+    if before and is_of_target and before.configuration and [before.configuration.row()] == [*map(owned, rows)]:
         return before
     configuration = None
     problems: tuple[Problem, ...]
@@ -130,14 +132,24 @@ def notes_on(alerts: Iterable[ConfiguredAlert], now: datetime) -> list[str]:
     for alert in alerts:
         if alert.configuration is None or alert.compiled is None or not alert.is_enabled:
             continue
-        configuration, addresses = alert.configuration, alert.compiled.target.addresses
+        configuration = alert.configuration
         notes += schedule_notes(alert.alert_id, configuration.schedule_cron, configuration.schedule_timezone, now)
-        for name in alert.compiled.unmapped:
-            notes.append(
-                f"{alert.alert_id}: notification_channels: {name} stands for nobody{did_you_mean(name, addresses)}; set "
-                f"ALERTING_CHANNELS={name}=you@example.com"
-            )
+        if problem := channel_problems(alert.compiled):
+            notes.append(f"{alert.alert_id}: {problem}. Until then it is not deployed")
     return notes
+
+
+def channel_problems(compiled: CompiledAlert) -> str:
+    """Why an alert cannot reach everybody that it names, as one sentence; empty where it can."""
+    target, found = compiled.target, []
+    for name in compiled.unmapped:
+        near = did_you_mean(name, [*target.addresses, *target.closed])
+        found.append(
+            f"the destination {name} {target.closed[name]}"
+            if name in target.closed
+            else f"{name} is no destination{near}; define it under `destinations:`, or set ALERTING_CHANNELS={name}=you@example.com"
+        )
+    return f"notification_channels: {'; '.join(found)}" if found else ""
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:

@@ -2,6 +2,13 @@
 
 from alerting_assets.deployment.actions import HELD_BACK, Action, Outcome, PlannedAction, Reason, Status
 from alerting_assets.deployment.apply import SyncResult
+from alerting_assets.deployment.destination_sync import (
+    DestinationResult,
+    DestinationSyncer,
+    due_destinations,
+    look_ahead,
+    users_of,
+)
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
 from alerting_assets.deployment.sync import AdmissionPolicy, Syncer, admission_policy, desired_alerts, read_desired
@@ -13,6 +20,8 @@ __all__ = [
     "AdmissionPolicy",
     "Choices",
     "DesiredAlert",
+    "DestinationResult",
+    "DestinationSyncer",
     "Outcome",
     "Plan",
     "PlannedAction",
@@ -24,8 +33,11 @@ __all__ = [
     "Work",
     "admission_policy",
     "desired_alerts",
+    "due_destinations",
     "find_work",
+    "look_ahead",
     "make_plan",
     "read_desired",
     "read_state",
+    "users_of",
 ]

@@ -58,6 +58,7 @@ class Reason(StrEnum):
     LEFTOVER = auto()  # a second alert of one that stays
     QUARANTINED = auto()
     NOT_VALIDATED = auto()
+    NO_DESTINATION = auto()  # somebody whom it should tell cannot be told
     ADOPTION_UNFINISHED = auto()
     MARKER_LOST = auto()
     UNSEEN = auto()  # stored as deployed, and nobody can say whether it is gone

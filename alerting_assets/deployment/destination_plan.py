@@ -116,7 +116,7 @@ def plan_destinations(
     there = {one.id: one for one in remote}
     deployments = {one.remote_id: one for one in known}
     stored = {name: one.on(host) for name, one in state.items()}
-    claimed = {one.databricks_destination_id for one in stored.values()} & there.keys()
+    claimed = {one.databricks_destination_id or "" for one in stored.values()} & there.keys()
     actions = []
     current: set[str | None] = set()
     for wanted in sorted(desired, key=lambda one: one.destination_id):

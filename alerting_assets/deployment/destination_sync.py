@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
+from alerting_assets.alerts.compiled import Target
 from alerting_assets.configuration import Row
 from alerting_assets.configuration.destinations import (
     ConfiguredDestination,
@@ -44,6 +45,7 @@ from alerting_assets.lakehouse.tables import (
     DESTINATION_SYNC_COLUMNS,
     NOTIFICATION_DESTINATIONS,
 )
+from alerting_assets.settings import Settings
 from alerting_assets.workspace.port import RemoteDestination, Workspace
 
 _log = logging.getLogger(__name__)
@@ -76,6 +78,18 @@ class DestinationResult:
         return [one for one in self.outcomes if one.status in (Status.ERROR, Status.INVALID)]
 
     @property
+    def waiting(self) -> bool:
+        """Whether one that is not configured any more is still used by alerts."""
+        return any(one.planned.desired is None and one.planned.action is Action.HELD for one in self.outcomes)
+
+    def with_later(self, later: DestinationResult) -> DestinationResult:
+        """With what a second sync deleted, now that the alerts are up to date."""
+        ended = {one.remote_id: one for one in later.outcomes if one.planned.desired is None}
+        return DestinationResult(
+            tuple(ended.get(one.remote_id, one) if one.planned.desired is None else one for one in self.outcomes)
+        )
+
+    @property
     def changed(self) -> set[str]:
         """The destinations after whose change an alert that uses them may have to be deployed anew."""
         return {one.destination_id for one in self.outcomes if one.status is not Status.UNCHANGED}
@@ -90,6 +104,10 @@ class DestinationSyncer:
     max_concurrency: int
     lease_wait_seconds: float = 0.0
 
+    @classmethod
+    def from_settings(cls, settings: Settings, workspace: Workspace) -> Self:
+        return cls(workspace, settings.environment, settings.max_concurrency, settings.lease_wait_seconds)
+
     def plan(self, lakehouse: Lakehouse, rows: Sequence[Row] | None = None) -> list[PlannedDestination]:
         """What is to be done. It reads the workspace where there is something to compare, and writes nothing. rows: of
         notification_destinations, where not those of the table.
@@ -99,9 +117,24 @@ class DestinationSyncer:
         known = _known(lakehouse, self.environment, self.workspace.host)
         if not rows and not known:
             return []
-        remote = self.workspace.list_destinations()
         state = {row["destination_id"]: _state(row) for row in rows}
-        desired = self._desired(to_destinations(rows), state)
+        configured = to_destinations(rows)
+        try:
+            remote = self.workspace.list_destinations()
+        except WorkspaceForbidden as error:
+            problem = f"nobody can say what is in the workspace: {error}"
+            return plan_destinations(
+                [
+                    DesiredDestination(one.destination_id, one.configuration, problem=problem, is_settled=False)
+                    for one in configured
+                ],
+                [],
+                state,
+                (),
+                {},
+                host=self.workspace.host,
+            )
+        desired = self._desired(configured, state)
         plan = partial(plan_destinations, desired, remote, state, known, host=self.workspace.host)
         first: list[PlannedDestination] = plan({})
         # Who uses what is asked only where something would be deleted.
@@ -214,32 +247,34 @@ class DestinationSyncer:
         known: Sequence[KnownDeployment],
         now: datetime,
     ) -> None:
-        """What is deployed by us, in one MERGE of what is new."""
-        by_id = {one.remote_id: one for one in known}
-        rows = []
+        """What is deployed by us, and what became of that which is not configured any more."""
+        remembered = {one.remote_id for one in known}
+        where = {"environment": self.environment, "databricks_host": self.workspace.host}
+        new, ended = [], []
         for outcome in outcomes:
             if outcome.remote_id is None or outcome.status is Status.ERROR:
                 continue
-            before = by_id.get(outcome.remote_id)
-            waits = outcome.planned.desired is None and outcome.planned.action is Action.HELD
-            is_removed = outcome.status is Status.DELETED
-            if before is not None and not is_removed and not waits:
-                continue
-            was_created = before.was_created if before else outcome.planned.action is Action.CREATE
-            rows.append(
-                {
-                    "environment": self.environment,
-                    "databricks_host": self.workspace.host,
-                    "databricks_destination_id": outcome.remote_id,
-                    "destination_id": outcome.destination_id,
-                    "was_created": was_created,
-                    "recorded_at": now,
-                    "removed_at": now if is_removed else None,
-                }
-            )
-        if rows:
-            table = pa.Table.from_pylist(rows, schema=arrow_schema(DESTINATION_DEPLOYMENTS))
-            lakehouse.merge(DESTINATION_DEPLOYMENTS.name, table, on=DESTINATION_DEPLOYMENTS.key)
+            row = {**where, "databricks_destination_id": outcome.remote_id}
+            if outcome.remote_id not in remembered:
+                was_created = outcome.planned.action is Action.CREATE
+                new.append(
+                    {**row, "destination_id": outcome.destination_id, "was_created": was_created, "recorded_at": now}
+                )
+            elif outcome.status is Status.DELETED:
+                ended.append({**row, "found_in_use_at": None, "removed_at": now})
+            elif outcome.planned.desired is None:
+                ended.append({**row, "found_in_use_at": now, "removed_at": None})
+        name, key, whole = (
+            DESTINATION_DEPLOYMENTS.name,
+            DESTINATION_DEPLOYMENTS.key,
+            arrow_schema(DESTINATION_DEPLOYMENTS),
+        )
+        if new:
+            lakehouse.merge(name, pa.Table.from_pylist(new, schema=whole), on=key)
+        if ended:
+            columns = ("found_in_use_at", "removed_at")
+            schema = pa.schema([whole.field(column) for column in (*key, *columns)])
+            lakehouse.merge(name, pa.Table.from_pylist(ended, schema=schema), on=key, update=columns, insert=False)
 
     def _write_back(
         self, lakehouse: Lakehouse, outcomes: Iterable[DestinationOutcome], rows: Sequence[Row], now: datetime
@@ -311,6 +346,20 @@ def _deployments(lakehouse: Lakehouse, environment: str, host: str) -> list[dict
     ]
 
 
+def look_ahead(target: Target, planned: Iterable[PlannedDestination]) -> Target:
+    """The target of a plan: a destination that is yet to be created and cannot be is closed."""
+    failing = {one.destination_id: f"cannot be used: {one.error}" for one in planned if one.error and not one.remote_id}
+    addresses = {name: value for name, value in target.addresses.items() if name not in failing}
+    return replace(target, addresses=addresses, closed={**target.closed, **failing})
+
+
+def users_of(rows: Iterable[Row], destination_ids: Collection[str]) -> frozenset[str]:
+    """The alerts whose rows name one of these destinations."""
+    return frozenset(
+        row["alert_id"] for row in rows if not set(destination_ids).isdisjoint(row["notification_channels"] or ())
+    )
+
+
 def due_destinations(lakehouse: Lakehouse, environment: str, host: str, now: datetime) -> set[str]:
     """The destinations about which a sync has something to do, told by the tables alone: those that changed, that failed and are due
     again, and that are deployed and not configured any more. That a secret was changed where it lies, no table tells."""
@@ -322,7 +371,11 @@ def due_destinations(lakehouse: Lakehouse, environment: str, host: str, now: dat
     gone = [
         row for row in _deployments(lakehouse, environment, host) if row["databricks_destination_id"] not in current
     ]
-    return found | {row["destination_id"] for row in gone if now >= row["recorded_at"] + LOOK_AGAIN}
+    return found | {row["destination_id"] for row in gone if _may_look_again(row["found_in_use_at"], now)}
+
+
+def _may_look_again(found_in_use_at: datetime | None, now: datetime) -> bool:
+    return found_in_use_at is None or now >= found_in_use_at + LOOK_AGAIN
 
 
 def _is_due(one: ConfiguredDestination, row: Row, host: str, now: datetime) -> bool:

@@ -14,7 +14,7 @@ from alerting_assets.deployment.actions import HELD_BACK, Action, Outcome, Plann
 from alerting_assets.deployment.apply import SyncResult
 from alerting_assets.deployment.plan import Plan
 
-_SIGNS = {
+SIGNS = {
     Action.CREATE: ("+", "green"),
     Action.UPDATE: ("~", "yellow"),
     Action.ADOPT: (">", "cyan"),
@@ -124,7 +124,7 @@ def _action_json(action: PlannedAction) -> dict[str, Any]:
 
 
 def _lines(action: PlannedAction) -> Iterator[Text]:
-    sign, style = _SIGNS[action.action]
+    sign, style = SIGNS[action.action]
     line = Text(f"  {sign} {action.alert_id}", style=style)
     line.append(f"  {action.name}" if action.name else "", style="default")
     line.append(f"  {action.reason}", style="dim")

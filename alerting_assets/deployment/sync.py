@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from alerting_assets.configuration import ConfiguredAlert, Row, read_rows, target_of, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, Row, channel_problems, read_rows, target_in, to_alerts
 from alerting_assets.deployment.actions import Reason
 from alerting_assets.deployment.apply import SyncResult, apply_plan
 from alerting_assets.deployment.identity import read_state
@@ -212,10 +212,13 @@ def desired_alerts(
     unfit = []
     for alert in alerts:
         verdict = verdicts.get(alert.alert_id)
-        if verdict and alert.compiled and verdict.may_be_deployed(unsupported=admission.unsupported):
-            desired.append(DesiredAlert.deploy(alert.compiled))
-            continue
         why, reason = (Reason.QUARANTINED, verdict.reason) if verdict else (Reason.NOT_VALIDATED, _NOT_VALIDATED)
+        if verdict and alert.compiled and verdict.may_be_deployed(unsupported=admission.unsupported):
+            reason = channel_problems(alert.compiled)
+            if not reason:
+                desired.append(DesiredAlert.deploy(alert.compiled))
+                continue
+            why = Reason.NO_DESTINATION
         desired.append(DesiredAlert.held(alert.alert_id, reason, is_enabled=alert.is_enabled, why=why))
         if verdict and alert.is_enabled:
             unfit.append(f"{alert.alert_id}: {reason}")
@@ -229,10 +232,11 @@ def desired_alerts(
 
 
 def read_desired(
-    lakehouse: Lakehouse, settings: Settings, known: Iterable[ConfiguredAlert] = ()
+    lakehouse: Lakehouse, settings: Settings, host: str, known: Iterable[ConfiguredAlert] = ()
 ) -> tuple[list[Row], list[DesiredAlert]]:
-    """The rows of alert_configurations, and what they ask for by the verdicts that are stored. known: alerts read a moment ago."""
+    """The rows of alert_configurations, and what they ask for by the verdicts that are stored. host: of the workspace. known: alerts
+    read a moment ago."""
     rows = read_rows(lakehouse)
-    alerts = to_alerts(rows, target_of(settings), known)
+    alerts = to_alerts(rows, target_in(lakehouse, settings, host), known)
     verdicts = alert_verdicts(lakehouse, alerts, policy_of(settings))
     return rows, desired_alerts(alerts, verdicts, admission_policy(settings))

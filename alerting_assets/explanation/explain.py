@@ -13,7 +13,7 @@ from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.definitions import Place
 from alerting_assets.alerts.schedule import schedule_interval
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS
-from alerting_assets.configuration import ConfiguredAlert, LoadResult, Row, plan_load, read_rows, target_of, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, LoadResult, Row, plan_load, read_rows, target_in, to_alerts
 from alerting_assets.errors import DefinitionError, Problem, SettingsError, did_you_mean
 from alerting_assets.explanation.facts import (
     Deployment,
@@ -119,7 +119,7 @@ def _subject(lakehouse: Lakehouse, settings: Settings, alert_id: str) -> _Subjec
     own = [row for row in rows if row["alert_id"] == alert_id]
     loaded, file_error = _loaded(settings, rows)
     definitions = loaded.definitions if loaded else None
-    target = target_of(settings)
+    target = target_in(lakehouse, settings)
     defined = next((one for one in definitions.alerts if one.alert_id == alert_id), None) if definitions else None
     problems = tuple(one for one in loaded.problems if one.alert_id == alert_id) if loaded else ()
     place = definitions.places.get(alert_id) if definitions else None

@@ -151,10 +151,7 @@ def _notification(explanation: Explanation) -> list[tuple[str, str]]:
         for name, addresses in notification.channels.items()
     ]
     rows = [("tells", "; ".join(told) or "nobody")]
-    rows += [
-        ("", f"{name} stands for nobody: set ALERTING_CHANNELS={name}=you@example.com")
-        for name in notification.unmapped
-    ]
+    rows += [("", f"{name} stands for nobody; see `alerting destinations list`") for name in notification.unmapped]
     rows.append(("when", retrigger_words(notification.retrigger_seconds)))
     rows.append(("on recovery", "yes" if notification.notify_on_ok else "no"))
     return rows

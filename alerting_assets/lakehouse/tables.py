@@ -351,8 +351,9 @@ DESTINATION_DEPLOYMENTS = TableSpec(
         _required("databricks_destination_id"),
         _required("destination_id"),
         _required("was_created", BOOLEAN, comment="by us; what was found by its name is never deleted"),
-        _required(
-            "recorded_at", TIMESTAMP, comment="when it was last looked at whether it may be deleted, or deployed"
+        _required("recorded_at", TIMESTAMP),
+        _optional(
+            "found_in_use_at", TIMESTAMP, comment="when a sync last wanted to delete it and alerts still used it"
         ),
         _optional("removed_at", TIMESTAMP, comment="when a sync deleted it, or found that it is not ours to delete"),
     ),
