@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from alerting_assets.settings import Settings
-from alerting_assets.workspace.port import RemoteAlert, Workspace
+from alerting_assets.workspace.port import RemoteAlert, RemoteDestination, Workspace
 
 if TYPE_CHECKING:
     from alerting_assets.workspace.client import DatabricksWorkspace
 
-__all__ = ["RemoteAlert", "Workspace", "open_workspace"]
+__all__ = ["RemoteAlert", "RemoteDestination", "Workspace", "open_workspace"]
 
 
 def open_workspace(settings: Settings) -> DatabricksWorkspace:

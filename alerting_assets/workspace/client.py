@@ -15,15 +15,17 @@ from alerting_assets.errors import (
     WorkspaceUnavailable,
 )
 from alerting_assets.settings import Settings
+from alerting_assets.workspace.destinations import DestinationsClient
 from alerting_assets.workspace.endpoint import Endpoint, endpoint_file
 from alerting_assets.workspace.failures import Hints
-from alerting_assets.workspace.port import RemoteAlert, Request
+from alerting_assets.workspace.paging import every_item
+from alerting_assets.workspace.port import RemoteAlert, RemoteDestination, Request
 from alerting_assets.workspace.sdk import Config
+from alerting_assets.workspace.secret_scopes import read_secret
 from alerting_assets.workspace.transport import NoRetries, Transport
 
 ALERTS = "/api/2.0/alerts"
 ALERT = "/api/2.0/alerts/{id}"
-PAGE_SIZE = 100
 LOCAL_HOST = "local"
 DEADLINE_SECONDS = 60.0
 STATEMENT_REQUESTS_PER_MINUTE = 3_000
@@ -36,6 +38,7 @@ class DatabricksWorkspace:
     def __init__(self, transport: Transport, *, address: str, identity: str, alert_page: str) -> None:
         self._transport, self._address = transport, address
         self._identity, self._alert_page = identity, alert_page
+        self._destinations = DestinationsClient(transport, address)
 
     @property
     def host(self) -> str:
@@ -59,22 +62,12 @@ class DatabricksWorkspace:
 
     def list_alerts(self) -> list[RemoteAlert]:
         alerts: dict[str, RemoteAlert] = {}  # an alert can stand on two pages when others vanish between the requests
-        seen: set[str] = set()
-        query: dict[str, Any] = {"page_size": PAGE_SIZE}
-        while True:
-            page = self._transport.call("GET", ALERTS, ALERTS, query=query)
-            for body in self._page_items(page):
-                alert = self._remote(body)
-                alerts[alert.id] = alert
-            token = page.get("next_page_token")
-            if not token:
-                return list(alerts.values())
-            if token in seen:
-                raise WorkspaceError(
-                    f"GET {ALERTS} at {self._address}: the same next_page_token came twice, so the list never ends"
-                )
-            seen.add(token)
-            query = {"page_size": PAGE_SIZE, "page_token": token}
+        # The service says `alerts`; databricks-sdk 0.60 reads `results`, and so finds an empty list where there are alerts.
+        names = ("alerts", "results")
+        for body in every_item(self._transport, ALERTS, names, address=self._address, what="Alerts v2"):
+            alert = self._remote(body)
+            alerts[alert.id] = alert
+        return list(alerts.values())
 
     def get_alert(self, alert_id: str) -> RemoteAlert:
         return self._remote(self._transport.call("GET", _path(alert_id), ALERT))
@@ -98,24 +91,29 @@ class DatabricksWorkspace:
         except WorkspaceNotFound:
             return  # already gone, perhaps by a request of ours whose answer was lost
 
+    def list_destinations(self) -> list[RemoteDestination]:
+        return self._destinations.list_all()
+
+    def get_destination(self, destination_id: str) -> RemoteDestination:
+        return self._destinations.get(destination_id)
+
+    def create_destination(self, body: dict[str, Any]) -> RemoteDestination:
+        return self._destinations.create(body)
+
+    def update_destination(self, destination_id: str, body: dict[str, Any]) -> RemoteDestination:
+        return self._destinations.update(destination_id, body)
+
+    def delete_destination(self, destination_id: str) -> None:
+        self._destinations.delete(destination_id)
+
+    def read_secret(self, scope: str, key: str) -> str:
+        return read_secret(self._transport, scope, key, address=self._address)
+
     def alert_url(self, alert_id: str) -> str:
         return self._address + self._alert_page.format(id=quote(alert_id, safe=""))
 
     def stop(self) -> None:
         self._transport.stop()
-
-    def _page_items(self, page: Mapping[str, Any]) -> list[Any]:
-        """The service says `alerts`; databricks-sdk 0.60 reads `results`, and so finds an empty list where there are alerts."""
-        for key in ("alerts", "results"):
-            if isinstance(page.get(key), list):
-                items: list[Any] = page[key]
-                return items
-        if not page.keys() - {"next_page_token"}:
-            return []  # JSON of protobuf leaves out what is empty; whether an empty list may be believed is for the sync to say
-        raise WorkspaceError(
-            f"GET {ALERTS} at {self._address}: the answer has neither `alerts` nor `results` (it has: {', '.join(page)}); "
-            "is this host a Databricks workspace with Alerts v2?"
-        )
 
     def _remote(self, body: Any) -> RemoteAlert:
         if not isinstance(body, dict) or not isinstance(body.get("id"), str) or not body["id"]:

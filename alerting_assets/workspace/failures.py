@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -31,6 +32,7 @@ from alerting_assets.errors import (
     WorkspaceThrottled,
     WorkspaceUnavailable,
 )
+from alerting_assets.workspace.redaction import without_secrets
 from alerting_assets.workspace.sdk import DatabricksError, PermissionDenied
 
 _ALREADY_EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
@@ -77,17 +79,18 @@ class Failed(Exception):
 
 
 def translate(
-    error: Exception, answer: Answer, hints: Hints, request: str, *, creates: bool, token: str | None
+    error: Exception, answer: Answer, hints: Hints, request: str, *, creates: bool, secrets: Collection[str] = ()
 ) -> Failed:
     """The failed attempt as one of our errors, and whether it may be repeated.
 
     error: what the SDK raised.
     request: `METHOD path`, for the message.
-    creates: whether it is a request that must not arrive twice."""
+    creates: whether it is a request that must not arrive twice.
+    secrets: what the message must not hold, even if the workspace says it."""
     if isinstance(error, TimeoutError) and isinstance(error.__cause__, Exception):
         error = error.__cause__  # the SDK hides the cause when its own retries run out
     place = f"{request} at {hints.host}"
-    text = _text(error, answer.status, token)
+    text = _text(error, answer.status, secrets)
     if not answer.authenticated:
         return _unauthenticated(error, hints, place, text)
     if isinstance(error, DatabricksError):
@@ -135,17 +138,20 @@ def _unauthenticated(error: Exception, hints: Hints, place: str, text: str) -> F
     return Failed(WorkspaceDenied(f"{place}: cannot sign in: {text}; {hints.denied}"), Repeat.NEVER)
 
 
-def _text(error: Exception, status: int | None, token: str | None) -> str:
+def _text(error: Exception, status: int | None, secrets: Collection[str]) -> str:
     code = getattr(error, "error_code", None)
     text = str(error).partition(_SDK_APPENDIX)[0]
     if _UNREADABLE in text:
         text = f"HTTP {status} with an answer that cannot be read"
-    text = f"{code}: {text}" if code else text
-    return text.replace(token, "***") if token else text
+    text = without_secrets(text, secrets)
+    return f"{code}: {text}" if code else text
 
 
 def _unknown(request: str) -> str:
-    return f"it is unknown whether the {'statement ran' if '/sql/statements' in request else 'alert was created'}"
+    if "/sql/statements" in request:
+        return "it is unknown whether the statement ran"
+    what = "notification destination" if "/notification-destinations" in request else "alert"
+    return f"it is unknown whether the {what} was created"
 
 
 def _never_sent(error: Exception) -> bool:

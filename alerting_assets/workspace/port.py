@@ -1,4 +1,5 @@
-"""The port to a Databricks workspace: alerts in and out, as plain JSON bodies of the Alerts v2 API.
+"""The port to a Databricks workspace: alerts and notification destinations in and out, as plain JSON bodies of its API, and the
+secrets of its secret scopes.
 
 Bodies are dicts and not the SDK's types on purpose: the types of databricks-sdk 0.60 lack fields (run_as), read the alert list
 under the wrong key, and drop what they do not know (docs/architecture.md, "The Alerts API").
@@ -24,6 +25,20 @@ class RemoteAlert:
 
 
 @dataclass(frozen=True)
+class RemoteDestination:
+    """A notification destination as the workspace describes it.
+
+    type: EMAIL, SLACK, WEBHOOK, PAGERDUTY, MICROSOFT_TEAMS, or what the service adds some day.
+    config: what the service tells of its configuration, as `{"email": {"addresses": [...]}}` or `{"slack": {"url_set": True}}`;
+    secrets can be written, never read. None where it tells nothing: in lists, and to those who are no workspace admins."""
+
+    id: str
+    name: str
+    type: str
+    config: dict[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Request:
     """One HTTP request that was sent.
 
@@ -45,7 +60,8 @@ class Workspace(Protocol):
     """The port itself. Thread-safe; raises WorkspaceErrors only.
 
     What is safe to repeat (GET, PATCH, DELETE) is retried inside, and so are the pauses made that 429 and 503 ask for:
-    `Retry-After` is honoured by all threads. `create_alert` is never repeated after it may have arrived."""
+    `Retry-After` is honoured by all threads. A creation is never repeated after it may have arrived. What is secret in a body or an
+    answer is in no error, no record of a request and no log."""
 
     @property
     def host(self) -> str:
@@ -90,6 +106,33 @@ class Workspace(Protocol):
 
     def trash_alert(self, alert_id: str) -> None:
         """Move an alert to the trash. An alert that is already gone is no error."""
+        ...
+
+    def list_destinations(self) -> list[RemoteDestination]:
+        """The notification destinations of all pages, in the service's order, without their configurations. Names may occur twice.
+        Raises WorkspaceError when any page fails: a partial list is never returned."""
+        ...
+
+    def get_destination(self, destination_id: str) -> RemoteDestination:
+        """Raises WorkspaceNotFound."""
+        ...
+
+    def create_destination(self, body: dict[str, Any]) -> RemoteDestination:
+        """Create a destination from a body `{"display_name": ..., "config": {<kind>: {...}}}`. Raises WorkspaceUnavailable when it is
+        unknown whether the destination was created."""
+        ...
+
+    def update_destination(self, destination_id: str, body: dict[str, Any]) -> RemoteDestination:
+        """Change the name, the configuration (as a whole), or both. Raises WorkspaceRejected for a configuration of another type,
+        which can never be changed."""
+        ...
+
+    def delete_destination(self, destination_id: str) -> None:
+        """Delete a destination, for good, whether alerts use it or not. One that is already gone is no error."""
+        ...
+
+    def read_secret(self, scope: str, key: str) -> str:
+        """The text of a secret. Raises WorkspaceNotFound, and WorkspaceError for what is empty or no text."""
         ...
 
     def alert_url(self, alert_id: str) -> str:

@@ -7,12 +7,14 @@ what is repeated).
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -32,6 +34,17 @@ _STATISTICS_KEPT = 20_000
 _BACKOFF = wait_exponential_jitter(initial=0.25, max=8, jitter=0.25)
 
 
+_confidential: ContextVar[bool] = ContextVar("confidential", default=False)
+
+
+def _may_be_logged(_: logging.LogRecord) -> bool:
+    return not _confidential.get()
+
+
+# At level DEBUG the SDK logs bodies, and hides only some of what is secret in them.
+logging.getLogger("databricks.sdk").addFilter(_may_be_logged)
+
+
 class NoRetries(Clock):
     """The SDK sleeps, inside its `except` block, before each of its own retries. To refuse that sleep is to refuse the retry:
     the error comes out at once, unwrapped. `retry_timeout_seconds` alone sleeps first, and does repeat on `Retry-After: 0`."""
@@ -46,13 +59,14 @@ class NoRetries(Clock):
 @dataclass
 class _Call:
     """A request with all its repetitions. until: its deadline; first_sent: None before it left; both by time.monotonic().
-    failed: its latest failure."""
+    secrets: as `Transport.call` has it. failed: its latest failure."""
 
     method: str
     path: str
     kind: str
     query: dict[str, Any] | None
-    body: dict[str, Any] | None
+    body: dict[str, Any] | None = field(repr=False)
+    secrets: Collection[str] | None = field(repr=False)
     idempotent: bool
     until: float
     first_sent: float | None = None
@@ -125,13 +139,16 @@ class Transport:
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
         idempotent: bool | None = None,
+        secrets: Collection[str] | None = None,
     ) -> dict[str, Any]:
         """The JSON object of the answer. Raises the WorkspaceError tree.
 
-        idempotent: whether it may be sent again after it may have arrived; None: all but POST."""
+        idempotent: whether it may be sent again after it may have arrived; None: all but POST.
+        secrets: what is secret in the body; none of it gets into an error, and neither body nor answer into the SDK's log. None where
+        neither holds any."""
         if idempotent is None:
             idempotent = method != "POST"
-        call = _Call(method, path, kind, query, body, idempotent, until=time.monotonic() + self._deadline)
+        call = _Call(method, path, kind, query, body, secrets, idempotent, until=time.monotonic() + self._deadline)
         retrying = Retrying(
             retry=retry_if_exception(call.may_repeat),
             stop=partial(self._give_up, call),
@@ -166,6 +183,7 @@ class Transport:
     def _send(self, call: _Call) -> dict[str, Any]:
         exchange = _Exchange(self._config)
         started = time.perf_counter()
+        before = _confidential.set(call.secrets is not None)
         try:
             with self._clients.one() as client:
                 answer = client.do(
@@ -183,9 +201,10 @@ class Transport:
                 self._hints,
                 str(call),
                 creates=call.method == "POST",
-                token=self._config.token,
+                secrets=[*filter(None, [self._config.token]), *(call.secrets or ())],
             ) from error
         finally:
+            _confidential.reset(before)
             milliseconds = (time.perf_counter() - started) * 1000
             self._record(Request(call.method, call.kind, exchange.answer.status, milliseconds))
 

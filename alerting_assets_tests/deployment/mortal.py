@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from alerting_assets.lakehouse.port import Lakehouse
-from alerting_assets.workspace.port import RemoteAlert, Request, Workspace
+from alerting_assets.workspace.port import RemoteAlert, RemoteDestination, Request, Workspace
 
 Result = TypeVar("Result")
 
@@ -81,6 +81,24 @@ class MortalWorkspace:
 
     def trash_alert(self, alert_id: str) -> None:
         self._life.call(lambda: self._workspace.trash_alert(alert_id))
+
+    def list_destinations(self) -> list[RemoteDestination]:
+        return self._life.call(self._workspace.list_destinations)
+
+    def get_destination(self, destination_id: str) -> RemoteDestination:
+        return self._life.call(lambda: self._workspace.get_destination(destination_id))
+
+    def create_destination(self, body: dict[str, Any]) -> RemoteDestination:
+        return self._life.call(lambda: self._workspace.create_destination(body))
+
+    def update_destination(self, destination_id: str, body: dict[str, Any]) -> RemoteDestination:
+        return self._life.call(lambda: self._workspace.update_destination(destination_id, body))
+
+    def delete_destination(self, destination_id: str) -> None:
+        self._life.call(lambda: self._workspace.delete_destination(destination_id))
+
+    def read_secret(self, scope: str, key: str) -> str:
+        return self._life.call(lambda: self._workspace.read_secret(scope, key))
 
     def stop(self) -> None:
         """The client dies with its process; the one underneath is the test's, and goes on."""

@@ -1,4 +1,4 @@
-"""A server that knows nothing but alerts, and answers them with what a test says."""
+"""A server that knows nothing but alerts, notification destinations and secrets, and answers them with what a test says."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+KNOWN = ("/api/2.0/alerts", "/api/2.0/notification-destinations", "/api/2.0/secrets")
 Answer = tuple[int, dict[str, str], str]
 
 
@@ -19,13 +20,14 @@ class _Http(ThreadingHTTPServer):
 
 
 class BareServer:
-    """Answers /api/2.0/alerts with what `respond` says, everything else with 404; remembers the requests
-    and counts the connections."""
+    """Answers what it knows with what `respond` says, everything else with 404; remembers the requests and counts the
+    connections."""
 
     def __init__(self, respond: Callable[[str, str], Answer | None]) -> None:
         self.seen: list[str] = []
         self.headers: list[Message] = []
-        """Of each of `seen`."""
+        self.bodies: list[bytes] = []
+        """Of each of `seen`, both."""
         self.connections = 0
         bare = self
 
@@ -38,12 +40,10 @@ class BareServer:
                 bare.connections += 1
 
             def handle_request(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                bare.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
                 bare.seen.append(f"{self.command} {self.path}")
                 bare.headers.append(self.headers)
-                answer = (
-                    respond(self.command, self.path) if self.path.startswith("/api/2.0/alerts") else (404, {}, "{}")
-                )
+                answer = respond(self.command, self.path) if self.path.startswith(KNOWN) else (404, {}, "{}")
                 if answer is None:
                     self.close_connection = True
                     self.connection.close()

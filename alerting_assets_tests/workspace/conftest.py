@@ -4,7 +4,7 @@ server that takes any function from text to Arrow."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def server(running: Server) -> Iterator[Server]:
-    """Empty of alerts and faults; the journal goes on."""
+    """Empty of alerts, destinations and faults; the journal goes on."""
     yield running
     running.json("DELETE", "/api/local/faults")
+    while destinations := running.json("GET", "/api/2.0/notification-destinations")["results"]:
+        for destination in destinations:
+            running.json("DELETE", f"/api/2.0/notification-destinations/{destination['id']}")
     while alerts := running.alerts():
         for alert in alerts:
             running.json("DELETE", f"/api/2.0/alerts/{alert['id']}", params={"purge": "true"})
@@ -106,3 +109,15 @@ def workspace(settings: Settings) -> DatabricksWorkspace:
 @pytest.fixture
 def sdk(server: Server) -> WorkspaceClient:
     return WorkspaceClient(config=Config(host=server.address, token=TOKEN, auth_type="pat"))
+
+
+@pytest.fixture
+def databricks(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], DatabricksWorkspace]:
+    """The port to whatever DATABRICKS_HOST names, as on Databricks."""
+
+    def connect(address: str) -> DatabricksWorkspace:
+        monkeypatch.setenv("DATABRICKS_HOST", address + "/")
+        monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)
+        return open_workspace(Settings(workspace="databricks", requests_per_minute=100_000, request_burst=10_000))
+
+    return connect

@@ -33,18 +33,6 @@ from alerting_assets_tests.workspace.conftest import SDK_VERSION, TOKEN, Server
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def databricks(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], DatabricksWorkspace]:
-    """The port to whatever DATABRICKS_HOST names, as on Databricks."""
-
-    def connect(address: str) -> DatabricksWorkspace:
-        monkeypatch.setenv("DATABRICKS_HOST", address + "/")
-        monkeypatch.setenv("DATABRICKS_TOKEN", TOKEN)
-        return open_workspace(Settings(workspace="databricks", requests_per_minute=100_000, request_burst=10_000))
-
-    return connect
-
-
 def test_an_alert_is_created_read_changed_and_trashed(workspace: DatabricksWorkspace) -> None:
     created = workspace.create_alert(alert_body())
     assert workspace.get_alert(created.id).body == created.body

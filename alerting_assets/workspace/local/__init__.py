@@ -5,17 +5,21 @@ server.py      socket, uvicorn, start and stop, endpoint.json
 app.py         routes put together, behind the gate
 gate.py        what every request passes: Host check, token, faults, journal
 api_alerts.py  /api/2.0/alerts
+api_destinations.py, api_secrets.py   /api/2.0/notification-destinations and /api/2.0/secrets
 api_sql.py     /api/2.0/sql: statements and warehouses
 statement.py, statement_request.py, warehouse.py, external_links.py, sql_result.py   what it is made of
 api_local.py   /api/local: evaluation on demand, faults, journal
 pages.py       the web page
 own_state.py   what the page shows of evaluations that the product made itself
 alert_body.py  what a body of the Alerts v2 API may hold, and update masks
+destination_body.py   what a body of the notification destinations API may hold
 evaluate.py    what an evaluation decides, as Databricks would
 notify.py      whom it notifies, as Databricks would
 evaluator.py, scheduler.py   evaluations stored and passed on; evaluations on the alerts' own schedules
 sql_text.py    reading and binding statements
-store.py, journal.py, faults.py   state
+paging.py      pages of lists
+store.py, journal.py, destinations.py, secret_scopes.py, faults.py   state
+vault.py       secrets encrypted at rest
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 import uuid
@@ -15,15 +13,16 @@ from starlette.routing import Route
 
 from alerting_assets.workspace.local.alert_body import Body, apply_mask, check_complete, read_body
 from alerting_assets.workspace.local.api_error import ApiError, invalid, not_found
+from alerting_assets.workspace.local.destinations import Destinations
+from alerting_assets.workspace.local.paging import page_size, read_token, token
 from alerting_assets.workspace.local.rules import Clock, Rules, timestamp
 from alerting_assets.workspace.local.store import NameTaken, Store, TooManyAlerts
 
-PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
-
 
 class AlertsApi:
-    def __init__(self, store: Store, rules: Rules, clock: Clock) -> None:
-        self._store, self._rules, self._clock = store, rules, clock
+    def __init__(self, store: Store, destinations: Destinations, rules: Rules, clock: Clock) -> None:
+        self._store, self._destinations = store, destinations
+        self._rules, self._clock = rules, clock
 
     def routes(self) -> list[Route]:
         return [
@@ -36,7 +35,7 @@ class AlertsApi:
 
     async def create(self, request: Request) -> JSONResponse:
         body = read_body(await json_body(request))
-        self._check(body)
+        self._check(body, self._destination_ids())
         now = self._clock()
         run_as = body.get("run_as", {"user_name": self._rules.user_name})
         body |= {
@@ -66,15 +65,15 @@ class AlertsApi:
         return JSONResponse(_answer(self._alert(request)))
 
     async def list_page(self, request: Request) -> JSONResponse:
-        size = _page_size(request.query_params.get("page_size"))
-        after = _read_token(request.query_params.get("page_token"))
+        size = page_size(request.query_params.get("page_size"))
+        after = read_token(request.query_params.get("page_token"))
         page = self._store.page(after, size + 1, before_writes=request.scope.get("alerting.stale_writes", 0))
         hidden = self._store.hidden()
         answer: dict[str, Any] = {"alerts": [_answer(body) for _, body in page[:size] if body["id"] not in hidden]}
         if page and not answer["alerts"]:
             del answer["alerts"]  # JSON of protobuf leaves out what is empty
         if len(page) > size:
-            answer["next_page_token"] = _token(page[size - 1][0])
+            answer["next_page_token"] = token(page[size - 1][0])
         return JSONResponse(answer)
 
     async def update(self, request: Request) -> JSONResponse:
@@ -83,10 +82,11 @@ class AlertsApi:
             raise invalid("Missing required query parameter: update_mask")
         changes = read_body(await json_body(request))
         now = self._clock()
+        destination_ids = self._destination_ids()
 
         def change(stored: Body) -> Body:
             updated = apply_mask(stored, changes, mask)
-            self._check(updated)
+            self._check(updated, destination_ids)
             return {
                 **updated,
                 "update_time": timestamp(now),
@@ -127,8 +127,11 @@ class AlertsApi:
             raise not_found(f"Alert with id {request.path_params['id']} does not exist")
         return alert
 
-    def _check(self, body: Body) -> None:
-        check_complete(body, warehouse_ids=self._rules.warehouse_ids, destination_ids=self._rules.destination_ids)
+    def _destination_ids(self) -> frozenset[str]:
+        return self._rules.destination_ids | self._destinations.ids()
+
+    def _check(self, body: Body, destination_ids: frozenset[str]) -> None:
+        check_complete(body, warehouse_ids=self._rules.warehouse_ids, destination_ids=destination_ids)
 
 
 async def json_body(request: Request) -> Any:
@@ -157,27 +160,3 @@ def _parent_path(path: str) -> str:
     if not path.startswith("/"):
         raise invalid(f"parent_path: expected an absolute workspace path, got {path!r}")
     return re.sub(r"^/Workspace(?=/)", "", path.rstrip("/")) or "/"
-
-
-def _page_size(text: str | None) -> int:
-    if not text:
-        return PAGE_SIZE
-    if not text.isascii() or not text.isdigit():
-        raise invalid(f"page_size: expected a whole number, got {text!r}")
-    return min(int(text) or PAGE_SIZE, MAX_PAGE_SIZE)
-
-
-def _token(seq: int) -> str:
-    return base64.urlsafe_b64encode(f"after:{seq}".encode()).decode()
-
-
-def _read_token(token: str | None) -> int:
-    if not token:
-        return 0
-    try:
-        found = re.fullmatch(r"after:(\d{1,18})", base64.urlsafe_b64decode(token).decode("ascii"), re.ASCII)
-    except (binascii.Error, ValueError):
-        found = None
-    if found is None:
-        raise invalid("page_token: not a token that a list has answered")
-    return int(found[1])

@@ -13,9 +13,12 @@ from starlette.types import ASGIApp
 
 from alerting_assets.workspace.local import SqlRunner, StatementRunner
 from alerting_assets.workspace.local.api_alerts import AlertsApi
+from alerting_assets.workspace.local.api_destinations import DestinationsApi
 from alerting_assets.workspace.local.api_error import ApiError, answer_api_error
 from alerting_assets.workspace.local.api_local import LocalApi
+from alerting_assets.workspace.local.api_secrets import SecretsApi
 from alerting_assets.workspace.local.api_sql import SqlApi
+from alerting_assets.workspace.local.destinations import Destinations
 from alerting_assets.workspace.local.evaluator import Evaluator
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.gate import Gate
@@ -23,6 +26,7 @@ from alerting_assets.workspace.local.journal import Journal
 from alerting_assets.workspace.local.own_state import ReadOwnStates
 from alerting_assets.workspace.local.pages import Pages
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
+from alerting_assets.workspace.local.secret_scopes import SecretScopes
 from alerting_assets.workspace.local.store import Store
 
 WORKSPACE_ID = "1"
@@ -33,6 +37,8 @@ def create_app(
     sql_runner: SqlRunner,
     token: str,
     evaluator: Evaluator,
+    destinations: Destinations,
+    secret_scopes: SecretScopes,
     *,
     statement_runner: StatementRunner | None = None,
     statement_namespace: tuple[str, str] | None = None,
@@ -54,10 +60,12 @@ def create_app(
         await sql.close()
 
     routes = [
-        *AlertsApi(store, rules, clock).routes(),
+        *AlertsApi(store, destinations, rules, clock).routes(),
+        *DestinationsApi(destinations, rules).routes(),
+        *SecretsApi(secret_scopes, clock).routes(),
         *sql.routes(),
         *LocalApi(store, evaluator, faults, journal).routes(),
-        *Pages(store, faults, journal, own_states).routes(),
+        *Pages(store, destinations, faults, journal, own_states).routes(),
         Route("/.well-known/databricks-config", _databricks_config, methods=["GET"]),
         Route("/api/2.0/preview/scim/v2/Me", _me(rules.user_name), methods=["GET"]),
         Route("/api/{rest:path}", _no_such_api, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),

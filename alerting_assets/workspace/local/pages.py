@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from alerting_assets.errors import AlertingError
 from alerting_assets.workspace.local.alert_body import STATES, Body, value_at
+from alerting_assets.workspace.local.destinations import Destination, Destinations
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.journal import Journal
 from alerting_assets.workspace.local.own_state import OwnState, ReadOwnStates
@@ -24,7 +25,7 @@ from alerting_assets.workspace.local.store import Evaluation, Store
 
 THE_WORKSPACE, THE_PRODUCT = "the workspace", "alerting_assets"
 """By whom an evaluation was made."""
-ALERTS_SHOWN, REQUESTS_SHOWN, EVALUATIONS_SHOWN = 100, 30, 100
+ALERTS_SHOWN, REQUESTS_SHOWN, EVALUATIONS_SHOWN, DESTINATIONS_SHOWN = 100, 30, 100, 100
 _log = logging.getLogger(__name__)
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
@@ -64,8 +65,16 @@ class Now:
 class Pages:
     """own_states: what the product itself found out; where that cannot be told, the pages say so and show the rest."""
 
-    def __init__(self, store: Store, faults: Faults, journal: Journal, own_states: ReadOwnStates | None = None) -> None:
-        self._store, self._faults, self._journal, self._own_states = store, faults, journal, own_states
+    def __init__(
+        self,
+        store: Store,
+        destinations: Destinations,
+        faults: Faults,
+        journal: Journal,
+        own_states: ReadOwnStates | None = None,
+    ) -> None:
+        self._store, self._destinations = store, destinations
+        self._faults, self._journal, self._own_states = faults, journal, own_states
         self._templates = Environment(
             loader=PackageLoader("alerting_assets.workspace.local"),
             autoescape=True,
@@ -80,6 +89,7 @@ class Pages:
             "moment": moment,
             "minute": minute,
             "notified": notified,
+            "told": told,
         }
 
     def routes(self) -> list[Route]:
@@ -97,6 +107,8 @@ class Pages:
         own, own_problem = await self._read_own_states()
         found, total = self._store.search(search, ALERTS_SHOWN, offset, state=state, own=own)
         evaluations = self._store.evaluations(limit=REQUESTS_SHOWN)
+        destinations = self._destinations.all()
+        shown = destinations[:DESTINATIONS_SHOWN]
         return self._render(
             "overview.html",
             alerts=found,
@@ -110,6 +122,10 @@ class Pages:
             page=page + 1,
             pages=max(1, -(-total // ALERTS_SHOWN)),
             evaluations=evaluations,
+            destinations=shown,
+            destinations_left=len(destinations) - len(shown),
+            destination_use=self._destinations.use() if shown else {},
+            destination_problems={one.id: self._destinations.problem(one.id) for one in shown},
             requests=self._journal.entries(newest=REQUESTS_SHOWN)[::-1],
             faults=self._faults.all(),
         )
@@ -126,6 +142,7 @@ class Pages:
             now=self._now([body], own)[body["id"]],
             own_problem=own_problem,
             evaluations=evaluations,
+            destination_names={one.id: one.name for one in self._destinations.all()},
             chart=chart(body, evaluations),
         )
 
@@ -226,6 +243,12 @@ def number(value: Any) -> str:
 def notified(evaluation: Evaluation) -> str:
     """Whom an evaluation notified, as in `a@example.com, 12ab`; empty where it notified nobody."""
     return ", ".join(str(one.get("user_email") or one.get("destination_id")) for one in evaluation.notified)
+
+
+def told(destination: Destination) -> str:
+    """What may be known of a destination's configuration, as in `a@example.com, b@example.com` or `url set, password set`."""
+    addresses = destination.told.get("addresses", [])
+    return ", ".join([*addresses, *(name.replace("_", " ") for name in destination.told if name != "addresses")])
 
 
 def moment(text: str | None) -> str:

@@ -15,8 +15,9 @@ Clock = Callable[[], datetime]
 class Rules:
     """How the workspace behaves.
 
-    destination_ids: the notification destinations that exist here.
+    destination_ids: notification destinations that exist here beside those that were created by the API; nothing can be sent to them.
     alert_limit: how many alerts there may be, trashed ones included.
+    destination_limit: how many notification destinations there may be; what Databricks' limit is, is not published.
     refuse_taken_name: whether a name that is taken is answered with RESOURCE_ALREADY_EXISTS, where the default is to rename to `…
         (1)`. Databricks does either.
     warehouse_start_seconds: how long a stopped warehouse takes to start; None: it cannot be started.
@@ -28,6 +29,7 @@ class Rules:
     destination_ids: frozenset[str] = frozenset()
     user_name: str = "me@localhost"
     alert_limit: int = 1_000
+    destination_limit: int = 1_000
     refuse_taken_name: bool = False
     warehouse_start_seconds: float | None = 0.0
     chunk_bytes: int = 16 * 1024 * 1024

@@ -22,12 +22,15 @@ from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local import SqlRunner, StatementRunner
 from alerting_assets.workspace.local.app import create_app
+from alerting_assets.workspace.local.destinations import Destinations
 from alerting_assets.workspace.local.evaluator import Evaluator, OnEvaluated
 from alerting_assets.workspace.local.gate import connection
 from alerting_assets.workspace.local.own_state import ReadOwnStates
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
 from alerting_assets.workspace.local.scheduler import Scheduler
+from alerting_assets.workspace.local.secret_scopes import SecretScopes
 from alerting_assets.workspace.local.store import Store
+from alerting_assets.workspace.local.vault import Vault
 
 DEFAULT_PORT = 8765
 _START_SECONDS = 15.0
@@ -74,6 +77,8 @@ class LocalWorkspaceServer:
         name = f"[{host}]" if ":" in host else host
         address = f"http://{name}:{self._socket.getsockname()[1]}"
         self._endpoint = Endpoint(address, token or secrets.token_urlsafe(32), os.getpid())
+        vault = Vault(workspace_root)
+        self._destinations = Destinations(self._store, vault)
         evaluator = Evaluator(self._store, sql_runner, clock, on_evaluated)
         self._scheduler = Scheduler(self._store, evaluator, clock) if evaluates else None
         config = uvicorn.Config(
@@ -82,6 +87,8 @@ class LocalWorkspaceServer:
                 sql_runner,
                 self._endpoint.token,
                 evaluator,
+                self._destinations,
+                SecretScopes(self._store, vault),
                 statement_runner=statement_runner,
                 statement_namespace=statement_namespace,
                 rules=rules,
@@ -105,6 +112,11 @@ class LocalWorkspaceServer:
     @property
     def token(self) -> str:
         return self._endpoint.token
+
+    @property
+    def destinations(self) -> Destinations:
+        """The notification destinations, for whoever delivers; only here can their secrets be read."""
+        return self._destinations
 
     def __enter__(self) -> Self:
         self._thread.start()

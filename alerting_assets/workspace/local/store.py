@@ -1,4 +1,5 @@
-"""Alerts and their evaluations in SQLite. Every method is one transaction; safe from several threads.
+"""Alerts and their evaluations in SQLite. Every method is one transaction; safe from several threads. The other things that the
+server keeps lie in the same file, in modules of their own: journal.py, destinations.py, secret_scopes.py.
 
 The list of writes is kept so that a list can be answered as it was before the newest of them (fault `stale_list`).
 """
@@ -42,6 +43,14 @@ CREATE INDEX IF NOT EXISTS evaluations_by_alert ON evaluations (alert_id, no);
 CREATE TABLE IF NOT EXISTS journal (
     no INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, query TEXT NOT NULL,
     status TEXT NOT NULL, duration_ms REAL NOT NULL, response_lost INTEGER NOT NULL, fault TEXT, alert_id TEXT);
+CREATE TABLE IF NOT EXISTS destinations (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, kind TEXT NOT NULL, told TEXT NOT NULL,
+    sealed TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS destination_writes (
+    no INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, name TEXT, kind TEXT, id TEXT);
+CREATE TABLE IF NOT EXISTS secret_scopes (name TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS secrets (
+    scope TEXT NOT NULL, key TEXT NOT NULL, sealed TEXT NOT NULL, updated_at INTEGER NOT NULL, PRIMARY KEY (scope, key));
 """
 
 _STATE = (
