@@ -5,6 +5,7 @@ import dagster as dg
 from alerting_assets.assets.checks import alert_tests_pass, notification_texts_are_valid
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
+from alerting_assets.assets.destinations import deployed_destinations, notification_destinations
 from alerting_assets.assets.drift import no_drift
 from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
@@ -33,6 +34,8 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
         assets=[
             alert_configurations,
             validated_queries,
+            notification_destinations,
+            deployed_destinations,
             deployed_alerts,
             alert_sync_metrics,
             alert_history,

@@ -8,6 +8,7 @@ import dagster as dg
 from pydantic import Field
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
+from alerting_assets.assets.destinations import deployed_destinations
 from alerting_assets.assets.tables import table
 from alerting_assets.assets.validation import DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import (
@@ -69,7 +70,7 @@ NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
         dg.AssetSpec(
             DEPLOYED_ALERTS,
             partitions_def=ALERTS,
-            deps=[VALIDATION_REPORT],
+            deps=[VALIDATION_REPORT, deployed_destinations],
             skippable=True,
             group_name=GROUP,
             owners=OWNERS,

@@ -23,7 +23,7 @@ from alerting_assets.automation.partitions import (
     refuse_unknown,
     requested_ids,
 )
-from alerting_assets.configuration import ConfiguredAlert, Row, notes_on, read_rows, to_alerts
+from alerting_assets.configuration import ConfiguredAlert, Row, channel_notes, notes_on, read_rows, target_in, to_alerts
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
 from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import (
@@ -124,7 +124,7 @@ def validated_queries(
     wanted = requested_ids(context, config)
     rows = read_rows(lakehouse)
     refuse_unknown(wanted, [*(row["alert_id"] for row in rows), *known_partitions(context.instance)])
-    alerts = to_alerts(rows, alerting.target)
+    alerts = to_alerts(rows, target_in(lakehouse, alerting.settings))
     chosen = [alert for alert in alerts if wanted is None or alert.alert_id in wanted]
     batch = validate_all_alert_queries(lakehouse, chosen, now, alerting.policy, fresh=config.fresh)
     for verdict in batch.quarantined:
@@ -167,7 +167,9 @@ def validated_queries(
                     ((item.alert_id, finding) for item in report.quarantined for finding in item.findings), by_id
                 ),
                 "warnings": _table(report.warnings, by_id),
-                "notes": dg.MetadataValue.md("\n".join(f"- {note}" for note in notes_on(alerts, now)) or "none"),
+                "notes": dg.MetadataValue.md(
+                    "\n".join(f"- {note}" for note in [*notes_on(alerts, now), *channel_notes(alerts)]) or "none"
+                ),
                 "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_QUERY_VALIDATIONS.name]),
             },
         )

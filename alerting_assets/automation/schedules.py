@@ -17,8 +17,10 @@ sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(
         "alert_configurations",
+        "notification_destinations",
         "validated_queries",
         "validation_report",
+        "deployed_destinations",
         "deployed_alerts",
         "deployment_report",
         "alert_sync_metrics",
@@ -29,7 +31,12 @@ sync = dg.define_asset_job(
 sync_changed = dg.define_asset_job(
     "sync_changed",
     selection=dg.AssetSelection.assets(
-        "validated_queries", "validation_report", "deployed_alerts", "deployment_report", "alert_sync_metrics"
+        "validated_queries",
+        "validation_report",
+        "deployed_destinations",
+        "deployed_alerts",
+        "deployment_report",
+        "alert_sync_metrics",
     )
     - dg.AssetSelection.checks(NO_DRIFT),
     description="What the sensor starts: verdicts → deployed alerts, for the alerts that changed in the table.",
@@ -38,7 +45,12 @@ sync_changed = dg.define_asset_job(
 reconcile = dg.define_asset_job(
     "reconcile",
     selection=dg.AssetSelection.assets(
-        "validated_queries", "validation_report", "deployed_alerts", "deployment_report", "alert_sync_metrics"
+        "validated_queries",
+        "validation_report",
+        "deployed_destinations",
+        "deployed_alerts",
+        "deployment_report",
+        "alert_sync_metrics",
     )
     - dg.AssetSelection.checks(NO_DRIFT),
     description="Every row of the table → the workspace, whatever the change feed says. Reads no files.",

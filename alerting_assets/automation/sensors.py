@@ -12,7 +12,7 @@ import dagster as dg
 from alerting_assets.automation.looks import lakehouse_of_looks, run_under_way
 from alerting_assets.automation.partitions import ALERTS, known_partitions
 from alerting_assets.automation.schedules import sync_changed
-from alerting_assets.deployment import Work, find_work
+from alerting_assets.deployment import Work, find_work, with_destinations
 from alerting_assets.deployment.work import pause_after
 from alerting_assets.errors import WorkspaceUnavailable
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -21,6 +21,7 @@ from alerting_assets.settings import Settings
 from alerting_assets.workspace import open_workspace
 
 SENSOR = "sync_on_change"
+DEPLOYED_DESTINATIONS = dg.AssetKey("deployed_destinations")
 CHANGE = "alerting/change"
 """The tag of the runs for one change, which are the attempts at it; its value is `Work.change`."""
 
@@ -53,7 +54,8 @@ def change_sensor(*, seconds: int, running: bool) -> dg.SensorDefinition:
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Looks at the change feed of alert_configurations and deploys what people changed, in one run for any number of alerts. "
+            "Looks at the change feed of alert_configurations, and at notification_destinations, and deploys what people changed, in one "
+            "run for any number of alerts: those that use a destination that changed, too. "
             "Alerts that failed are tried again, with growing pauses. What a sync writes back starts nothing."
         ),
     )
@@ -70,18 +72,20 @@ def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime)
     except WorkspaceUnavailable as error:
         return dg.SensorResult(skip_reason=str(error), cursor=cursor.text())
     with lakehouse_of_looks(settings) as lakehouse:
-        work = find_work(lakehouse, settings.environment, host, now)
+        work = with_destinations(find_work(lakehouse, settings.environment, host, now), lakehouse, settings, host, now)
         configured = set(lakehouse.read(ALERT_CONFIGURATIONS.name, ["alert_id"])["alert_id"].to_pylist())
     partitions = _partition_requests(context.instance, configured, work)
     if work.is_nothing or (work.alert_ids is None and not configured):
         avoided = Cursor(cursor.avoided + 1)
         return dg.SensorResult(skip_reason=work.reason, cursor=avoided.text(), dynamic_partitions_requests=partitions)
+    only_destinations = work.alert_ids is not None and not work.alert_ids
     attempts = context.instance.get_run_records(dg.RunsFilter(tags={CHANGE: work.change}))
     if wait := _reason_to_wait(context.instance, attempts, now):
         return dg.SensorResult(skip_reason=wait, cursor=cursor.text(), dynamic_partitions_requests=partitions)
     request = dg.RunRequest(
         run_key=f"{work.change}:{len(attempts) + 1}",
-        run_config=_run_config(work, cursor.avoided),
+        run_config=None if only_destinations else _run_config(work, cursor.avoided),
+        asset_selection=[DEPLOYED_DESTINATIONS] if only_destinations else None,
         tags={CHANGE: work.change, "alerting/reason": work.reason[:200]},
     )
     return dg.SensorResult(run_requests=[request], cursor=Cursor().text(), dynamic_partitions_requests=partitions)

@@ -72,6 +72,7 @@ COMMANDS = {
     ),
     "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
     "config": ("config:app", "Look at and edit rows of alert_configurations."),
+    "destinations": ("destinations:app", "Notification destinations: whom alerts tell, and by which way."),
     "templates": ("templates:app", "The library of templates: alerts that need only parameters."),
     "notification": ("notification:app", "Custom texts of notifications."),
     "workspace": ("local:workspace", "The local workspace: everything with no account."),

@@ -31,6 +31,7 @@ from alerting_assets.cli.context import (
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
     ConfiguredAlert,
+    channel_notes,
     defined_alerts,
     notes_on,
     plan_destination_load,
@@ -99,7 +100,7 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
         target, wrong_destinations = _target(tables, chosen)
         alerts = wanted_alerts(defined_alerts(rows, loaded, target), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
-    notes = notes_on(alerts, now())
+    notes = [*notes_on(alerts, now()), *channel_notes(alerts)]
     if not alert_ids:
         notes += policy.idle_silences(alert.alert_id for alert in alerts)
     problems = [problem for problem in loaded.problems if not alert_ids or problem.alert_id in alert_ids]

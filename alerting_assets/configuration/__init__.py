@@ -13,6 +13,7 @@ from alerting_assets.configuration.load import LoadResult, defined_alerts, load_
 from alerting_assets.configuration.rows import (
     ConfiguredAlert,
     Row,
+    channel_notes,
     channel_problems,
     notes_on,
     read_rows,
@@ -28,6 +29,7 @@ __all__ = [
     "DestinationLoad",
     "LoadResult",
     "Row",
+    "channel_notes",
     "channel_problems",
     "defined_alerts",
     "delete_alert",

@@ -134,9 +134,16 @@ def notes_on(alerts: Iterable[ConfiguredAlert], now: datetime) -> list[str]:
             continue
         configuration = alert.configuration
         notes += schedule_notes(alert.alert_id, configuration.schedule_cron, configuration.schedule_timezone, now)
-        if problem := channel_problems(alert.compiled):
-            notes.append(f"{alert.alert_id}: {problem}. Until then it is not deployed")
     return notes
+
+
+def channel_notes(alerts: Iterable[ConfiguredAlert]) -> list[str]:
+    """Sentences about enabled alerts that are right and cannot reach everybody that they name."""
+    return [
+        f"{alert.alert_id}: {problem}. Until then it is not deployed"
+        for alert in alerts
+        if alert.compiled and alert.is_enabled and (problem := channel_problems(alert.compiled))
+    ]
 
 
 def channel_problems(compiled: CompiledAlert) -> str:

@@ -8,6 +8,7 @@ from alerting_assets.deployment.destination_sync import (
     due_destinations,
     look_ahead,
     users_of,
+    with_destinations,
 )
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
@@ -40,4 +41,5 @@ __all__ = [
     "read_desired",
     "read_state",
     "users_of",
+    "with_destinations",
 ]

@@ -14,7 +14,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from alerting_assets.alerts.compiled import Target
-from alerting_assets.configuration import Row
+from alerting_assets.configuration import Row, read_rows
 from alerting_assets.configuration.destinations import (
     ConfiguredDestination,
     read_destination_rows,
@@ -30,7 +30,7 @@ from alerting_assets.deployment.destination_plan import (
 )
 from alerting_assets.deployment.lease import Lease, held_lease
 from alerting_assets.deployment.secrets import SecretReader, fingerprint, is_of
-from alerting_assets.deployment.work import pause_after
+from alerting_assets.deployment.work import Work, pause_after
 from alerting_assets.errors import (
     SettingsError,
     WorkspaceDenied,
@@ -357,6 +357,22 @@ def users_of(rows: Iterable[Row], destination_ids: Collection[str]) -> frozenset
     """The alerts whose rows name one of these destinations."""
     return frozenset(
         row["alert_id"] for row in rows if not set(destination_ids).isdisjoint(row["notification_channels"] or ())
+    )
+
+
+def with_destinations(work: Work, lakehouse: Lakehouse, settings: Settings, host: str, now: datetime) -> Work:
+    """The work with the destinations that are due, and with the alerts that use them."""
+    due = due_destinations(lakehouse, settings.environment, host, now)
+    if not due:
+        return work
+    version = lakehouse.version(NOTIFICATION_DESTINATIONS.name)
+    alert_ids = None if work.alert_ids is None else work.alert_ids | users_of(read_rows(lakehouse), due)
+    return replace(
+        work,
+        alert_ids=alert_ids,
+        reason=f"{'' if work.is_nothing else work.reason + ', '}destinations: {', '.join(sorted(due)[:5])}",
+        change=f"{work.change}{version.table_id}:{version.version}",
+        destinations=frozenset(due),
     )
 
 

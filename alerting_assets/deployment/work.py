@@ -31,16 +31,18 @@ _NOT_VALIDATED_OF_OLD = (
 @dataclass(frozen=True)
 class Work:
     """alert_ids: whom it is about; None: everybody. reason: why, in words. up_to: the version of alert_configurations that is true
-    once it is done. change: names what people last changed of it, the same each time it is looked at and never another change's."""
+    once it is done. change: names what people last changed of it, the same each time it is looked at and never another change's.
+    destinations: those about which there is something to do, too."""
 
     alert_ids: frozenset[str] | None
     reason: str
     up_to: TableVersion
     change: str
+    destinations: frozenset[str] = frozenset()
 
     @property
     def is_nothing(self) -> bool:
-        return self.alert_ids is not None and not self.alert_ids
+        return self.alert_ids is not None and not self.alert_ids and not self.destinations
 
 
 def find_work(lakehouse: Lakehouse, environment: str, host: str, now: datetime) -> Work:
