@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from alerting_assets.alerts.destinations import DestinationConfiguration
@@ -61,11 +62,12 @@ class DestinationState:
 
 @dataclass(frozen=True)
 class KnownDeployment:
-    """A row of destination_deployments that was not removed."""
+    """A row of destination_deployments that was not removed. found_in_use_at: when it was last to be deleted, and alerts used it."""
 
     destination_id: str
     remote_id: str
     was_created: bool
+    found_in_use_at: datetime | None = None
 
 
 @dataclass(frozen=True)

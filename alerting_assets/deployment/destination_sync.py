@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 
@@ -248,7 +248,7 @@ class DestinationSyncer:
         now: datetime,
     ) -> None:
         """What is deployed by us, and what became of that which is not configured any more."""
-        remembered = {one.remote_id for one in known}
+        remembered = {one.remote_id: one for one in known}
         where = {"environment": self.environment, "databricks_host": self.workspace.host}
         new, ended = [], []
         for outcome in outcomes:
@@ -262,7 +262,7 @@ class DestinationSyncer:
                 )
             elif outcome.status is Status.DELETED:
                 ended.append({**row, "found_in_use_at": None, "removed_at": now})
-            elif outcome.planned.desired is None:
+            elif outcome.planned.desired is None and _may_look_again(remembered[outcome.remote_id], now):
                 ended.append({**row, "found_in_use_at": now, "removed_at": None})
         name, key, whole = (
             DESTINATION_DEPLOYMENTS.name,
@@ -333,14 +333,9 @@ def _state(row: Row) -> DestinationState:
 
 def _known(lakehouse: Lakehouse, environment: str, host: str) -> list[KnownDeployment]:
     return [
-        KnownDeployment(row["destination_id"], row["databricks_destination_id"], row["was_created"])
-        for row in _deployments(lakehouse, environment, host)
-    ]
-
-
-def _deployments(lakehouse: Lakehouse, environment: str, host: str) -> list[dict[str, Any]]:
-    return [
-        row
+        KnownDeployment(
+            row["destination_id"], row["databricks_destination_id"], row["was_created"], row["found_in_use_at"]
+        )
         for row in lakehouse.read(DESTINATION_DEPLOYMENTS.name).to_pylist()
         if (row["environment"], row["databricks_host"]) == (environment, host) and row["removed_at"] is None
     ]
@@ -384,14 +379,12 @@ def due_destinations(lakehouse: Lakehouse, environment: str, host: str, now: dat
     for one, row in zip(to_destinations(rows), rows, strict=False):
         found |= {one.destination_id} if _is_due(one, row, host, now) else set()
     current = {row["databricks_destination_id"] for row in rows if row["databricks_host"] == host}
-    gone = [
-        row for row in _deployments(lakehouse, environment, host) if row["databricks_destination_id"] not in current
-    ]
-    return found | {row["destination_id"] for row in gone if _may_look_again(row["found_in_use_at"], now)}
+    gone = [one for one in _known(lakehouse, environment, host) if one.remote_id not in current]
+    return found | {one.destination_id for one in gone if _may_look_again(one, now)}
 
 
-def _may_look_again(found_in_use_at: datetime | None, now: datetime) -> bool:
-    return found_in_use_at is None or now >= found_in_use_at + LOOK_AGAIN
+def _may_look_again(one: KnownDeployment, now: datetime) -> bool:
+    return one.found_in_use_at is None or now >= one.found_in_use_at + LOOK_AGAIN
 
 
 def _is_due(one: ConfiguredDestination, row: Row, host: str, now: datetime) -> bool:
