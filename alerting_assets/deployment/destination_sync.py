@@ -307,9 +307,11 @@ def _state_after(outcome: DestinationOutcome, before: DestinationState, host: st
     known = before.on(host)
     if outcome.status in (Status.ERROR, Status.INVALID):
         failures = (known.failed_syncs or 0) + 1 if outcome.status is Status.ERROR else None
+        tried = desired.configuration.config_hash if desired and desired.configuration else known.applied_hash
         return replace(
             known,
             databricks_host=host,
+            applied_hash=tried,
             last_sync_status=outcome.status.value,
             last_sync_error=outcome.error,
             failed_syncs=failures,
@@ -394,4 +396,4 @@ def _is_due(one: ConfiguredDestination, row: Row, host: str, now: datetime) -> b
         return True
     if one.configuration is None:
         return bool(row["last_sync_status"] != Status.INVALID)
-    return bool(row["last_sync_status"] not in (Status.ERROR,) and row["applied_hash"] != one.configuration.config_hash)
+    return bool(row["applied_hash"] != one.configuration.config_hash)

@@ -321,7 +321,7 @@ NOTIFICATION_DESTINATIONS = TableSpec(
         _optional(
             "secret_fingerprint", comment="of the secret that was last sent, with a salt: tells whether it changed"
         ),
-        _optional("applied_hash"),
+        _optional("applied_hash", comment="of the configuration that the last sync applied, or tried to"),
         _optional("last_synced_at", TIMESTAMP),
         _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, INVALID, ERROR"),
         _optional("last_sync_error"),
