@@ -5,6 +5,7 @@ defined, and nothing else; a definition that cannot be used costs its own destin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,6 +29,7 @@ from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
 from alerting_assets.settings import Settings
 
 YAML = "yaml:"
+_MAY_HOLD_SOME = re.compile(rf"{DESTINATIONS}[\"']?\s*:")
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _entries(directory: Path) -> Iterable[tuple[str, list[YamlMap], list[Problem
         file = f"{DESTINATIONS}/{name}"
         yield file, *read_entries(file, text, key=DESTINATIONS, what="destination")
     for file, text in read_folder(directory).texts.items():
-        if f"{DESTINATIONS}:" not in text:
+        if not _MAY_HOLD_SOME.search(text):
             continue
         entries, wrong = read_entries(file, text, key=DESTINATIONS, what="destination", beside=frozenset({"alerts"}))
         if any(entry.keys() & {"alert_id", "alert_query_template"} for entry in entries):

@@ -61,7 +61,8 @@ class Watched:
         """A look that must find something, and its run."""
         (request,) = self.look(now).run_requests or ()
         tags = {**request.tags, "dagster/sensor_name": SENSOR, "dagster/run_key": str(request.run_key)}
-        return self.platform.run("sync_changed", config=request.run_config, tags=tags)
+        config, assets = request.run_config, request.asset_selection
+        return self.platform.run("sync_changed", config=config, tags=tags, assets=assets)
 
     def assert_quiet(self, now: datetime | None = None) -> None:
         found = self.look(now)
