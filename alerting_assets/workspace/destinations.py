@@ -1,5 +1,6 @@
-"""The notification destinations of a workspace, over its transport. What the API does: docs/architecture.md, "Notification
-destinations"."""
+"""The notification destinations of a workspace, over its transport.
+
+What the API does: docs/architecture.md, "Notification destinations"."""
 
 from __future__ import annotations
 

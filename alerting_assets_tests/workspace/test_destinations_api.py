@@ -36,6 +36,7 @@ from alerting_assets.workspace.local.vault import SecretLost, Vault
 from alerting_assets_tests.profile import examples
 from alerting_assets_tests.workspace.bodies import alert_body
 from alerting_assets_tests.workspace.conftest import TOKEN, Server, sqlite_runner
+from alerting_assets_tests.workspace.test_pages import Seen
 
 pytestmark = pytest.mark.integration
 
@@ -369,6 +370,7 @@ def test_the_overview_shows_destinations_and_how_many_alerts_use_each(own: Serve
     trashed = own.create(evaluation__notification=both)
     own.json("DELETE", f"/api/2.0/alerts/{trashed['id']}")
     page = requests.get(own.address, timeout=10).text
+    assert "<b>Hook</b>" in Seen(page).text
     rows = [row for row in page.split("<tr>") if mail in row or hook in row]
     assert len(rows) == 2
     assert "Mail &amp; more" in rows[0]
