@@ -10,6 +10,12 @@
     │   ├── ConcurrentWriteError   other writers won every retry
     │   ├── ChangesUnavailable     the change feed does not reach back (or forward) to the version asked for
     │   └── QueryError             the engine rejects a query; holds kind and position
+    ├── DeliveryError              a message, or what keeps it, is in trouble
+    │   ├── WrongAddress           an e-mail address that is none
+    │   ├── OutboxUnavailable      the file that keeps messages until they have arrived cannot be used
+    │   ├── DeliveryDelayed        this attempt failed, another may succeed; may hold when the receiver wants it
+    │   └── DeliveryRefused        no attempt can succeed as things are
+    │       └── DestinationUnknown
     └── WorkspaceError
         ├── WorkspaceUnavailable   no answer, or 5xx until the retries ran out; a request may have been carried out
         ├── WorkspaceDenied        401: nobody is let in with these credentials
@@ -154,6 +160,34 @@ class QueryError(LakehouseError):
     @classmethod
     def timed_out(cls, seconds: float) -> QueryError:
         return cls(QueryErrorKind.TIMEOUT, f"the query ran longer than {seconds:.0f} seconds and was stopped")
+
+
+class DeliveryError(AlertingError):
+    pass
+
+
+class WrongAddress(DeliveryError):
+    exit_code = 2
+
+
+class OutboxUnavailable(DeliveryError):
+    exit_code = 2
+
+
+class DeliveryDelayed(DeliveryError):
+    """retry_after: seconds that the receiver asked for. delivered: the recipients that have the message already."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, delivered: Iterable[str] = ()) -> None:
+        self.retry_after, self.delivered = retry_after, tuple(delivered)
+        super().__init__(message)
+
+
+class DeliveryRefused(DeliveryError):
+    pass
+
+
+class DestinationUnknown(DeliveryRefused):
+    pass
 
 
 class WorkspaceError(AlertingError):
