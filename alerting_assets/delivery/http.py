@@ -70,7 +70,7 @@ class Http:
             raise DeliveryRefused(f"{place}: the message has {len(body)} bytes, more than {LONGEST_BODY}")
         with self._translated(place):
             addresses = resolve(parts.hostname or "", port, self._allowed_hosts)
-            connection = _Connection(parts.hostname or "", port, addresses, self._connect_seconds, self._read_seconds)
+            connection = PinnedConnection(parts.hostname or "", port, addresses, self._connect_seconds, self._read_seconds)
             connection.tls = self._context() if parts.scheme == "https" else None
             try:
                 with connection.no_longer_than(self._total_seconds):
@@ -119,7 +119,7 @@ def tls_context(ca_file: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-class _Connection(http.client.HTTPConnection):
+class PinnedConnection(http.client.HTTPConnection):
     """A connection to one of the given addresses, never to what the name resolves to by then."""
 
     tls: ssl.SSLContext | None = None
