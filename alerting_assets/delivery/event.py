@@ -1,0 +1,158 @@
+"""What there is to tell, and under which id it is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from alerting_assets.errors import DeliveryError
+
+Value = float | int | str | bool | None
+
+
+class EventKind(StrEnum):
+    ALERT = "ALERT"
+    RECOVERY = "RECOVERY"
+    CHECK_FAILURE = "CHECK_FAILURE"
+    CHECK_RECOVERY = "CHECK_RECOVERY"
+    TEST = "TEST"
+
+    @property
+    def is_recovery(self) -> bool:
+        """Whether it ends what an event with the same key began."""
+        return self in (EventKind.RECOVERY, EventKind.CHECK_RECOVERY)
+
+
+class Severity(StrEnum):
+    CRITICAL = "CRITICAL"
+    WARNING = "WARNING"
+    INFO = "INFO"
+
+
+_WORST_FIRST = tuple(Severity)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing to tell.
+
+    event_id: unique. The same event may be put into an outbox any number of times and is sent once.
+    key: the incident. Events with one key reach a destination in the order in which they were put, and are one incident to PagerDuty.
+    body_html, body_text: either may be empty, it is then made of the other one.
+    """
+
+    event_id: str
+    kind: EventKind
+    key: str
+    subject: str
+    occurred_at: datetime
+    body_html: str = ""
+    body_text: str = ""
+    severity: Severity = Severity.WARNING
+    alert_id: str | None = None
+    alert_name: str | None = None
+    value: Value = None
+    threshold: Value = None
+    url: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("event_id", "key"):
+            if not getattr(self, name):
+                raise DeliveryError(f"an event needs {'an' if name == 'event_id' else 'a'} {name}")
+        if self.occurred_at.tzinfo is None:
+            raise DeliveryError(f"event {self.event_id}: occurred_at needs a time zone")
+        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
+        for name in ("value", "threshold"):
+            number = getattr(self, name)
+            if isinstance(number, float) and not math.isfinite(number):
+                object.__setattr__(self, name, str(number))  # JSON has no word for these
+
+    def __hash__(self) -> int:
+        return hash(self.event_id)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "event_id": self.event_id,
+            "kind": self.kind.value,
+            "key": self.key,
+            "subject": self.subject,
+            "occurred_at": self.occurred_at.isoformat(),
+            "body_html": self.body_html,
+            "body_text": self.body_text,
+            "severity": self.severity.value,
+            "alert_id": self.alert_id,
+            "alert_name": self.alert_name,
+            "value": self.value,
+            "threshold": self.threshold,
+            "url": self.url,
+            "details": dict(self.details),
+        }
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Event:
+        return cls(
+            **{
+                **stored,
+                "kind": EventKind(stored["kind"]),
+                "severity": Severity(stored["severity"]),
+                "occurred_at": datetime.fromisoformat(stored["occurred_at"]),
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Event:
+        return cls.from_dict(json.loads(text))
+
+
+def delivery_id(event_id: str, destination_id: str) -> str:
+    """The id of one event's way to one destination: the same at each attempt, and on every machine."""
+    return hashlib.sha256(json.dumps([event_id, destination_id]).encode()).hexdigest()[:32]
+
+
+def digest(events: Sequence[Event]) -> Event:
+    """Several events as one: what people who want fewer messages are sent. A single event is its own digest.
+
+    Not for PagerDuty, where each incident opens and closes under its own key."""
+    if not events:
+        raise DeliveryError("a digest needs at least one event")
+    if len(events) == 1:
+        return events[0]
+    identity = hashlib.sha256(json.dumps(sorted(event.event_id for event in events)).encode()).hexdigest()[:32]
+    recoveries = all(event.kind.is_recovery for event in events)
+    kinds = {event.kind for event in events}
+    open_ones = [event for event in events if not event.kind.is_recovery] or events
+    return replace(
+        events[0],
+        event_id=f"digest-{identity}",
+        key=f"digest-{identity}",
+        kind=kinds.pop() if len(kinds) == 1 else EventKind.RECOVERY if recoveries else EventKind.ALERT,
+        subject=f"{len(events)} messages: {'; '.join(event.subject for event in events)}",
+        body_html="",
+        body_text="\n\n".join(_part(event) for event in events),
+        severity=min((event.severity for event in open_ones), key=_WORST_FIRST.index),
+        alert_id=None,
+        alert_name=None,
+        value=None,
+        threshold=None,
+        url=None,
+        occurred_at=max(event.occurred_at for event in events),
+        details={},
+    )
+
+
+def _part(event: Event) -> str:
+    from alerting_assets.delivery.texts import plain_text  # texts knows events
+
+    head = f"[{event.severity}] {event.subject}"
+    return "\n".join(part for part in (head, plain_text(event), event.url or "") if part)
