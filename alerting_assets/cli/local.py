@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -15,14 +16,25 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from alerting_assets.cli.context import Json, console, lakehouse, now, print_counts, print_json, progress, settings
 from alerting_assets.dagster_home import dagster_file, prepare_dagster_home
+from alerting_assets.delivery import SmtpSettings
+from alerting_assets.delivery.mail_url import parse_mail_url
 from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import LOCAL_WAREHOUSE_ID, Settings
 from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local.app import WORKSPACE_ID
+from alerting_assets.workspace.local.inbox import (
+    DEFAULT_HTTP_PORT,
+    DEFAULT_SMTP_PORT,
+    Inbox,
+    Received,
+    inbox_mail_server,
+)
+from alerting_assets.workspace.local.notifier import Delivering
 from alerting_assets.workspace.local.rules import Rules
 from alerting_assets.workspace.local.server import DEFAULT_PORT, LocalWorkspaceServer, running_address
 
@@ -48,7 +60,7 @@ def serve(port: Port = DEFAULT_PORT, no_evaluate: NoEvaluate = False, as_json: J
     With ALERTING_LAKEHOUSE=spark its SQL warehouse takes any statement, for ALERTING_LAKEHOUSE=warehouse in another process."""
     chosen = settings()
     _need_own_engine(chosen)
-    with lakehouse(chosen) as tables, _server(chosen, tables, port, evaluates=not no_evaluate) as server:
+    with lakehouse(chosen) as tables, _server(chosen, tables, port, evaluates=not no_evaluate, delivers=True) as server:
 
         def tell() -> None:
             if as_json:
@@ -57,6 +69,37 @@ def serve(port: Port = DEFAULT_PORT, no_evaluate: NoEvaluate = False, as_json: J
                 console.print(f"The local workspace is at [bold]{server.address}[/bold]. Ctrl-C stops it.")
 
         server.wait(tell)
+
+
+@workspace.command()
+def inbox(
+    smtp_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the mail server.")] = DEFAULT_SMTP_PORT,
+    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the webhook receiver.")] = DEFAULT_HTTP_PORT,
+    as_json: Json = False,
+) -> None:
+    """Catch mails and webhooks on this machine and show them, until Ctrl-C. The local workspace sends its mails here unless
+    ALERTING_SMTP_URL names another server; a webhook, Slack or Teams destination may have the address that is shown as its URL."""
+    shown = threading.Lock()
+
+    def show(message: Received) -> None:
+        with shown:
+            if as_json:
+                print_json({"way": message.way, "to": message.to, "subject": message.subject, "text": message.text})
+            else:
+                console.print(f"[bold]{message.way}[/bold] to {escape(message.to)}  {escape(message.subject)}")
+                console.print(message.text + "\n", markup=False, soft_wrap=True)
+
+    with Inbox(settings().workspace_root, show, smtp_port=smtp_port, http_port=http_port) as caught:
+        if as_json:
+            print_json({"smtp": caught.smtp_address, "http": caught.http_address})
+        else:
+            console.print(
+                f"Mails arrive at [bold]{caught.smtp_address}[/bold], webhooks at [bold]{caught.http_address}[/bold]. Ctrl-C stops it."
+            )
+        asked = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: asked.set())
+        asked.wait()
 
 
 @workspace.command()
@@ -162,7 +205,7 @@ def running_workspace(chosen: Settings, port: int | None = None, *, evaluates: b
     _need_own_engine(chosen)
     if port is None:
         port = DEFAULT_PORT if _is_free(DEFAULT_PORT) else 0
-    with lakehouse(chosen) as tables, _server(chosen, tables, port, evaluates=evaluates) as server:
+    with lakehouse(chosen) as tables, _server(chosen, tables, port, evaluates=evaluates, delivers=evaluates) as server:
         yield server.address
 
 
@@ -175,7 +218,9 @@ def _need_own_engine(chosen: Settings) -> None:
         )
 
 
-def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool) -> LocalWorkspaceServer:
+def _server(
+    chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool, delivers: bool
+) -> LocalWorkspaceServer:
     from alerting_assets.deployment.own_states import read_own_states
     from alerting_assets.lakehouse.evaluation_history import EvaluationHistory
 
@@ -197,7 +242,26 @@ def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool) 
         evaluates=evaluates,
         on_evaluated=EvaluationHistory(tables, WORKSPACE_ID).append,
         own_states=lambda: read_own_states(tables, chosen.environment),
+        delivers=_delivering(chosen, tables) if delivers else None,
     )
+
+
+def _delivering(chosen: Settings, tables: Lakehouse) -> Delivering:
+    """Raises SettingsError for a mail server that cannot be understood."""
+    from alerting_assets.lakehouse.deliveries import delivery_log
+
+    given = mail_server()
+    return Delivering(
+        mail_server=lambda: given or inbox_mail_server(chosen.workspace_root),
+        allowed_hosts=frozenset(filter(None, os.environ.get("ALERTING_ALLOWED_HOSTS", "").split(","))),
+        log=delivery_log(tables),
+    )
+
+
+def mail_server() -> SmtpSettings | None:
+    """The one that the environment names."""
+    url = os.environ.get("ALERTING_SMTP_URL")
+    return parse_mail_url(url, os.environ.get("ALERTING_SMTP_FROM")) if url else None
 
 
 def _is_free(port: int) -> bool:

@@ -359,7 +359,26 @@ DESTINATION_DEPLOYMENTS = TableSpec(
     ),
 )
 
+ALERT_DELIVERIES = TableSpec(
+    name="alert_deliveries",
+    comment="One row a message to one destination, once it is over. Append only. No secret and no address's key stands here.",
+    key=("delivery_id",),
+    columns=(
+        _required("delivery_id", comment="the same at each attempt; receivers get it as idempotency key"),
+        _required("event", comment="ALERT, RECOVERY, CHECK_FAILURE, CHECK_RECOVERY, TEST"),
+        _required("event_id"),
+        _required("destination_id", comment="of the workspace, or an e-mail address"),
+        _optional("alert_id"),
+        _optional("incident_id", comment="what order is kept by, and what PagerDuty takes for one incident"),
+        _required("attempted_at", TIMESTAMP),
+        _required("outcome", comment="SENT; FAILED: refused for good; DEAD: tried for a day in vain"),
+        _optional("attempts", INT),
+        _optional("response", comment="in short, without secrets"),
+    ),
+)
+
 TABLES = (
+    ALERT_DELIVERIES,
     ALERT_CONFIGURATIONS,
     NOTIFICATION_DESTINATIONS,
     DESTINATION_DEPLOYMENTS,

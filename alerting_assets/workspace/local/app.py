@@ -23,6 +23,7 @@ from alerting_assets.workspace.local.evaluator import Evaluator
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.gate import Gate
 from alerting_assets.workspace.local.journal import Journal
+from alerting_assets.workspace.local.notifier import Notifier
 from alerting_assets.workspace.local.own_state import ReadOwnStates
 from alerting_assets.workspace.local.pages import Pages
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
@@ -45,6 +46,7 @@ def create_app(
     rules: Rules | None = None,
     clock: Clock = utc_now,
     own_states: ReadOwnStates | None = None,
+    notifier: Notifier | None = None,
 ) -> ASGIApp:
     """The ASGI application. It must be served by `server.py`, whose HTTP protocol is what lets an answer get lost.
 
@@ -65,7 +67,7 @@ def create_app(
         *SecretsApi(secret_scopes, clock).routes(),
         *sql.routes(),
         *LocalApi(store, evaluator, faults, journal).routes(),
-        *Pages(store, destinations, faults, journal, own_states).routes(),
+        *Pages(store, destinations, faults, journal, own_states, notifier).routes(),
         Route("/.well-known/databricks-config", _databricks_config, methods=["GET"]),
         Route("/api/2.0/preview/scim/v2/Me", _me(rules.user_name), methods=["GET"]),
         Route("/api/{rest:path}", _no_such_api, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),

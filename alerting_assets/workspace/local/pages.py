@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +15,14 @@ from starlette.routing import Route
 
 from alerting_assets.errors import AlertingError
 from alerting_assets.workspace.local.alert_body import STATES, Body, value_at
-from alerting_assets.workspace.local.destinations import Destination, Destinations
+from alerting_assets.workspace.local.destinations import Destinations
 from alerting_assets.workspace.local.faults import Faults
 from alerting_assets.workspace.local.journal import Journal
+from alerting_assets.workspace.local.notifier import Notifier
 from alerting_assets.workspace.local.own_state import OwnState, ReadOwnStates
 from alerting_assets.workspace.local.rules import timestamp
 from alerting_assets.workspace.local.store import Evaluation, Store
+from alerting_assets.workspace.local.texts import alert_id, condition, minute, moment, notified, number, schedule, told
 
 THE_WORKSPACE, THE_PRODUCT = "the workspace", "alerting_assets"
 """By whom an evaluation was made."""
@@ -32,20 +33,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-}
-_MARKER = re.compile(r"/\* alerting_assets alert_id=(?P<alert_id>[A-Z0-9_-]{1,64}) [^*\n]*\*/(?:\n|\Z)")
-"""What stands at the head of every query that the product deploys."""
-_GATED = re.compile(r"/\* (?P<words>[^*\n]+) \*/\nSELECT CASE WHEN ")
-"""What follows where the condition is compiled into the query: the condition in words."""
-_WORDS = {
-    "EQUAL": "=",
-    "NOT_EQUAL": "≠",
-    "GREATER_THAN": ">",
-    "GREATER_THAN_OR_EQUAL": "≥",
-    "LESS_THAN": "<",
-    "LESS_THAN_OR_EQUAL": "≤",
-    "IS_NULL": "is NULL",
-    "IS_NOT_NULL": "is not NULL",
 }
 
 
@@ -72,8 +59,9 @@ class Pages:
         faults: Faults,
         journal: Journal,
         own_states: ReadOwnStates | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
-        self._store, self._destinations = store, destinations
+        self._store, self._destinations, self._notifier = store, destinations, notifier
         self._faults, self._journal, self._own_states = faults, journal, own_states
         self._templates = Environment(
             loader=PackageLoader("alerting_assets.workspace.local"),
@@ -96,6 +84,7 @@ class Pages:
         return [
             Route("/", self.overview, methods=["GET"]),
             Route("/alerts/{id}", self.alert, methods=["GET"]),
+            Route("/deliveries/{id}", self.delivery, methods=["GET"]),
             Route("/sql/alerts-v2/{id}", self.databricks_path, methods=["GET"]),
         ]
 
@@ -126,6 +115,9 @@ class Pages:
             destinations_left=len(destinations) - len(shown),
             destination_use=self._destinations.use() if shown else {},
             destination_problems={one.id: self._destinations.problem(one.id) for one in shown},
+            delivers=self._notifier is not None,
+            deliveries=self._notifier.recent(REQUESTS_SHOWN) if self._notifier else [],
+            reached={one.id: one.name for one in destinations},
             requests=self._journal.entries(newest=REQUESTS_SHOWN)[::-1],
             faults=self._faults.all(),
         )
@@ -133,7 +125,7 @@ class Pages:
     async def alert(self, request: Request) -> Response:
         body = self._store.get(request.path_params["id"])
         if body is None:
-            return self._render("missing.html", 404, id=request.path_params["id"])
+            return self._render("missing.html", 404, id=request.path_params["id"], what="alert")
         evaluations = self._store.evaluations(body["id"], EVALUATIONS_SHOWN)
         own, own_problem = await self._read_own_states()
         return self._render(
@@ -145,6 +137,13 @@ class Pages:
             destination_names={one.id: one.name for one in self._destinations.all()},
             chart=chart(body, evaluations),
         )
+
+    async def delivery(self, request: Request) -> Response:
+        identity = request.path_params["id"]
+        message = self._notifier.message_as_sent(identity) if self._notifier else None
+        if message is None:
+            return self._render("missing.html", 404, id=identity, what="message")
+        return self._render("delivery.html", id=identity, message=message)
 
     async def databricks_path(self, request: Request) -> Response:
         """Where an alert's page lies on Databricks, for links made by a client that took this server for one."""
@@ -185,80 +184,6 @@ class Pages:
 
     def _render(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         return HTMLResponse(self._templates.get_template(template).render(**values), status, headers=_HEADERS)
-
-
-def condition(body: Body) -> str:
-    """The condition of a body in words, as in `cost > 100`; where the product compiled it into the query, in the words at its head."""
-    head = _MARKER.match(body["query_text"])
-    if head and body["evaluation"]["comparison_operator"] == "IS_NOT_NULL":
-        gated = _GATED.match(body["query_text"], head.end())
-        if gated:
-            return gated["words"]
-    evaluation = body["evaluation"]
-    source = evaluation["source"]
-    left = f"{source['aggregation']}({source['name']})" if source.get("aggregation") else source["name"]
-    words = _WORDS[evaluation["comparison_operator"]]
-    threshold = evaluation.get("threshold", {})
-    if column := value_at(threshold, "column.name"):
-        return f"{left} {words} column {column}"
-    for value in threshold.get("value", {}).values():
-        return f"{left} {words} {number(value)}"
-    return f"{left} {words}"
-
-
-def alert_id(body: Body) -> str:
-    """By which alert_id the product deployed a body; empty where it did not."""
-    head = _MARKER.match(body["query_text"])
-    return head["alert_id"] if head else ""
-
-
-def schedule(body: Body) -> str:
-    """The schedule of a body: in words where it is a common one, and as its cron expression otherwise."""
-    cron, zone = body["schedule"]["quartz_cron_schedule"], body["schedule"]["timezone_id"]
-    second, minute, hour, day, month, weekday = cron.split()[:6]
-    daily = (
-        (month, day == "?" or weekday == "?") == ("*", True) and {day, weekday} <= {"*", "?"} and len(cron.split()) == 6
-    )
-    if daily and second.isdigit() and minute.isdigit() and hour.isdigit():
-        words = f"daily at {int(hour):02}:{int(minute):02}"
-    elif daily and second.isdigit() and minute.isdigit() and hour == "*":
-        words = f"hourly at :{int(minute):02}"
-    elif daily and second.isdigit() and hour == "*" and minute.partition("/")[2].isdigit():
-        words = f"every {minute.partition('/')[2]} min"
-    else:
-        words = cron
-    return f"{words} ({zone})"
-
-
-def number(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def notified(evaluation: Evaluation) -> str:
-    """Whom an evaluation notified, as in `a@example.com, 12ab`; empty where it notified nobody."""
-    return ", ".join(str(one.get("user_email") or one.get("destination_id")) for one in evaluation.notified)
-
-
-def told(destination: Destination) -> str:
-    """What may be known of a destination's configuration, as in `a@example.com, b@example.com` or `url set, password set`."""
-    addresses = destination.told.get("addresses", [])
-    return ", ".join([*addresses, *(name.replace("_", " ") for name in destination.told if name != "addresses")])
-
-
-def moment(text: str | None) -> str:
-    """A timestamp of the API for people, as in 2025-01-31 08:00:00."""
-    return text[:19].replace("T", " ") if text else "never"
-
-
-def minute(text: str | None) -> str:
-    """A timestamp of the API for a narrow column, as in 2025-01-31 08:00."""
-    return moment(text)[:16]
 
 
 @dataclass(frozen=True)

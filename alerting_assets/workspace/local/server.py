@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -25,11 +25,12 @@ from alerting_assets.workspace.local.app import create_app
 from alerting_assets.workspace.local.destinations import Destinations
 from alerting_assets.workspace.local.evaluator import Evaluator, OnEvaluated
 from alerting_assets.workspace.local.gate import connection
+from alerting_assets.workspace.local.notifier import Delivering, Notifier
 from alerting_assets.workspace.local.own_state import ReadOwnStates
 from alerting_assets.workspace.local.rules import Clock, Rules, utc_now
 from alerting_assets.workspace.local.scheduler import Scheduler
 from alerting_assets.workspace.local.secret_scopes import SecretScopes
-from alerting_assets.workspace.local.store import Store
+from alerting_assets.workspace.local.store import Evaluation, Store
 from alerting_assets.workspace.local.vault import Vault
 
 DEFAULT_PORT = 8765
@@ -47,6 +48,7 @@ class LocalWorkspaceServer:
     evaluates: whether the alerts are evaluated on their own schedules, and not only when a request asks for it.
     on_evaluated: called with new evaluations after they were stored, whatever they were started by; what it raises is logged.
     own_states: what the product itself found out about the alerts; only the page shows it, beside what the workspace did.
+    delivers: how those whom an evaluation notifies are told; None: they are not.
 
     Raises SettingsError for an address that is not loopback, for a port that is in use, and for state that cannot be kept or that
     another server uses."""
@@ -66,6 +68,7 @@ class LocalWorkspaceServer:
         evaluates: bool = False,
         on_evaluated: OnEvaluated | None = None,
         own_states: ReadOwnStates | None = None,
+        delivers: Delivering | None = None,
     ) -> None:
         self._root = workspace_root
         self._socket = _bind(host, port or 0)
@@ -79,7 +82,11 @@ class LocalWorkspaceServer:
         self._endpoint = Endpoint(address, token or secrets.token_urlsafe(32), os.getpid())
         vault = Vault(workspace_root)
         self._destinations = Destinations(self._store, vault)
-        evaluator = Evaluator(self._store, sql_runner, clock, on_evaluated)
+        self._notifier = None
+        if delivers is not None:
+            self._notifier = Notifier(self._store, self._destinations, workspace_root, address, clock, delivers)
+        self._on_evaluated = on_evaluated
+        evaluator = Evaluator(self._store, sql_runner, clock, self._evaluated)
         self._scheduler = Scheduler(self._store, evaluator, clock) if evaluates else None
         config = uvicorn.Config(
             create_app(
@@ -94,6 +101,7 @@ class LocalWorkspaceServer:
                 rules=rules,
                 clock=clock,
                 own_states=own_states,
+                notifier=self._notifier,
             ),
             http=_Protocol,
             ws="none",
@@ -123,6 +131,8 @@ class LocalWorkspaceServer:
         if not self._server.listening.wait(_START_SECONDS):
             self.stop()
             raise WorkspaceUnavailable(f"the local workspace did not start within {_START_SECONDS:.0f} s")
+        if self._notifier is not None:
+            self._notifier.start()
         if self._scheduler is not None:
             self._scheduler.start()
         return self
@@ -138,6 +148,17 @@ class LocalWorkspaceServer:
             self._scheduler.stop()
         self._server.should_exit = True
         self._thread.join(_STOP_SECONDS)
+        if self._notifier is not None:
+            self._notifier.stop()
+
+    def _evaluated(self, evaluations: Sequence[Evaluation]) -> None:
+        """People are told whatever becomes of the records, and the other way round."""
+        try:
+            if self._notifier is not None:
+                self._notifier.notify(evaluations)
+        finally:
+            if self._on_evaluated is not None:
+                self._on_evaluated(evaluations)
 
     def wait(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Wait until the server ends, or SIGINT or SIGTERM comes, even where a parent process had these ignored. To be called from
