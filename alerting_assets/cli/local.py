@@ -218,9 +218,7 @@ def _need_own_engine(chosen: Settings) -> None:
         )
 
 
-def _server(
-    chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool, delivers: bool
-) -> LocalWorkspaceServer:
+def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool, delivers: bool) -> LocalWorkspaceServer:
     from alerting_assets.deployment.own_states import read_own_states
     from alerting_assets.lakehouse.evaluation_history import EvaluationHistory
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -69,6 +70,7 @@ class Inbox:
                 f"port {self._http_port} cannot be used ({error}); choose another with --http-port"
             ) from error
         threading.Thread(target=self._http.serve_forever, name="inbox", daemon=True).start()
+        self._smtp_port = self._smtp_port or _free_port()  # the library cannot be asked which one it got
         self._smtp = Controller(_Mails(self._on_received), hostname="127.0.0.1", port=self._smtp_port)
         try:
             self._smtp.start()
@@ -78,7 +80,6 @@ class Inbox:
             raise SettingsError(
                 f"port {self._smtp_port} cannot be used ({error}); choose another with --smtp-port"
             ) from error
-        self._smtp_port = self._smtp.server.sockets[0].getsockname()[1]
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self._root / _FILE).write_text(json.dumps({"smtp_port": self._smtp_port, "pid": os.getpid()}))
         return self
@@ -101,6 +102,12 @@ def inbox_mail_server(workspace_root: Path) -> SmtpSettings | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return SmtpSettings("127.0.0.1", told["smtp_port"], security=Security.NONE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class _Mails:
