@@ -1,21 +1,26 @@
-"""`alerting destinations list`: whom alerts can tell."""
+"""`alerting destinations list | test`: whom alerts can tell, and whether they would be reached."""
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
+from typing import Annotated
 
 import typer
 
+from alerting_assets.alerts.destinations import EnvironmentVariable
 from alerting_assets.cli.context import (
     FINDINGS,
     Json,
     console,
     existing_lakehouse,
+    now,
     print_json,
     print_problems,
     print_table,
     settings,
 )
+from alerting_assets.cli.local import allowed_hosts, mail_server
 from alerting_assets.configuration import (
     plan_destination_load,
     plan_load,
@@ -24,16 +29,17 @@ from alerting_assets.configuration import (
     rows_after_destination_load,
     rows_after_load,
 )
-from alerting_assets.configuration.destinations import to_destinations
+from alerting_assets.configuration.destinations import ConfiguredDestination, to_destinations
+from alerting_assets.delivery import Destination, Event, EventKind, Http, Sender, Severity, Smtp, delivery_id
+from alerting_assets.deployment.secrets import SecretReader, read_variable
+from alerting_assets.errors import DefinitionError, DeliveryError, SettingsError, did_you_mean
+from alerting_assets.settings import Settings
+from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.local.inbox import inbox_mail_server
 
 app = typer.Typer(
     no_args_is_help=True, help="Notification destinations: whom alerts tell, and by which way.", rich_markup_mode=None
 )
-
-
-@app.callback()
-def group() -> None:
-    """A group, also while it has a single command."""
 
 
 @app.command("list")
@@ -93,3 +99,64 @@ def list_destinations(as_json: Json = False) -> None:
                 console.print(f"{one['destination_id']}: {one['problem']}", markup=False, soft_wrap=True)
     if loaded.problems or any(one["problem"] for one in found):
         raise typer.Exit(FINDINGS)
+
+
+@app.command("test")
+def try_out(
+    destination_id: Annotated[str, typer.Argument(help="As in `alerting destinations list`.", show_default=False)],
+    as_json: Json = False,
+) -> None:
+    """Send a message that says that it is a test, from this machine and not by way of the workspace, and tell what was answered.
+
+    E-mails go by ALERTING_SMTP_URL, or to `alerting workspace inbox` where one runs. Exit code 1: it was not accepted."""
+    chosen, moment = settings(), now()
+    with existing_lakehouse(chosen) as tables:
+        rows = read_destination_rows(tables)
+        rows = rows_after_destination_load(rows, plan_destination_load(chosen.definitions, rows))
+    configured = {one.destination_id: one for one in to_destinations(rows)}
+    if destination_id not in configured:
+        near = did_you_mean(destination_id, configured)
+        raise SettingsError(f"there is no destination {destination_id!r}{near}; `alerting destinations list` shows all")
+    destination = _reached(configured[destination_id], chosen)
+    mail = mail_server() or inbox_mail_server(chosen.workspace_root)
+    event = Event(
+        event_id=f"test-{uuid.uuid4()}",
+        kind=EventKind.TEST,
+        key=f"test-{destination_id}",
+        subject=f"Test of the destination {destination.name}",
+        occurred_at=moment,
+        body_text="This is a test, sent by `alerting destinations test`. Nothing is wrong.",
+        severity=Severity.INFO,
+    )
+    identity = delivery_id(event.event_id, destination_id)
+    sender = Sender(Http(allowed_hosts=allowed_hosts()), Smtp(mail) if mail else None)
+    try:
+        answer = sender.send(sender.render(event, destination, identity), destination, identity, moment)
+        sent = True
+    except DeliveryError as error:
+        answer, sent = str(error), False
+    if as_json:
+        print_json({"destination_id": destination_id, "sent": sent, "answer": answer, "delivery_id": identity})
+    else:
+        console.print(f"{'Sent' if sent else 'Not sent'}: {answer}", markup=False, soft_wrap=True)
+    if not sent:
+        raise typer.Exit(FINDINGS)
+
+
+def _reached(one: ConfiguredDestination, chosen: Settings) -> Destination:
+    """With its secret, which no one else gets."""
+    configuration = one.configuration
+    if configuration is None:
+        raise DefinitionError(one.problems)
+    secret = None
+    if isinstance(configuration.secret, EnvironmentVariable):
+        secret = read_variable(configuration.secret)
+    elif configuration.secret is not None:
+        secret = SecretReader(open_workspace(chosen)).read(configuration.secret)
+    return Destination(
+        one.destination_id,
+        configuration.destination_name,
+        configuration.destination_type,
+        tuple(configuration.email_addresses or ()),
+        secret,
+    )

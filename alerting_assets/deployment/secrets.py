@@ -6,7 +6,6 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
 
 from alerting_assets.alerts.destinations import EnvironmentVariable, ScopedSecret
 from alerting_assets.errors import SettingsError
@@ -19,22 +18,26 @@ _SHOWN = 8
 class SecretReader:
     """Reads each secret once."""
 
-    def __init__(self, workspace: Workspace, environ: Mapping[str, str] | None = None) -> None:
-        self._workspace, self._environ = workspace, os.environ if environ is None else environ
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._known: dict[ScopedSecret, str] = {}
 
     def read(self, reference: EnvironmentVariable | ScopedSecret) -> str:
         """Raises SettingsError, which names the variable that is not set, and WorkspaceError."""
         if isinstance(reference, EnvironmentVariable):
-            value = (self._environ.get(reference.name) or "").strip()
-            if not value:
-                raise SettingsError(
-                    f"the environment variable {reference.name} is not set where this runs; set it, or name another one"
-                )
-            return value
+            return read_variable(reference)
         if reference not in self._known:
             self._known[reference] = self._workspace.read_secret(reference.scope, reference.key).strip()
         return self._known[reference]
+
+
+def read_variable(reference: EnvironmentVariable) -> str:
+    """Raises SettingsError, which names the variable that is not set."""
+    if value := (os.environ.get(reference.name) or "").strip():
+        return value
+    raise SettingsError(
+        f"the environment variable {reference.name} is not set where this runs; set it, or name another one"
+    )
 
 
 def fingerprint(secret: str, salt: str | None = None) -> str:

@@ -12,6 +12,7 @@ import pytest
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import Home
+from alerting_assets_tests.delivery.receiver import Receiver, Reply
 
 pytestmark = pytest.mark.integration
 
@@ -150,3 +151,26 @@ def test_the_list_shows_types_users_and_problems(home: Home) -> None:
     told = home.run("destinations", "list")
     assert told.returncode == 1
     assert "OPS_URL is not set" in told.stdout
+
+
+def test_a_test_message_arrives_and_a_refusal_is_told(home: Home) -> None:
+    receiver = Receiver()
+    try:
+        define(home, MAIL, {**SLACK, "destination_type": "WEBHOOK"})
+        url = f"{receiver.url}/KNOWN-SECRET"
+        sent = home.json("destinations", "test", "slack-ops", OPS_URL=url)
+        assert sent["sent"]
+        assert receiver.requests[0].json["event"]["kind"] == "TEST"
+        assert receiver.delivery_ids == [sent["delivery_id"]]
+        receiver.answer = Reply(status=404, body=b"no such hook")
+        refused = home.run("destinations", "test", "slack-ops", OPS_URL=url)
+        assert refused.returncode == 1
+        assert "404" in refused.stdout
+        metadata = home.run("destinations", "test", "slack-ops", OPS_URL="http://169.254.169.254/KNOWN-SECRET")
+        assert metadata.returncode == 1
+        assert "KNOWN-SECRET" not in str((sent, refused, metadata))
+        assert "no mail server is set" in home.run("destinations", "test", "mail").stdout
+        assert "did you mean 'mail'" in home.run("destinations", "test", "mial").stderr
+        assert "OPS_URL is not set" in home.run("destinations", "test", "slack-ops").stderr
+    finally:
+        receiver.close()
