@@ -97,6 +97,7 @@ def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> No
         [[record[name] for name in ("state", "alert", "value", "condition")] for record in firing],
     )
     figures = {
+        "destinations": reports["notification_destinations"]["dagster/row_count"],
         "configured": configured["dagster/row_count"],
         "valid": validation["valid"],
         "quarantined": validation["quarantined_count"],

@@ -549,7 +549,9 @@ def test_metrics_fit_a_narrow_terminal(home: Home, server: LocalWorkspaceServer)
 def test_an_unmapped_channel_is_told_and_a_mapped_one_is_deployed(home: Home, server: LocalWorkspaceServer) -> None:
     home.define({"alert_id": "A", "notification_channels": ["cost_alerts", "me@example.com"]})
     (note,) = home.json("validate")["notes"]
-    assert "A: notification_channels: cost_alerts stands for nobody" in note
+    assert "A: notification_channels: cost_alerts is no destination" in note
+    (held,) = home.json("apply", expect=1)["actions"]
+    assert (held["action"], held["status"]) == ("HELD", "INVALID"), "nobody is left out in silence"
     mapped = {"ALERTING_CHANNELS": "cost_alerts=finops@example.com;me@example.com"}
     assert home.json("validate", **mapped)["notes"] == []
     home.json("apply", **mapped)

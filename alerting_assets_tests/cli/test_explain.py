@@ -66,7 +66,7 @@ def test_a_firing_alert_tells_why_since_when_and_whom_it_tells(home: Home) -> No
         "before that   OK",
         f"{incident['incident_id'][:8]} (open)",
         "by nobody",
-        "nobody_yet stands for nobody: set ALERTING_CHANNELS=nobody_yet=you@example.com",
+        "nobody_yet stands for nobody; see `alerting destinations list`",
         "again every 1 hour while it fires",
         "never validated in its present form",
         "comes from    alerts.yml:1",

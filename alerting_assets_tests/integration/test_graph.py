@@ -266,7 +266,7 @@ def test_a_workspace_that_is_away_fails_the_deploy_step_with_a_way_out(platform:
     result = platform.run()
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
-    assert failure.step_key == "deploy"
+    assert failure.step_key == "deployed_destinations"
     assert "alerting workspace serve" in str(failure.step_failure_data.error)
 
 
@@ -314,7 +314,9 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "alert_incidents",
             "alert_sync_metrics",
             "deployed_alerts",
+            "deployed_destinations",
             "deployment_report",
+            "notification_destinations",
             "validated_queries",
             "validation_report",
         ]

@@ -43,7 +43,9 @@ def test_it_ends_with_a_summary_and_a_second_run_writes_nothing(tmp_path: Path) 
     found = figures(first.stdout)
     assert found["configured"] == found["valid"] + found["quarantined"]
     assert found["quarantined"] == 2
-    assert found["created"] == found["evaluated"] == found["valid"] == found["write requests to the workspace"]
+    assert found["created"] == found["evaluated"] == found["valid"]
+    assert found["destinations"] == 6
+    assert found["write requests to the workspace"] == found["created"] + found["destinations"]
     # Which ones fire, test_demo says with a clock that is set; here they read the real one.
     assert 1 <= found["triggered"] <= found["evaluated"] / 2
     for reason in ("table health_monitor.gold.fact_invoices", "column duration_second does not exist"):
