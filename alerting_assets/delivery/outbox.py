@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from alerting_assets.delivery.event import Event, EventKind, delivery_id
-from alerting_assets.delivery.record import WAITING, Attempt, Claim, Delivery, DeliveryRecord, Outcome
+from alerting_assets.delivery.record import WAITING, Attempt, Claim, Delivery, DeliveryRecord, Lane, Outcome
 from alerting_assets.errors import OutboxUnavailable
 
 KEPT = timedelta(days=30)
@@ -41,11 +41,12 @@ CREATE INDEX IF NOT EXISTS not_logged ON deliveries (seq) WHERE logged = 0 AND s
 CREATE INDEX IF NOT EXISTS over_since ON deliveries (attempted_at) WHERE state <> 'WAITING';
 CREATE INDEX IF NOT EXISTS by_event ON deliveries (event_id);
 CREATE TABLE IF NOT EXISTS lanes (
-    destination_id TEXT PRIMARY KEY, failures INTEGER NOT NULL DEFAULT 0, failing_since REAL, next_at REAL NOT NULL DEFAULT 0);
+    destination_id TEXT PRIMARY KEY, proven INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, failing_since REAL,
+    next_at REAL NOT NULL DEFAULT 0);
 """
 
 _DUE = """
-SELECT destination_id, failures FROM lanes WHERE next_at <= :now AND EXISTS (
+SELECT destination_id, failures, proven FROM lanes WHERE next_at <= :now AND EXISTS (
     SELECT 1 FROM deliveries WHERE state = 'WAITING' AND destination_id = lanes.destination_id
         AND next_at <= :now AND lease_until <= :now)
 """
@@ -127,24 +128,28 @@ class Outbox:
 
     # -- attempting
 
-    def lanes_due(self, now: datetime) -> dict[str, int]:
-        """The destinations that something can be sent to now, and how many times in a row each has failed."""
+    def lanes_due(self, now: datetime) -> dict[str, Lane]:
+        """The destinations that something can be sent to now."""
         with self._lock, self._translated():
-            return dict(self._db.execute(_DUE, {"now": now.timestamp()}).fetchall())
+            return self._lanes_due(now)
+
+    def _lanes_due(self, now: datetime) -> dict[str, Lane]:
+        rows = self._db.execute(_DUE, {"now": now.timestamp()}).fetchall()
+        return {row["destination_id"]: Lane(row["failures"], bool(row["proven"])) for row in rows}
 
     def claim(
         self,
         now: datetime,
         holder: str,
         lease: timedelta,
-        next_lane: Callable[[Mapping[str, int], Sequence[Claim]], str | None],
+        next_lane: Callable[[Mapping[str, Lane], Sequence[Claim]], str | None],
     ) -> list[Claim]:
         """Lease deliveries to `holder`. next_lane: of the lanes that are due and what has been taken so far, the destination to take one
         more delivery of, or None for no more."""
         time = now.timestamp()
         taken: list[Claim] = []
         with self._transaction() as db:
-            due: dict[str, int] = dict(db.execute(_DUE, {"now": time}).fetchall())
+            due = self._lanes_due(now)
             while due and (lane := next_lane(due, taken)) is not None:
                 row = db.execute(_NEXT, {"lane": lane, "now": time}).fetchone()
                 if row is None:
@@ -180,8 +185,9 @@ class Outbox:
                 if attempt.outcome is not None:
                     over += self._end(db, attempt, attempt.outcome, attempt.response)
                     db.execute(
-                        "UPDATE lanes SET failures = 0, failing_since = NULL, next_at = 0 WHERE destination_id = ?",
-                        (attempt.claim.destination_id,),
+                        """UPDATE lanes SET proven = max(proven, ?), failures = 0, failing_since = NULL, next_at = 0
+                        WHERE destination_id = ?""",
+                        (attempt.outcome is Outcome.SENT, attempt.claim.destination_id),
                     )
                     continue
                 over += self._postpone(db, attempt, holder, give_up_after)

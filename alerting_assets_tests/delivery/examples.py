@@ -43,13 +43,15 @@ def mailbox(*addresses: str, destination_id: str = "m") -> Destination:
 
 def _long(text: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     """Also texts far longer than any receiver takes."""
-    return st.one_of(text, st.tuples(text, st.sampled_from([1, 500, 20_000])).map(lambda pair: (pair[0] or "x") * pair[1])).map(
-        lambda found: found[:200_000]
-    )
+    return st.one_of(
+        text, st.tuples(text, st.sampled_from([1, 500, 20_000])).map(lambda pair: (pair[0] or "x") * pair[1])
+    ).map(lambda found: found[:200_000])
 
 
 # Everything that Python takes for text: control characters and halves of characters, too.
-_TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(["<b>&amp;</b>", "a\r\nBcc: eve@example.com", "", " \t\n", "𝄞é\x00\ud800"])
+_TEXT = st.text(st.characters(), max_size=20) | st.sampled_from(
+    ["<b>&amp;</b>", "a\r\nBcc: eve@example.com", "", " \t\n", "𝄞é\x00\ud800"]
+)
 _VALUES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats() | _long(_TEXT)
 
 EVENTS = st.builds(

@@ -23,7 +23,10 @@ pytestmark = pytest.mark.unit
     [
         ("ann@example.com", ["ann@example.com"]),
         (" ann@example.com ,  bob@example.com, ", ["ann@example.com", "bob@example.com"]),
-        ("ann@example.com;bob@example.com\ncarl@example.com", ["ann@example.com", "bob@example.com", "carl@example.com"]),
+        (
+            "ann@example.com;bob@example.com\ncarl@example.com",
+            ["ann@example.com", "bob@example.com", "carl@example.com"],
+        ),
         ("ann@example.com bob@example.com", ["ann@example.com", "bob@example.com"]),
         ("Ann Smith <ann@example.com>, bob@example.com", ["ann@example.com", "bob@example.com"]),
         ('"Smith, Ann" <ann@example.com>; <bob@example.com>', ["ann@example.com", "bob@example.com"]),

@@ -26,7 +26,9 @@ def test_an_event_comes_back_from_json_as_it_was(one: Event) -> None:
 
 def test_the_delivery_id_depends_on_the_event_and_the_destination_only() -> None:
     assert delivery_id("e1", "d1") == delivery_id("e1", "d1")
-    assert len({delivery_id("e1", "d1"), delivery_id("e1", "d2"), delivery_id("e2", "d1"), delivery_id("e", "1d1")}) == 4
+    assert (
+        len({delivery_id("e1", "d1"), delivery_id("e1", "d2"), delivery_id("e2", "d1"), delivery_id("e", "1d1")}) == 4
+    )
 
 
 @pytest.mark.parametrize(

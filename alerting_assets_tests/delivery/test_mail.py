@@ -44,7 +44,9 @@ def test_every_event_is_a_mail_with_our_headers_only(one: Event) -> None:
 
 
 def test_what_people_read() -> None:
-    message = arrived(email_message(event(), "d1", "Alerts <alerts@example.com>", ["ann@example.com", "bob@example.com"]))
+    message = arrived(
+        email_message(event(), "d1", "Alerts <alerts@example.com>", ["ann@example.com", "bob@example.com"])
+    )
     assert message["Subject"] == "Cost is über 10 €"
     assert message["From"] == "Alerts <alerts@example.com>"
     assert [str(address) for address in message["To"].addresses] == ["ann@example.com", "bob@example.com"]
@@ -58,7 +60,9 @@ def test_what_people_read() -> None:
 
 
 def test_a_line_end_in_a_subject_makes_no_header() -> None:
-    message = arrived(email_message(event(subject="Cost\r\nBcc: eve@example.com\n\nbody"), "d", "a@example.com", ["b@example.com"]))
+    message = arrived(
+        email_message(event(subject="Cost\r\nBcc: eve@example.com\n\nbody"), "d", "a@example.com", ["b@example.com"])
+    )
     assert message["Subject"] == "Cost Bcc: eve@example.com body"
     assert message["Bcc"] is None
 
@@ -73,7 +77,10 @@ def test_an_alert_and_its_recovery_are_one_conversation() -> None:
 
 def test_texts_in_the_page_are_escaped() -> None:
     page = body(
-        arrived(email_message(event(subject="<script>", details={"<i>": "a & b"}), "d", "a@example.com", ["b@example.com"])), "html"
+        arrived(
+            email_message(event(subject="<script>", details={"<i>": "a & b"}), "d", "a@example.com", ["b@example.com"])
+        ),
+        "html",
     )
     assert "<script>" not in page
     assert "&lt;i&gt;" in page

@@ -174,8 +174,9 @@ def test_the_type_of_a_destination_decides_the_shape(kind: DestinationType, chec
 
 
 @pytest.mark.parametrize(
-    ("kind", "what"), [(kind, "URL") for kind, _ in SHAPES if kind is not DestinationType.PAGERDUTY]
-    + [(DestinationType.PAGERDUTY, "integration key"), (DestinationType.EMAIL, "address")]
+    ("kind", "what"),
+    [(kind, "URL") for kind, _ in SHAPES if kind is not DestinationType.PAGERDUTY]
+    + [(DestinationType.PAGERDUTY, "integration key"), (DestinationType.EMAIL, "address")],
 )
 def test_a_destination_without_what_it_needs_is_refused(kind: DestinationType, what: str) -> None:
     with pytest.raises(DeliveryRefused, match=rf"destination d \(its name\) has no {what}"):
