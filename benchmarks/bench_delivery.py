@@ -1,5 +1,5 @@
-"""1,000 messages to a receiver that takes 50 ms, at most 16 at a time: seconds from the first put to the last outcome in the log, printed as
-JSON. One destination and ten; the receiver runs in a process of its own."""
+"""1,000 messages to a receiver that takes 50 ms, at most 16 at a time: seconds from the first put to the last outcome in the log, to one
+destination and to ten, printed as JSON. The receiver runs in a process of its own."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def measure(url: str, destinations: int) -> dict[str, Any]:
         return Destination(destination_id, "bench", DestinationType.WEBHOOK, secret=url)
 
     now = datetime.now(UTC)
-    events = [Event(f"e{n}", EventKind.ALERT, f"k{n}", "Cost is high", now, body_text="x" * 500) for n in range(MESSAGES)]
+    events = [
+        Event(f"e{n}", EventKind.ALERT, f"k{n}", "Cost is high", now, body_text="x" * 500) for n in range(MESSAGES)
+    ]
     with tempfile.TemporaryDirectory() as folder, Outbox(Path(folder) / "outbox.sqlite") as box:
         courier = Courier(box, Sender(), look_up, log=log)
         started, cpu = time.perf_counter(), time.process_time()

@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 
 _SLOW_SECONDS = 2.0
 _SLOW_LANE = 4
+_TROUBLE_SECONDS = 5.0
 _LOGGED_AT_A_TIME = 500
 _PRUNED_EVERY = timedelta(hours=1)
 
@@ -120,6 +121,7 @@ class Courier:
                     work.turn()
                 except OutboxUnavailable as error:
                     _log.error("%s", error)
+                    stop.wait(_TROUBLE_SECONDS)
                 work.wait()
 
     def wake(self) -> None:

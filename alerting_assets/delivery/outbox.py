@@ -249,14 +249,13 @@ class Outbox:
         limit = now - give_up_after.total_seconds()
         if since > limit:
             return []
-        return [
-            row[0]
-            for row in db.execute(
-                """UPDATE deliveries SET state = 'DEAD', attempted_at = ?, response = ? WHERE state = 'WAITING' AND destination_id = ?
-                    AND created_at <= ? AND lease_until <= ? RETURNING delivery_id""",
-                (now, attempt.response, lane, limit, now),
-            ).fetchall()
-        ]
+        where = "state = 'WAITING' AND destination_id = ? AND created_at <= ? AND lease_until <= ?"
+        over = [row["delivery_id"] for row in _rows(db, where, lane, limit, now)]
+        db.executemany(
+            "UPDATE deliveries SET state = 'DEAD', attempted_at = ?, response = ? WHERE delivery_id = ?",
+            [(now, attempt.response, identity) for identity in over],
+        )
+        return over
 
     # -- the log
 

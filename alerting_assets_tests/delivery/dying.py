@@ -1,6 +1,6 @@
 """A courier in a process of its own, which a test kills: `python -m … <outbox> <log> <url>`.
 
-Its log is a SQLite table that takes each delivery once and counts how often it was told of it, as the Delta table alert_deliveries would."""
+Its log is a SQLite table that takes each delivery once, as the Delta table alert_deliveries does."""
 
 from __future__ import annotations
 

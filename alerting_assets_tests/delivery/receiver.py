@@ -35,8 +35,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """seconds: how long it takes. reset: the connection is reset. closed: it is closed without an answer. drip: seconds between two bytes of
-    the body."""
+    """seconds: how long it takes. reset: the connection is reset. closed: it is closed without an answer.
+    drip: seconds between two bytes of the body."""
 
     status: int = 200
     body: bytes = b"ok"

@@ -171,8 +171,9 @@ def test_nobody_listens() -> None:
         "http://[::1/",
         "",
         "http://a b/",
-    ]
-    + [f"http://{'a' * 70}.example.com/", "http://local\x00host/"],
+        f"http://{'a' * 70}.example.com/",
+        "http://local\x00host/",
+    ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(DeliveryRefused):

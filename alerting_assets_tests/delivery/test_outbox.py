@@ -118,3 +118,32 @@ def test_what_is_long_over_is_forgotten_when_it_is_in_the_log(tmp_path: Path) ->
         box.put(event("e2"), ["w"])
         assert box.prune(clock() + timedelta(days=31)) == 1
         assert [one.event_id for one in box.recent(10)] == ["e2"]
+
+
+def test_whatever_text_an_event_holds_is_kept_and_shown(tmp_path: Path) -> None:
+    odd = "\ud800 and \x00 and \U0001d11e and \ud834\udd1e"
+    with outbox(tmp_path) as box:
+        box.put(event(odd, key=odd, subject=odd, alert_id=odd, details={odd: odd}), ["w"])
+        (waiting,) = box.waiting()
+        assert waiting.incident == waiting.event_id == waiting.alert_id
+        assert "\U0001d11e and \U0001d11e" in waiting.incident
+        (claim,) = box.claim(NOW, "me", timedelta(minutes=1), lambda due, _: next(iter(due)))
+        assert claim.event == event(odd, key=odd, subject=odd, alert_id=odd, details={odd: odd})
+
+
+def test_a_lease_keeps_others_away_until_it_ends(tmp_path: Path) -> None:
+    def take(holder: str, at: float, seconds: float = 60) -> list[str]:
+        now = NOW + timedelta(seconds=at)
+        return [
+            claim.event.event_id
+            for claim in box.claim(now, holder, timedelta(seconds=seconds), lambda due, _: next(iter(due)))
+        ]
+
+    with outbox(tmp_path) as box:
+        box.put_all([(event("e1", key="k"), ["w"]), (event("e2", key="k"), ["w"]), (event("e3"), ["w"])])
+        assert take("one", 0) == ["e1", "e3"], "e2 waits for e1 of its incident"
+        assert take("other", 59) == []
+        box.renew(NOW + timedelta(seconds=59), "one", timedelta(seconds=60), [delivery_id("e1", "w")])
+        assert take("other", 61) == ["e3"], "it was not renewed"
+        assert take("other", 118) == []
+        assert take("other", 120) == ["e1"]

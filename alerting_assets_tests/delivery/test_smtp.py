@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from email import message_from_bytes
+from email import message_from_bytes, message_from_string
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword
 
-from alerting_assets.delivery import Security, Sender, Smtp, SmtpSettings
+from alerting_assets.delivery import Outcome, Security, Sender, Smtp, SmtpSettings
 from alerting_assets.errors import DeliveryDelayed, DeliveryRefused
+from alerting_assets_tests.delivery.couriers import Clock, Log, courier, outbox
 from alerting_assets_tests.delivery.examples import NOW, event, mailbox
 from alerting_assets_tests.delivery.test_http import authority
 
@@ -149,7 +151,7 @@ def test_who_was_refused_is_told_and_the_others_have_it() -> None:
 def test_those_who_have_it_do_not_get_it_again() -> None:
     with mail_server() as (boxes, port):
         boxes.refused = {"bob@example.com": "450 greylisted"}
-        with pytest.raises(DeliveryDelayed, match="bob@example.com refused") as raised:
+        with pytest.raises(DeliveryDelayed, match=r"bob@example\.com refused") as raised:
             send(sender(port), "ann@example.com", "bob@example.com")
         assert raised.value.delivered == ("ann@example.com",)
         boxes.refused = {}
@@ -191,3 +193,33 @@ def test_tls_from_the_start(tmp_path: Path) -> None:
         assert len(boxes.envelopes) == 1
     finally:
         controller.stop()
+
+
+def test_a_courier_tries_a_mail_again_for_those_who_lack_it_and_hides_the_password(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Even when the courier is another one after the first attempt, and the server writes the password back."""
+    clock, log = Clock(), Log()
+    with caplog.at_level(logging.DEBUG), mail_server() as (boxes, port), outbox(tmp_path, clock) as box:
+        to = mailbox("ann@example.com", "bob@example.com", "carl@example.com")
+        boxes.refused = {
+            "bob@example.com": f"450 {PASSWORD} greylisted",
+            "carl@example.com": f"550 {PASSWORD}: no such user",
+        }
+        by = sender(port, password=PASSWORD)
+        box.put(event(), ["m"])
+        assert courier(box, [to], sender=by, clock=clock, log=log).run_once(clock()) == []
+        assert "bob@example.com refused (450 *** greylisted)" in box.waiting()[0].response
+        del boxes.refused["bob@example.com"]
+        (record,) = courier(box, [to], sender=by, clock=clock, log=log).run_once(clock.later(minutes=1))
+        assert [envelope.rcpt_tos for envelope in boxes.envelopes] == [["ann@example.com"], ["bob@example.com"]]
+        assert {message["X-Delivery-Id"] for message in boxes.messages()} == {record.delivery_id}
+        assert record.outcome is Outcome.SENT
+        assert record.response == "accepted for 2; carl@example.com refused (550 ***: no such user)"
+        shown = box.message_as_sent(record.delivery_id) or ""
+        assert message_from_string(shown, policy=default)["Subject"] == "Cost is über 10 €"
+        files = b"".join(file.read_bytes() for file in box.path.parent.iterdir())
+    assert PASSWORD.encode() not in files
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("alerting_assets")]
+    assert ours
+    assert PASSWORD not in repr([ours, log.rows, shown])
