@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -81,7 +82,7 @@ class Outbox:
                 os.close(descriptor)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
             self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._use_wal()
             # What was put survives a loss of power, too. That something was sent need not: it is sent again then.
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._create()
@@ -339,6 +340,19 @@ class Outbox:
             return [_delivery(row) for row in self._db.execute(f"{_SHOWN} {rest}", parameters).fetchall()]
 
     # -- SQLite
+
+    def _use_wal(self) -> None:
+        """SQLite does not wait by itself when another process is doing the same to a new file."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def _create(self) -> None:
         with self._transaction() as db:

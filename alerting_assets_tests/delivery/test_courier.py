@@ -348,6 +348,23 @@ def test_several_couriers_share_one_file(tmp_path: Path) -> None:
         assert sorted(logs.calls) == sorted(receiver.delivery_ids)
 
 
+@pytest.mark.thorough
+def test_a_lease_lasts_as_long_as_the_attempt(tmp_path: Path) -> None:
+    """The receiver takes longer than a lease: another courier leaves the message alone all the same."""
+    limits = Limits(lease=timedelta(seconds=4), poll=0.05)
+    with receiving(Reply(seconds=10)) as receiver, outbox(tmp_path) as one, outbox(tmp_path) as other:
+        one.put(event(), ["w"])
+        threads = [
+            threading.Thread(target=courier(box, [webhook(receiver.url)], limits=limits).run_until_idle, args=(LONG,))
+            for box in (one, other)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG)
+        assert len(receiver.requests) == 1
+
+
 def test_a_courier_works_in_one_place_at_a_time(tmp_path: Path) -> None:
     with outbox(tmp_path) as box:
         by, stop = courier(box, []), threading.Event()

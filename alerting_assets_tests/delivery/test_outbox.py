@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -147,3 +148,24 @@ def test_a_lease_keeps_others_away_until_it_ends(tmp_path: Path) -> None:
         assert take("other", 61) == ["e3"], "it was not renewed"
         assert take("other", 118) == []
         assert take("other", 120) == ["e1"]
+
+
+def test_many_can_open_a_new_one_at_the_same_moment(tmp_path: Path) -> None:
+    ready, failed = threading.Barrier(6), []
+
+    def open_it(number: int) -> None:
+        ready.wait()
+        try:
+            with outbox(tmp_path) as box:
+                box.put(event(f"e{number}"), ["w"])
+        except OutboxUnavailable as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=open_it, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    with outbox(tmp_path) as box:
+        assert box.number_waiting() == 6
