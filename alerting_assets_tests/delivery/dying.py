@@ -1,9 +1,13 @@
-"""A courier in a process of its own, which a test kills: `python -m … <outbox> <log> <url>`.
+"""A courier in a process of its own, which a test kills: `python -m … <outbox> <log> <url> [before|after]`.
+
+With the last argument it dies by itself before, or after, it writes to its log for the first time.
 
 Its log is a SQLite table that takes each delivery once, as the Delta table alert_deliveries does."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -22,15 +26,19 @@ def log_to(path: Path) -> sqlite3.Connection:
     return db
 
 
-def main(outbox: Path, log: Path, url: str) -> None:
+def main(outbox: Path, log: Path, url: str, dies: str = "") -> None:
     db = log_to(log)
 
     def write(records: Sequence[DeliveryRecord]) -> None:
+        if dies == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
         with db:
             db.executemany(
                 "INSERT INTO log VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [(record.delivery_id, record.outcome, record.attempts) for record in records],
             )
+        if dies == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def look_up(destination_id: str) -> Destination:
         return Destination(destination_id, "dying", DestinationType.WEBHOOK, secret=f"{url}/{destination_id}")
@@ -41,4 +49,4 @@ def main(outbox: Path, log: Path, url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:])

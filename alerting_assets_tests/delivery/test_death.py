@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -20,8 +22,8 @@ from alerting_assets_tests.delivery.receiver import OK, Reply, Request, eventual
 pytestmark = pytest.mark.integration
 
 
-def start(box: Path, log: Path, url: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "alerting_assets_tests.delivery.dying", str(box), str(log), url]
+def start(box: Path, log: Path, url: str, *dies: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "alerting_assets_tests.delivery.dying", str(box), str(log), url, *dies]
     return subprocess.Popen(command)
 
 
@@ -74,8 +76,43 @@ def deaths(folder: Path, number: int, messages: int, seed: int) -> None:
         assert box.waiting() == []
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_when_it_is_logged(tmp_path: Path, moment: str) -> None:
+    log = tmp_path / "log.sqlite"
+    with receiving() as receiver, outbox(tmp_path) as box:
+        box.put_all([(event(f"e{n}"), ["a"]) for n in range(5)])
+        assert start(box.path, log, receiver.url, moment).wait(60) == -signal.SIGKILL
+        eventually(lambda: box.has_unlogged(datetime.now(UTC)))
+        assert start(box.path, log, receiver.url).wait(60) == 0
+        rows = log_to(log).execute("SELECT delivery_id, outcome FROM log").fetchall()
+        assert sorted(rows) == sorted((delivery_id(f"e{n}", "a"), "SENT") for n in range(5))
+        assert not box.has_unlogged(datetime.now(UTC))
+
+
+def test_killed_while_it_is_answered(tmp_path: Path) -> None:
+    """Whether it had the answer is unknown, so the message goes out again, under the same id."""
+    couriers: list[subprocess.Popen[bytes]] = []
+
+    def answer(request: Request) -> Reply:
+        if request.number == 2:
+            eventually(lambda: couriers)
+            couriers[0].kill()
+            couriers[0].wait()
+        return OK
+
+    log = tmp_path / "log.sqlite"
+    with receiving(answer) as receiver, outbox(tmp_path) as box:
+        box.put_all([(event(f"e{n}", key="k"), ["a"]) for n in range(5)])
+        couriers.append(start(box.path, log, receiver.url))
+        eventually(lambda: couriers[0].poll() is not None)
+        assert start(box.path, log, receiver.url).wait(60) == 0
+        assert receiver.delivery_ids == [delivery_id(f"e{n}", "a") for n in (0, 1, 2, 2, 3, 4)]
+        rows = dict(log_to(log).execute("SELECT delivery_id, attempts FROM log").fetchall())
+        assert rows == {delivery_id(f"e{n}", "a"): 2 if n == 2 else 1 for n in range(5)}
+
+
 def test_killed_a_few_times(tmp_path: Path) -> None:
-    deaths(tmp_path, 4, 60, seed=1)
+    deaths(tmp_path, 3, 40, seed=1)
 
 
 @pytest.mark.thorough
