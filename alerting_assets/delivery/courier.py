@@ -1,7 +1,8 @@
 """Who empties an outbox: attempts what is due, many at a time, and tells what came of it.
 
 Each destination has a lane of its own. A lane that just failed gets one attempt at a time, and pauses in between; one that is slow
-gets a few; together they never hold more than half of the places. So no receiver that is slow or away delays what goes to another.
+gets a few. Together, and with those where nothing ever arrived, they never hold more than half of the places: so no receiver that is
+slow or away delays what goes to another.
 
 No texts of other people's exceptions are told: they may hold secrets.
 """
@@ -23,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 
 from alerting_assets.delivery.destination import Destination
 from alerting_assets.delivery.outbox import Outbox
-from alerting_assets.delivery.record import Attempt, Claim, DeliveryRecord, Outcome
+from alerting_assets.delivery.record import Attempt, Claim, DeliveryRecord, Lane, Outcome
 from alerting_assets.delivery.sender import Sender
 from alerting_assets.errors import AlertingError, DeliveryDelayed, DeliveryError, DeliveryRefused, OutboxUnavailable
 
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 _SLOW_SECONDS = 2.0
 _SLOW_LANE = 4
-_POLL_SECONDS = 0.5
+_TROUBLE_SECONDS = 5.0
 _LOGGED_AT_A_TIME = 500
 _PRUNED_EVERY = timedelta(hours=1)
 
@@ -44,7 +45,7 @@ class Limits:
     """max_concurrency: attempts at a time. kept_free: so many of these places one destination never takes.
     first_pause, longest_pause: seconds between two attempts, doubled each time. give_up_after: how long a message is tried.
     lease: how long after the death of a process another one takes over what it was about.
-    log_pause: how long after a failure the log is left alone."""
+    log_pause: how long after a failure the log is left alone. poll: seconds between two looks for what has become due."""
 
     max_concurrency: int = 16
     kept_free: int = 4
@@ -53,6 +54,15 @@ class Limits:
     give_up_after: timedelta = timedelta(hours=24)
     lease: timedelta = timedelta(seconds=60)
     log_pause: timedelta = timedelta(seconds=30)
+    poll: float = 0.5
+
+
+@dataclass(frozen=True)
+class _Trust:
+    """How many attempts at a time a lane gets, and whether they count among those that hold half of the places at the most."""
+
+    at_a_time: int
+    is_doubtful: bool
 
 
 class Courier:
@@ -79,8 +89,7 @@ class Courier:
         self._on_outcome = on_outcome
         self._clock, self._limits, self._jitter = clock, limits or Limits(), jitter
         self._holder = uuid.uuid4().hex
-        self._lanes: dict[str, int] = {}
-        """Destination → how many attempts at a time it is trusted with; what is not here has not proven itself yet."""
+        self._trust: dict[str, _Trust] = {}
         self._turns: Counter[str] = Counter()
         self._awake = threading.Event()
         self._at_work = threading.Lock()
@@ -112,6 +121,7 @@ class Courier:
                     work.turn()
                 except OutboxUnavailable as error:
                     _log.error("%s", error)
+                    stop.wait(_TROUBLE_SECONDS)
                 work.wait()
 
     def wake(self) -> None:
@@ -135,26 +145,32 @@ class Courier:
         finally:
             self._at_work.release()
 
-    def _next_lane(self, due: Mapping[str, int], taken: Sequence[Claim], in_flight: Mapping[str, Claim]) -> str | None:
+    def _next_lane(self, due: Mapping[str, Lane], taken: Sequence[Claim], in_flight: Mapping[str, Claim]) -> str | None:
         """Of the lanes that have room the one with the least under way, and of these the one that waited longest."""
-        limits = self._limits
-        if len(in_flight) + len(taken) >= limits.max_concurrency:
+        places = self._limits.max_concurrency
+        if len(in_flight) + len(taken) >= places:
             return None
         used = Counter(claim.destination_id for claim in (*in_flight.values(), *taken))
-        full = self._full_lane
-        doubtful = sum(count for lane, count in used.items() if self._lanes.get(lane, 0) < full)
-        half = max(1, limits.max_concurrency // 2)
-
-        def has_room(lane: str, failures: int) -> bool:
-            allowed = 1 if failures else self._lanes.get(lane, 1)
-            return used[lane] < allowed and (allowed >= full or doubtful < half)
-
-        free = [lane for lane, failures in due.items() if has_room(lane, failures)]
+        trust = {name: self._trust_in(name, lane) for name, lane in due.items()}
+        known = {**self._trust, **trust}
+        doubtful = sum(count for name, count in used.items() if known[name].is_doubtful)
+        room_for_doubt = doubtful < max(1, places // 2)
+        free = [
+            name
+            for name, given in trust.items()
+            if used[name] < given.at_a_time and (room_for_doubt or not given.is_doubtful)
+        ]
         if not free:
             return None
-        chosen = min(free, key=lambda lane: (used[lane], self._turns[lane]))
+        chosen = min(free, key=lambda name: (used[name], self._turns[name]))
         self._turns[chosen] = max(self._turns.values(), default=0) + 1
         return chosen
+
+    def _trust_in(self, name: str, lane: Lane) -> _Trust:
+        """By what this courier has seen of it; at first, and where another one saw it fail, by what the outbox knows."""
+        if lane.failures:
+            self._trust[name] = _Trust(1, True)
+        return self._trust.setdefault(name, _Trust(1, not lane.proven))
 
     @property
     def _full_lane(self) -> int:
@@ -176,7 +192,8 @@ class Courier:
             answer = self._sender.send(rendered, destination, claim.delivery_id, clock(), claim.delivered)
             attempt = replace(attempt, outcome=Outcome.SENT, response=answer)
             fast = time.monotonic() - started < _SLOW_SECONDS
-            self._lanes[claim.destination_id] = self._full_lane if fast else min(_SLOW_LANE, self._full_lane)
+            trust = _Trust(self._full_lane, False) if fast else _Trust(min(_SLOW_LANE, self._full_lane), True)
+            self._trust[claim.destination_id] = trust
         except DeliveryRefused as error:
             attempt = replace(attempt, outcome=Outcome.FAILED, response=str(error))
         except DeliveryDelayed as error:
@@ -187,7 +204,7 @@ class Courier:
         except Exception as error:  # noqa: BLE001 — told as a failure: it costs this message only, and its text may hold secrets
             attempt = replace(attempt, response=f"a fault of ours ({type(error).__name__} at {_place(error)})")
         if attempt.outcome is None:
-            self._lanes.pop(claim.destination_id, None)
+            self._trust[claim.destination_id] = _Trust(1, True)
         response = destination.scrub(attempt.response) if destination else attempt.response
         return replace(attempt, ended_at=clock(), response=response)
 
@@ -233,7 +250,7 @@ class _Work:
     def wait(self) -> None:
         """Until an attempt ends, or a while has passed."""
         awake = self._courier._awake
-        awake.wait(_POLL_SECONDS)
+        awake.wait(self._courier._limits.poll)
         awake.clear()
 
     def finish(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from alerting_assets.errors import DeliveryError
@@ -69,11 +68,13 @@ class Event:
                 raise DeliveryError(f"an event needs {'an' if name == 'event_id' else 'a'} {name}")
         if self.occurred_at.tzinfo is None:
             raise DeliveryError(f"event {self.event_id}: occurred_at needs a time zone")
-        object.__setattr__(self, "details", MappingProxyType(dict(self.details)))
-        for name in ("value", "threshold"):
-            number = getattr(self, name)
-            if isinstance(number, float) and not math.isfinite(number):
-                object.__setattr__(self, name, str(number))  # JSON has no word for these
+        details = {_well_formed(name): _well_formed(value) for name, value in self.details.items()}
+        object.__setattr__(self, "details", details)
+        for name, value in list(vars(self).items()):
+            if isinstance(value, float) and not math.isfinite(value):
+                object.__setattr__(self, name, str(value))  # JSON has no word for these
+            elif isinstance(value, str) and not isinstance(value, StrEnum):
+                object.__setattr__(self, name, _well_formed(value))
 
     def __hash__(self) -> int:
         return hash(self.event_id)
@@ -113,6 +114,11 @@ class Event:
     @classmethod
     def from_json(cls, text: str) -> Event:
         return cls.from_dict(json.loads(text))
+
+
+def _well_formed(text: str) -> str:
+    """The text without halves of characters, which no file and no message can hold."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def delivery_id(event_id: str, destination_id: str) -> str:

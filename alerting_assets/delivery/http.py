@@ -17,6 +17,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.client
+import re
 import socket
 import ssl
 import threading
@@ -132,6 +133,7 @@ class PinnedConnection(http.client.HTTPConnection):
         super().__init__(host, port)
         self._addresses, self._connect_seconds, self._read_seconds = addresses, connect_seconds, read_seconds
         self._over = threading.Event()
+        self._connected: socket.socket | None = None
 
     def connect(self) -> None:
         failure: OSError = OSError("no address")
@@ -142,9 +144,9 @@ class PinnedConnection(http.client.HTTPConnection):
                 connected.connect(address)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connected.settimeout(self._read_seconds)
-                self.sock = connected
+                self.sock = self._connected = connected
                 if self.tls is not None:
-                    self.sock = self.tls.wrap_socket(connected, server_hostname=self.host)
+                    self.sock = self._connected = self.tls.wrap_socket(connected, server_hostname=self.host)
                 return
             except OSError as error:
                 connected.close()
@@ -171,7 +173,7 @@ class PinnedConnection(http.client.HTTPConnection):
 
     def _end(self) -> None:
         self._over.set()
-        if (connected := self.sock) is not None:
+        if (connected := self._connected) is not None:  # `sock` is None already when an answer is read
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
@@ -182,7 +184,7 @@ def _checked(url: str, destination: Destination) -> tuple[SplitResult, int]:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
         raise DeliveryRefused(f"{destination}: its URL is not valid") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\x00-\x20\x7f]", parts.hostname):
         raise DeliveryRefused(f"{destination}: its URL must begin with https:// or http:// and name a host")
     return parts, port
 

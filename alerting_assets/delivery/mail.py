@@ -32,6 +32,7 @@ def email_message(event: Event, delivery_id: str, sender: str, recipients: Seque
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(_text(event))
     message.add_alternative(_page(event), subtype="html")
+    message.set_boundary(f"=={delivery_id}==")  # else it would be another message each time
     return message
 
 

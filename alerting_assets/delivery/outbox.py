@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from alerting_assets.delivery.event import Event, EventKind, delivery_id
-from alerting_assets.delivery.record import WAITING, Attempt, Claim, Delivery, DeliveryRecord, Outcome
+from alerting_assets.delivery.record import WAITING, Attempt, Claim, Delivery, DeliveryRecord, Lane, Outcome
 from alerting_assets.errors import OutboxUnavailable
 
 KEPT = timedelta(days=30)
@@ -41,11 +42,12 @@ CREATE INDEX IF NOT EXISTS not_logged ON deliveries (seq) WHERE logged = 0 AND s
 CREATE INDEX IF NOT EXISTS over_since ON deliveries (attempted_at) WHERE state <> 'WAITING';
 CREATE INDEX IF NOT EXISTS by_event ON deliveries (event_id);
 CREATE TABLE IF NOT EXISTS lanes (
-    destination_id TEXT PRIMARY KEY, failures INTEGER NOT NULL DEFAULT 0, failing_since REAL, next_at REAL NOT NULL DEFAULT 0);
+    destination_id TEXT PRIMARY KEY, proven INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, failing_since REAL,
+    next_at REAL NOT NULL DEFAULT 0);
 """
 
 _DUE = """
-SELECT destination_id, failures FROM lanes WHERE next_at <= :now AND EXISTS (
+SELECT destination_id, failures, proven FROM lanes WHERE next_at <= :now AND EXISTS (
     SELECT 1 FROM deliveries WHERE state = 'WAITING' AND destination_id = lanes.destination_id
         AND next_at <= :now AND lease_until <= :now)
 """
@@ -80,7 +82,7 @@ class Outbox:
                 os.close(descriptor)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
             self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
+            self._use_wal()
             # What was put survives a loss of power, too. That something was sent need not: it is sent again then.
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._create()
@@ -127,24 +129,28 @@ class Outbox:
 
     # -- attempting
 
-    def lanes_due(self, now: datetime) -> dict[str, int]:
-        """The destinations that something can be sent to now, and how many times in a row each has failed."""
+    def lanes_due(self, now: datetime) -> dict[str, Lane]:
+        """The destinations that something can be sent to now."""
         with self._lock, self._translated():
-            return dict(self._db.execute(_DUE, {"now": now.timestamp()}).fetchall())
+            return self._lanes_due(now)
+
+    def _lanes_due(self, now: datetime) -> dict[str, Lane]:
+        rows = self._db.execute(_DUE, {"now": now.timestamp()}).fetchall()
+        return {row["destination_id"]: Lane(row["failures"], bool(row["proven"])) for row in rows}
 
     def claim(
         self,
         now: datetime,
         holder: str,
         lease: timedelta,
-        next_lane: Callable[[Mapping[str, int], Sequence[Claim]], str | None],
+        next_lane: Callable[[Mapping[str, Lane], Sequence[Claim]], str | None],
     ) -> list[Claim]:
         """Lease deliveries to `holder`. next_lane: of the lanes that are due and what has been taken so far, the destination to take one
         more delivery of, or None for no more."""
         time = now.timestamp()
         taken: list[Claim] = []
         with self._transaction() as db:
-            due: dict[str, int] = dict(db.execute(_DUE, {"now": time}).fetchall())
+            due = self._lanes_due(now)
             while due and (lane := next_lane(due, taken)) is not None:
                 row = db.execute(_NEXT, {"lane": lane, "now": time}).fetchone()
                 if row is None:
@@ -180,8 +186,9 @@ class Outbox:
                 if attempt.outcome is not None:
                     over += self._end(db, attempt, attempt.outcome, attempt.response)
                     db.execute(
-                        "UPDATE lanes SET failures = 0, failing_since = NULL, next_at = 0 WHERE destination_id = ?",
-                        (attempt.claim.destination_id,),
+                        """UPDATE lanes SET proven = max(proven, ?), failures = 0, failing_since = NULL, next_at = 0
+                        WHERE destination_id = ?""",
+                        (attempt.outcome is Outcome.SENT, attempt.claim.destination_id),
                     )
                     continue
                 over += self._postpone(db, attempt, holder, give_up_after)
@@ -243,14 +250,13 @@ class Outbox:
         limit = now - give_up_after.total_seconds()
         if since > limit:
             return []
-        return [
-            row[0]
-            for row in db.execute(
-                """UPDATE deliveries SET state = 'DEAD', attempted_at = ?, response = ? WHERE state = 'WAITING' AND destination_id = ?
-                    AND created_at <= ? AND lease_until <= ? RETURNING delivery_id""",
-                (now, attempt.response, lane, limit, now),
-            ).fetchall()
-        ]
+        where = "state = 'WAITING' AND destination_id = ? AND created_at <= ? AND lease_until <= ?"
+        over = [row["delivery_id"] for row in _rows(db, where, lane, limit, now)]
+        db.executemany(
+            "UPDATE deliveries SET state = 'DEAD', attempted_at = ?, response = ? WHERE delivery_id = ?",
+            [(now, attempt.response, identity) for identity in over],
+        )
+        return over
 
     # -- the log
 
@@ -334,6 +340,19 @@ class Outbox:
             return [_delivery(row) for row in self._db.execute(f"{_SHOWN} {rest}", parameters).fetchall()]
 
     # -- SQLite
+
+    def _use_wal(self) -> None:
+        """SQLite does not wait by itself when another process is doing the same to a new file."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
 
     def _create(self) -> None:
         with self._transaction() as db:

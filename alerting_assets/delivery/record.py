@@ -71,6 +71,14 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class Lane:
+    """A destination. failures: in a row, until now. proven: whether anything ever arrived there."""
+
+    failures: int
+    proven: bool
+
+
+@dataclass(frozen=True)
 class Attempt:
     """What came of a claim. outcome: None where it is to be tried again, after at least `pause` seconds. retry_after: what the receiver
     asked for. shown: the message, without secrets, where it came to one."""

@@ -27,8 +27,9 @@ def slack_message(event: Event) -> dict[str, Any]:
     blocks += [{"type": "section", "text": _mrkdwn(text)} for text in _sections(plain_text(event))]
     fields = [_mrkdwn(_fit(f"{name}: {value}", _FIELD)) for name, value in facts(event)]
     blocks.append({"type": "section", "fields": fields[:FIELDS]})
-    if url := link(event):
-        blocks.append({"type": "section", "text": _mrkdwn(f"<{_address(url)}|Open>")})
+    opens = f"<{_address(link(event) or '')}|Open>"
+    if link(event) and len(opens) <= SECTION:  # half of an address would lead elsewhere
+        blocks.append({"type": "section", "text": _mrkdwn(opens)})
     return {"text": _fit(f"{mark} {one_line(event.subject) or subject(event, HEADER)}", SECTION), "blocks": blocks}
 
 

@@ -35,8 +35,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """seconds: how long it takes. reset: the connection is reset. closed: it is closed without an answer. drip: seconds between two bytes of
-    the body."""
+    """seconds: how long it takes. reset: the connection is reset. closed: it is closed without an answer.
+    drip: seconds between two bytes of the body."""
 
     status: int = 200
     body: bytes = b"ok"
@@ -92,7 +92,11 @@ class Receiver:
         return [request.delivery_id for request in list(self.requests)]
 
     def _handle(self, handler: BaseHTTPRequestHandler) -> None:
-        body = handler.rfile.read(int(handler.headers["Content-Length"]))
+        length = int(handler.headers["Content-Length"])
+        body = handler.rfile.read(length)
+        if len(body) < length:  # the sender died in the middle: that is no request
+            handler.close_connection = True
+            return
         with self._lock:
             request = Request(len(self.requests), handler.path, dict(handler.headers.items()), body)
             self.requests.append(request)

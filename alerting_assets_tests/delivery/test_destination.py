@@ -93,13 +93,13 @@ def test_secrets_are_not_shown() -> None:
     "echo",
     [
         lambda url: f"no route for {url}",
-        lambda url: "Cannot POST /services/T0AAAAAA/B0BBBBBB/kYsEcReT123?sig=s%2Fg+%3Dna",
+        lambda _: "Cannot POST /services/T0AAAAAA/B0BBBBBB/kYsEcReT123?sig=s%2Fg+%3Dna",
         lambda url: json.dumps({"error": url}),
         lambda url: json.dumps({"error": url}).replace("/", "\\/"),
         lambda url: quote(url, safe=""),
-        lambda url: "the token kYsEcReT123 is old, and s/g =na is wrong",
-        lambda url: f"Authorization: Basic {base64.b64encode(b'ann:pass word!').decode()}",
-        lambda url: "password: pass word!, or pass%20word%21",
+        lambda _: "the token kYsEcReT123 is old, and s/g =na is wrong",
+        lambda _: f"Authorization: Basic {base64.b64encode(b'ann:pass word!').decode()}",
+        lambda _: "password: pass word!, or pass%20word%21",
     ],
 )
 def test_whatever_a_receiver_writes_back_is_scrubbed(echo: object) -> None:

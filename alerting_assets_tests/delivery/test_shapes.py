@@ -24,25 +24,25 @@ from alerting_assets_tests.profile import examples
 pytestmark = pytest.mark.unit
 
 
-@examples(40, 1000)
+@examples(20, 1000)
 @given(EVENTS)
 def test_slack_takes_every_event(one: Event) -> None:
     schemas.slack(slack_message(one))
 
 
-@examples(40, 1000)
+@examples(20, 1000)
 @given(EVENTS)
 def test_teams_takes_every_event(one: Event) -> None:
     schemas.teams(teams_message(one))
 
 
-@examples(40, 1000)
+@examples(20, 1000)
 @given(EVENTS, st.text(st.characters()))
 def test_pagerduty_takes_every_event(one: Event, source: str) -> None:
     schemas.pagerduty(pagerduty_message(one, "0" * 32, source))
 
 
-@examples(40, 1000)
+@examples(20, 1000)
 @given(EVENTS)
 def test_the_generic_document_is_as_documented(one: Event) -> None:
     schemas.generic(webhook_message(one, "d" * 32))
