@@ -237,6 +237,16 @@ def test_a_backfill_runs_reports_and_partitions_apart(platform: Platform) -> Non
     assert platform.remote() == ["[WARNING] A"]
 
 
+def test_what_is_downstream_of_the_validation_deploys(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    assert platform.run("sync", assets=[dg.AssetKey("alert_configurations")]).success
+    downstream = dg.AssetSelection.assets(VALIDATED_QUERIES).downstream()
+    chosen = downstream.resolve(platform.definitions.resolve_asset_graph())
+    assert {VALIDATION_REPORT, DEPLOYED_ALERTS, DEPLOYMENT_REPORT, dg.AssetKey("alert_history")} <= chosen
+    assert platform.run(assets=sorted(chosen)).success
+    assert platform.remote() == ["[WARNING] A"]
+
+
 def test_a_broken_file_is_a_failed_check_and_stops_nobody(platform: Platform) -> None:
     platform.define(A=GOOD)
     platform.run()
@@ -411,6 +421,8 @@ def test_a_group_that_an_earlier_one_stopped_does_not_pass(platform: Platform) -
     assert found == {**dict.fromkeys(before, "SUCCEEDED"), **dict.fromkeys(failed, "FAILED")}
     said = {(item.check_name, item.partition): item.description for item in result.get_asset_check_evaluations()}
     assert said["analysis", "A"] == "not run: safety stopped before it (one_query)"
+    passed = {(item.check_name, item.partition): item.passed for item in result.get_asset_check_evaluations()}
+    assert {group: passed[group, None] for group in Group} == {group: passed[group, "A"] for group in Group}
     assert said["analysis", None] == "0 of 1 alerts have findings; not run for 1, which an earlier group stopped"
 
 

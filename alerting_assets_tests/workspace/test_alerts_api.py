@@ -181,6 +181,7 @@ def test_known_destinations_are_taken_and_others_refused(strict: Server) -> None
         ({"schedule__quartz_cron_schedule": "0 0 8 ? * ?"}, "quartz_cron_schedule"),
         ({"schedule__quartz_cron_schedule": "every day"}, "quartz_cron_schedule"),
         ({"schedule__timezone_id": "Mars/Olympus"}, "Mars/Olympus"),
+        ({"schedule__timezone_id": "localtime"}, "timezone_id"),
         ({"schedule__timezone_id": "../etc/passwd"}, "timezone_id"),
         ({"schedule__pause_status": "SLEEPING"}, "schedule.pause_status"),
         ({"warehouse_id": "other"}, "'other' does not exist"),
