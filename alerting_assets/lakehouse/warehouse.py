@@ -205,8 +205,8 @@ class WarehouseStatements(Statements):
         if message == ONLY_READS:
             return LakehouseUnavailable(
                 "ALERTING_LAKEHOUSE=warehouse with ALERTING_WORKSPACE=local: the SQL warehouse of the local workspace that runs here only "
-                "reads. Set ALERTING_WORKSPACE=databricks and DATABRICKS_WAREHOUSE_ID for a real one, or have the local workspace served by "
-                "`ALERTING_LAKEHOUSE=spark alerting workspace serve`"
+                "reads. Set ALERTING_WORKSPACE=databricks and DATABRICKS_WAREHOUSE_ID for a real one, or have the local workspace "
+                "served by `ALERTING_LAKEHOUSE=spark alerting workspace serve`"
             )
         if state is StatementState.FAILED and (error is None or error.error_code in _OF_THE_STATEMENT):
             return SparkFailure(message)

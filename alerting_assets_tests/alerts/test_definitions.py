@@ -145,7 +145,9 @@ def test_a_mistake_costs_the_alert_that_it_is_in(texts: dict[str, str], good: li
         ("0 0 22-2 * * ?", "operator: CHANGES_BY", "change_lookback_seconds: is missing"),
     ],
 )
-def test_a_schedule_over_midnight_works_or_is_held_back_in_words(cron: str, condition: str, problem: str | None) -> None:
+def test_a_schedule_over_midnight_works_or_is_held_back_in_words(
+    cron: str, condition: str, problem: str | None
+) -> None:
     written = entry("B", schedule_cron=cron) + f"    {condition}\n"
     if condition.startswith("operator"):
         written = entry("B", schedule_cron=cron, operator="CHANGES_BY") + "    change_direction: INCREASE\n"

@@ -200,6 +200,13 @@ def test_a_body_that_makes_no_sense_is_refused_by_name(
     assert server.alerts() == []
 
 
+@pytest.mark.parametrize(
+    "cron", ["0 0 8-10,14-16 * * ?", "0 0 9 ? * MON-WED,FRI", "0 0 9 ? * MON#1", "0 0 9 ? * FRIL", "0 0 8 LW * ?"]
+)
+def test_every_expression_of_quartz_is_a_schedule(server: Server, cron: str) -> None:
+    assert server.create(schedule__quartz_cron_schedule=cron)["schedule"]["quartz_cron_schedule"] == cron
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"display_name": NaN}', '{"evaluation": {"threshold": Infinity}}'])
 def test_what_is_no_json_object_is_refused(server: Server, text: str) -> None:
     assert server.request("POST", "/api/2.0/alerts", data=text).status_code == 400
