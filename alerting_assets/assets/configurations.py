@@ -5,7 +5,7 @@ from collections import Counter
 import dagster as dg
 
 from alerting_assets.assets.tables import table
-from alerting_assets.automation.partitions import add_partitions
+from alerting_assets.automation.partitions import WHOLE, add_partitions
 from alerting_assets.configuration import load_definitions, read_rows
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 from alerting_assets.resource import AlertingResource
@@ -46,6 +46,7 @@ def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingRe
     rows = read_rows(lakehouse)
     add_partitions(context.instance, [row["alert_id"] for row in rows])
     return dg.MaterializeResult(
+        data_version=WHOLE,
         metadata={
             "dagster/row_count": len(rows),
             "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_CONFIGURATIONS.name]),

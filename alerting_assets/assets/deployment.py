@@ -1,5 +1,6 @@
 """Stage 3: valid alerts into the workspace."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -120,7 +121,7 @@ def deployed_alerts(
         syncs_avoided=config.syncs_avoided,
     )
     if DEPLOYED_ALERTS not in context.selected_asset_keys:
-        yield from _look_only(context, syncer.dry_run(lakehouse, read, alerting.now), workspace)
+        yield from _look_only(context, syncer.dry_run(lakehouse, read, alerting.now), list(before.values()), workspace)
         return
     result = syncer.sync(lakehouse, read, alerting.now, up_to=config.up_to)
     for outcome in result.errors:
@@ -132,7 +133,10 @@ def deployed_alerts(
     ]
     news = [outcome for outcome in deployed if outcome.status is not Status.UNCHANGED or outcome.alert_id not in known]
     record_materializations(
-        context, DEPLOYED_ALERTS, {outcome.alert_id: _metadata(outcome, workspace) for outcome in news}
+        context,
+        DEPLOYED_ALERTS,
+        {outcome.alert_id: _metadata(outcome, workspace) for outcome in news},
+        made_from=VALIDATION_REPORT,
     )
     unfit = [outcome for outcome in result.outcomes if outcome.status in (*HELD_BACK, Status.ERROR)]
     record_observations(
@@ -147,7 +151,9 @@ def deployed_alerts(
 
     rows = read_rows(lakehouse)
     if DEPLOYMENT_REPORT in context.selected_asset_keys:
-        yield dg.MaterializeResult(asset_key=DEPLOYMENT_REPORT, metadata=_report(result, rows, workspace))
+        yield dg.MaterializeResult(
+            asset_key=DEPLOYMENT_REPORT, data_version=_version(rows), metadata=_report(result, rows, workspace)
+        )
     if NO_ALERT_FAILED in context.selected_asset_check_keys:
         yield dg.AssetCheckResult(
             asset_key=DEPLOYMENT_REPORT,
@@ -167,13 +173,20 @@ def deployed_alerts(
         raise dg.Failure(f"not deployed: {reasons}", allow_retries=False)
 
 
+def _version(rows: Sequence[Row]) -> dg.DataVersion:
+    """The same as long as the same is deployed: what evaluates it is then not unsynced."""
+    deployed = sorted(f"{row['alert_id']} {row['applied_hash']}" for row in rows if row["databricks_alert_id"])
+    return dg.DataVersion(hashlib.sha256("\n".join(deployed).encode()).hexdigest()[:32])
+
+
 def _look_only(
-    context: dg.AssetExecutionContext, plan: Plan, workspace: Workspace
+    context: dg.AssetExecutionContext, plan: Plan, rows: Sequence[Row], workspace: Workspace
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """The report without the alerts, as the unpartitioned run of a backfill has it: it tells what a sync would do, and nothing is
     written."""
     yield dg.MaterializeResult(
         asset_key=DEPLOYMENT_REPORT,
+        data_version=_version(rows),
         metadata={
             **{f"to_{action.value.lower()}": len(plan.of(action)) for action in Action},
             "workspace": workspace.host,

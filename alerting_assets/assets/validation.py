@@ -10,6 +10,7 @@ from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configura
 from alerting_assets.assets.tables import table
 from alerting_assets.automation.partitions import (
     ALERTS,
+    WHOLE,
     Batch,
     CheckOutcome,
     checked,
@@ -144,7 +145,12 @@ def validated_queries(
         news = [verdict for verdict in batch.verdicts if not (verdict.reused and verdict.alert_id in known)]
         told = {item.alert_id: _metadata(by_id[item.alert_id], item, state[item.alert_id]) for item in news}
         valid = {verdict.alert_id for verdict in batch.valid}
-        record_materializations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name in valid})
+        record_materializations(
+            context,
+            VALIDATED_QUERIES,
+            {name: told[name] for name in told if name in valid},
+            made_from=alert_configurations.key,
+        )
         record_observations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name not in valid})
         for group, check in CHECKS.items():
             if check in context.selected_asset_check_keys:
@@ -155,6 +161,7 @@ def validated_queries(
     if VALIDATION_REPORT in context.selected_asset_keys:
         yield dg.MaterializeResult(
             asset_key=VALIDATION_REPORT,
+            data_version=WHOLE,
             metadata={
                 "valid": len(report.valid),
                 "quarantined_count": len(report.quarantined),
@@ -188,7 +195,8 @@ def validated_queries(
 
 
 def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, ConfiguredAlert]) -> dg.AssetCheckResult:
-    """The result of a check over the whole batch. A declared check must be yielded once, beside its results for each alert."""
+    """The result of a check over all alerts. A declared check must be yielded once, beside its results for each alert, and passes if
+    all of those do: Dagster shows the state of the partitions in its list of checks and this result in the details."""
     found = [
         (verdict.alert_id, finding)
         for verdict in report.verdicts
@@ -201,7 +209,7 @@ def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, Configure
     return dg.AssetCheckResult(
         asset_key=VALIDATED_QUERIES,
         check_name=CHECKS[group].name,
-        passed=not found and (ran > 0 or not stopped),
+        passed=not found and not stopped,
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(alerts)} of {ran} alerts have findings"
         + (f"; not run for {stopped}, which an earlier group stopped" if stopped else ""),

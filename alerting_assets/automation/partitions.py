@@ -2,9 +2,9 @@
 
 A native run covers one partition or one contiguous range; a batch covers any set of alerts in one run. Such a run records a
 materialization and a check evaluation a partition by itself. Everything that this takes from inside Dagster is here:
-`AssetCheckEvaluationTargetMaterializationData`, `get_latest_storage_id_by_partition`, `get_asset_check_partition_info` and the cache of
-versions are not public. The pin of dagster in pyproject.toml says so, and alerting_assets_tests/integration/test_graph.py fails when
-they change.
+`AssetCheckEvaluationTargetMaterializationData`, `get_latest_storage_id_by_partition`, `get_asset_check_partition_info`, the cache of
+versions and the tags of data_version are not public. The pin of dagster in pyproject.toml says so, and
+alerting_assets_tests/integration/test_graph.py fails when they change.
 """
 
 from __future__ import annotations
@@ -17,6 +17,12 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._core.definitions.data_version import (
+    CODE_VERSION_TAG,
+    NULL_EVENT_POINTER,
+    get_input_data_version_tag,
+    get_input_event_pointer_tag,
+)
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from pydantic import Field
 
@@ -28,6 +34,11 @@ warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 ALERTS = dg.DynamicPartitionsDefinition(name="alert_id")
 """The partitions of alerts: one for each alert, by its alert_id."""
 
+
+WHOLE = dg.DataVersion("whole")
+"""The version of an unpartitioned asset that partitions are made from: always the same. Dagster compares each partition with the
+version of the whole. Were it new at every run, or at every edit of any alert, each run that leaves an alert as it is would mark this
+alert's partition as unsynced."""
 
 SMALL_BATCH = 50
 """The largest batch of which every check result is recorded: an event takes 10 to 20 ms, and a thousand alerts have six results
@@ -99,12 +110,22 @@ def checked(instance: dg.DagsterInstance, checks: Sequence[dg.AssetCheckKey]) ->
 
 
 def record_materializations(
-    context: dg.AssetExecutionContext, asset: dg.AssetKey, partitions: Mapping[str, Mapping[str, Any]]
+    context: dg.AssetExecutionContext,
+    asset: dg.AssetKey,
+    partitions: Mapping[str, Mapping[str, Any]],
+    *,
+    made_from: dg.AssetKey,
 ) -> None:
-    """Record one materialization for each partition. partitions: alert_id → metadata. The op must not also yield the asset's
-    output, which would record a partition None."""
+    """Record one materialization for each partition. partitions: alert_id → metadata. made_from: what the asset depends on, whose
+    version is WHOLE. The op must not also yield the asset's output, which would record a partition None."""
+    # As Dagster does for outputs. Without them it compares times, and takes for unsynced whatever is older than what it was made from.
+    tags = {
+        CODE_VERSION_TAG: context.run_id,
+        get_input_data_version_tag(made_from): WHOLE.value,
+        get_input_event_pointer_tag(made_from): NULL_EVENT_POINTER,
+    }
     for alert_id, metadata in partitions.items():
-        context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata)))
+        context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata), tags=tags))
 
 
 def has_no_version(context: dg.AssetExecutionContext | dg.OpExecutionContext, asset: dg.AssetKey) -> None:

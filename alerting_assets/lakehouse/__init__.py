@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from alerting_assets.errors import LakehouseError, LakehouseUnavailable
 from alerting_assets.settings import Settings
 
 if TYPE_CHECKING:
     from alerting_assets.lakehouse.port import Lakehouse
-
-
-ONLY_READS = "only queries that read are allowed here"
-"""What the local workspace's warehouse says to a statement that writes."""
 
 
 def open_lakehouse(settings: Settings) -> Lakehouse:
@@ -22,16 +17,7 @@ def open_lakehouse(settings: Settings) -> Lakehouse:
         from alerting_assets.lakehouse.warehouse import warehouse_lakehouse
         from alerting_assets.workspace.client import connect_for_statements
 
-        try:
-            return warehouse_lakehouse(connect_for_statements(settings), settings.warehouse_id, *names)
-        except LakehouseError as error:
-            if settings.workspace == "local" and ONLY_READS in str(error):
-                raise LakehouseUnavailable(
-                    "ALERTING_LAKEHOUSE=warehouse with ALERTING_WORKSPACE=local: the SQL warehouse of the local workspace that runs "
-                    "here only reads. Set ALERTING_WORKSPACE=databricks and DATABRICKS_WAREHOUSE_ID for a real one, or have the local "
-                    "workspace served by `ALERTING_LAKEHOUSE=spark alerting workspace serve`"
-                ) from None
-            raise
+        return warehouse_lakehouse(connect_for_statements(settings), settings.warehouse_id, *names)
     if settings.lakehouse == "spark":
         from alerting_assets.lakehouse.spark import LocalSparkLakehouse, remote_spark
 

@@ -45,6 +45,8 @@ from alerting_assets.lakehouse.sql_engine import Source, SqlLakehouse, Statement
 from alerting_assets.sql_literal import identifier, text_literal
 from alerting_assets.workspace.transport import Transport
 
+ONLY_READS = "only queries that read are allowed here"
+"""What the local workspace's warehouse says to a statement that writes."""
 STATEMENTS = "/api/2.0/sql/statements/"
 STATEMENT = "/api/2.0/sql/statements/{id}"
 CHUNK = "/api/2.0/sql/statements/{id}/result/chunks/{index}"
@@ -200,6 +202,12 @@ class WarehouseStatements(Statements):
         error = response.status.error if response.status else None
         message = (error.message if error else None) or "it gave no reason"
         state = _state(response)
+        if message == ONLY_READS:
+            return LakehouseUnavailable(
+                "ALERTING_LAKEHOUSE=warehouse with ALERTING_WORKSPACE=local: the SQL warehouse of the local workspace that runs here only "
+                "reads. Set ALERTING_WORKSPACE=databricks and DATABRICKS_WAREHOUSE_ID for a real one, or have the local workspace "
+                "served by `ALERTING_LAKEHOUSE=spark alerting workspace serve`"
+            )
         if state is StatementState.FAILED and (error is None or error.error_code in _OF_THE_STATEMENT):
             return SparkFailure(message)
         code = f", {error.error_code.value}" if error and error.error_code else ""

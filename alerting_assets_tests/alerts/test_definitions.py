@@ -65,6 +65,8 @@ def test_an_alert_belongs_to_the_file_that_defines_it() -> None:
         ("    owner:", "    threshold_value_string: x\n    owner:", "a.yml:12", "give one of them"),
         ("    owner:", '    tags: {team: "\\uD800"}\n    owner:', "a.yml:12", "half of a surrogate pair"),
         ("    owner:", "    ml_threshold: 3\n    owner:", "a.yml:12", "remove it"),
+        ("    owner:", "    schedule_timezone: localtime\n    owner:", "a.yml:12", "schedule_timezone"),
+        ("    owner:", "    schedule_timezone: Factory\n    owner:", "a.yml:12", "schedule_timezone"),
         ("    owner:", "    managed_by: me\n    owner:", "a.yml:12", "set by the loader"),
     ],
 )
@@ -130,6 +132,37 @@ def test_a_mistake_costs_the_alert_that_it_is_in(texts: dict[str, str], good: li
     told = [problem for problem in found.problems if problem.file and problem.line]
     assert bool(told) == (len(good) + len(held) < 2 or bool(held) or bool(found.unclear))
     assert {problem.file for problem in told} <= {"bob.yml"}
+
+
+@pytest.mark.parametrize(
+    ("cron", "condition", "problem"),
+    [
+        ("0 0 22-2 * * ?", "for_evaluations: 2", "for_evaluations: needs a schedule that comes at even intervals"),
+        ("0 50-10 * * * ?", "for_evaluations: 2", "for_evaluations: needs a schedule that comes at even intervals"),
+        ("50-10 0 8 * * ?", "for_evaluations: 2", "for_evaluations: needs a schedule that comes at even intervals"),
+        ("0 0 5-3/2 * * ?", "for_evaluations: 2", None),
+        ("0 0 22-2 * * ?", "recovery_threshold_double: 5", "recovery_threshold_double: needs a schedule"),
+        ("0 0 22-2 * * ?", "operator: CHANGES_BY", "change_lookback_seconds: is missing"),
+    ],
+)
+def test_a_schedule_over_midnight_works_or_is_held_back_in_words(
+    cron: str, condition: str, problem: str | None
+) -> None:
+    written = entry("B", schedule_cron=cron) + f"    {condition}\n"
+    if condition.startswith("operator"):
+        written = entry("B", schedule_cron=cron, operator="CHANGES_BY") + "    change_direction: INCREASE\n"
+    found = read_definitions({"ann.yml": GOOD.replace("COST-001", "A"), "bob.yml": "alerts:\n" + written})
+    assert [alert.alert_id for alert in found.alerts] == (["A"] if problem else ["A", "B"])
+    assert [str(one).partition(" alert B ")[2][: len(problem or "")] for one in found.problems] == (
+        [problem] if problem else []
+    )
+
+
+def test_what_was_inherited_and_does_not_fit_is_told_at_the_merge() -> None:
+    text = "alerts:\n  - &x\n    " + entry("B")[4:] + "  - <<: *x\n    alert_id: C\n    operator: IS_NULL\n"
+    (problem,) = read_definitions({"b.yml": text}).problems
+    line = text.splitlines().index("  - <<: *x") + 1
+    assert str(problem).startswith(f"b.yml:{line}: alert C threshold_value_double: is not used by IS_NULL")
 
 
 def test_what_may_stand_in_a_file_that_cannot_be_read_is_not_taken_for_removed() -> None:

@@ -182,6 +182,11 @@ def test_hand_made_alerts_are_taken_over_and_stay_the_same_alerts(world: World) 
     assert world.json("adopt", expect=0)["summary"] == {"can_be_adopted": 1, "cannot": 1}
 
 
+def test_remote_ids_can_be_copied_from_a_narrow_terminal(world: World) -> None:
+    made = world.make(display_name="Somebody's own alert about what we spend on clusters")
+    assert made in world.run_process("adopt", COLUMNS="80").stdout
+
+
 def test_all_that_can_be_adopted_is_and_comments_of_the_file_stay(world: World) -> None:
     world.define({"alert_id": "OLD"})
     own = world.path / "alerts" / "mine.yml"

@@ -485,6 +485,17 @@ def test_a_wrong_call_is_json_for_machines(home: Home, arguments: list[str], kin
     assert says in done.stderr
 
 
+@pytest.mark.usefixtures("server")
+def test_a_warehouse_that_only_reads_says_what_to_set(home: Home) -> None:
+    home.define({"alert_id": "A"})
+    for command in ("plan", "apply", "status"):
+        done = home.run(command, ALERTING_LAKEHOUSE="warehouse")
+        assert (done.returncode, "Set ALERTING_WORKSPACE=databricks and DATABRICKS_WAREHOUSE_ID" in done.stderr) == (
+            2,
+            True,
+        ), done.stderr
+
+
 def test_version_and_short_help(home: Home) -> None:
     assert home.run("--version").stdout.startswith("alerting-assets 0.")
     for arguments in (["-h"], ["plan", "-h"], ["config", "list", "-h"]):

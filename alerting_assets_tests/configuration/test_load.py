@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
@@ -290,6 +291,11 @@ def test_delete_removes_one_row_and_names_a_near_one_when_there_is_none(lakehous
 
 def test_rows_that_people_wrote_wrong_cost_their_own_alert_only(lakehouse: Lakehouse) -> None:
     table = as_table([configuration(alert_id=name) for name in ("GOOD", "BAD", "TWICE", "TWICE")], NOW)
+    night = as_table([configuration(alert_id="NIGHT", schedule_cron="0 0 * * * ?", for_evaluations=2)], NOW)
+    night = night.set_column(
+        night.schema.get_field_index("schedule_cron"), "schedule_cron", [pa.array(["0 0 22-2 * * ?"])]
+    )
+    lakehouse.append(ALERT_CONFIGURATIONS.name, night)
     operators = table.column("operator").to_pylist()
     operators[1] = "BIGGER_THAN"
     table = table.set_column(table.schema.get_field_index("operator"), "operator", [operators])
@@ -297,4 +303,5 @@ def test_rows_that_people_wrote_wrong_cost_their_own_alert_only(lakehouse: Lakeh
     alerts = {alert.alert_id: alert for alert in to_alerts(read_rows(lakehouse), TARGET)}
     assert {name for name, alert in alerts.items() if alert.compiled} == {"GOOD"}
     assert "did you mean 'GREATER_THAN'" in alerts["BAD"].problems[0].message
+    assert "needs a schedule that comes at even intervals" in alerts["NIGHT"].problems[0].message
     assert "2 rows of alert_configurations share it" in alerts["TWICE"].problems[0].message

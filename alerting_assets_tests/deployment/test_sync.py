@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from alerting_assets.configuration import Row, read_rows
 from alerting_assets.deployment import Choices, DesiredAlert, Reason, Syncer, find_work
@@ -345,6 +346,26 @@ def test_a_restored_table_finds_its_alerts_again(world: World) -> None:
     assert counts(world.sync()) == {"UPDATED": 8}
     assert {body["id"] for body in world.remote()} == ids
     assert_recorded(world)
+    assert_settled(world, *names)
+
+
+def test_every_alert_of_a_table_that_was_restored_to_before_its_deployment_has_its_id_again(
+    world: World, tmp_path: Path
+) -> None:
+    names = [f"A-{number}" for number in range(8)]
+    world.configure(*names)
+    (folder,) = tmp_path.rglob(ALERT_CONFIGURATIONS.name)
+    before = DeltaTable(folder).version()
+    world.sync()
+    ids = {body["id"] for body in world.remote()}
+    DeltaTable(folder).restore(before)
+    world.configure(*names[:2], severity="CRITICAL")
+    now = datetime.now(UTC)
+    found = find_work(world.lakehouse, "test", "local", now)
+    syncer = Syncer(open_workspace(world.settings), "test", 8, found.alert_ids)
+    syncer.sync(world.lakehouse, world.desired, lambda: datetime.now(UTC), up_to=found.up_to)
+    assert {row["databricks_alert_id"] for row in read_rows(world.lakehouse)} == ids
+    assert find_work(world.lakehouse, "test", "local", now).is_nothing
     assert_settled(world, *names)
 
 

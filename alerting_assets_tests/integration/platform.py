@@ -12,6 +12,8 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import requests
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from alerting_assets.assets.validation import CHECKS
 from alerting_assets.definitions import code_location
@@ -106,6 +108,23 @@ class Platform:
 
     def observed(self, asset: dg.AssetKey, partition: str) -> dict[str, Any]:
         return self.observations(asset, partition)[0]
+
+    def unsynced(self) -> dict[str, str]:
+        """Which assets and partitions Dagster shows as unsynced, each with the first cause that it names."""
+        graph = self.definitions.resolve_asset_graph()
+        found = CachingStaleStatusResolver(self.instance, graph, LoadingContextForTest(self.instance))
+        places = [
+            (key, partition)
+            for key in graph.get_all_asset_keys()
+            for partition in (
+                self.instance.get_dynamic_partitions("alert_id") if graph.get(key).is_partitioned else [None]
+            )
+        ]
+        return {
+            f"{key.to_user_string()} {partition or ''}".strip(): causes[0].reason
+            for key, partition in places
+            if (causes := found.get_stale_root_causes(key, partition))
+        }
 
     def failure(self, result: Any) -> str:
         return next(str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure)

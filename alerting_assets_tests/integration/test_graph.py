@@ -20,6 +20,7 @@ from alerting_assets.assets.deployment import DEPLOYMENT_REPORT
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.validation import DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import SMALL_BATCH
+from alerting_assets.deployment import find_work
 from alerting_assets.evaluation.run import record
 from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
 from alerting_assets.validation import Group
@@ -237,6 +238,16 @@ def test_a_backfill_runs_reports_and_partitions_apart(platform: Platform) -> Non
     assert platform.remote() == ["[WARNING] A"]
 
 
+def test_what_is_downstream_of_the_validation_deploys(platform: Platform) -> None:
+    platform.define(A=GOOD)
+    assert platform.run("sync", assets=[dg.AssetKey("alert_configurations")]).success
+    downstream = dg.AssetSelection.assets(VALIDATED_QUERIES).downstream()
+    chosen = downstream.resolve(platform.definitions.resolve_asset_graph())
+    assert {VALIDATION_REPORT, DEPLOYED_ALERTS, DEPLOYMENT_REPORT, dg.AssetKey("alert_history")} <= chosen
+    assert platform.run(assets=sorted(chosen)).success
+    assert platform.remote() == ["[WARNING] A"]
+
+
 def test_a_broken_file_is_a_failed_check_and_stops_nobody(platform: Platform) -> None:
     platform.define(A=GOOD)
     platform.run()
@@ -413,6 +424,8 @@ def test_a_group_that_an_earlier_one_stopped_does_not_pass(platform: Platform) -
     assert found == {**dict.fromkeys(before, "SUCCEEDED"), **dict.fromkeys(failed, "FAILED")}
     said = {(item.check_name, item.partition): item.description for item in result.get_asset_check_evaluations()}
     assert said["analysis", "A"] == "not run: safety stopped before it (one_query)"
+    passed = {(item.check_name, item.partition): item.passed for item in result.get_asset_check_evaluations()}
+    assert {group: passed[group, None] for group in Group} == {group: passed[group, "A"] for group in Group}
     assert said["analysis", None] == "0 of 1 alerts have findings; not run for 1, which an earlier group stopped"
 
 
@@ -425,6 +438,37 @@ def test_of_a_large_batch_the_failures_are_recorded_and_what_follows_them(platfo
     platform.define(**dict.fromkeys(names, GOOD.replace("cost", "cost + 0 AS cost", 1)), BROKEN=GOOD, SMALL=GOOD)
     assert platform.run("sync").success
     assert platform.checks() == {"BROKEN": "SUCCEEDED"}
+
+
+def test_what_is_in_sync_is_not_shown_as_unsynced(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD)
+    assert platform.run().success
+    assert platform.unsynced() == {}
+    assert platform.run().success
+    assert platform.unsynced() == {}, "a run that changes nothing"
+    platform.define(A=GOOD, B=GOOD.replace("cost", "cost + 1 AS cost", 1))
+    ids = {"config": {"alert_ids": ["B"]}}
+    assert platform.run("sync", config={"ops": {"validate": ids, "deploy": ids}}).success
+    assert platform.unsynced().keys() == {"alert_history"}, "what is deployed now was not evaluated yet"
+    assert platform.run("evaluate").success
+    assert platform.run("reconcile").success
+    assert platform.run("sync", assets=[VALIDATED_QUERIES], partition="A").success
+    assert platform.unsynced() == {}
+
+
+def test_the_reconciliation_deploys_whatever_the_feed_says(platform: Platform) -> None:
+    platform.define(A=GOOD, B=GOOD)
+    assert platform.run("sync").success
+    workspace = open_workspace(platform.settings)
+    (trashed,) = [alert.id for alert in workspace.list_alerts() if alert.body["display_name"] == "[WARNING] A"]
+    workspace.trash_alert(trashed)
+    with platform.tables() as tables:
+        assert find_work(tables, platform.settings.environment, workspace.host, datetime.now(UTC)).is_nothing
+    assert platform.run("reconcile").success
+    assert platform.remote() == ["[WARNING] A", "[WARNING] B"]
+    (schedule,) = [one for one in platform.definitions.schedules or () if one.name == "reconcile_daily"]
+    assert isinstance(schedule, dg.ScheduleDefinition)
+    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
 
 
 def test_the_maintenance_compacts_every_table(platform: Platform) -> None:

@@ -144,6 +144,12 @@ def test_many_small_commits_become_few_files_and_readers_lose_nothing(
     assert counted == [{"n": 300 * ALERTS}]
 
 
+def test_every_table_says_to_which_layer_and_domain_it_belongs(lakehouse: EmbeddedLakehouse, tmp_path: Path) -> None:
+    for spec in TABLES:
+        kept = DeltaTable(tmp_path.joinpath("lakehouse", *lakehouse.namespace, spec.name)).metadata().configuration
+        assert (kept.get("layer"), kept.get("domain")) == ("gold", "alerting")
+
+
 def test_maintenance_where_nothing_was_written_makes_no_commit(lakehouse: EmbeddedLakehouse, tmp_path: Path) -> None:
     commit_runs(tmp_path, range(3))
     for _ in range(2):

@@ -181,6 +181,7 @@ def test_known_destinations_are_taken_and_others_refused(strict: Server) -> None
         ({"schedule__quartz_cron_schedule": "0 0 8 ? * ?"}, "quartz_cron_schedule"),
         ({"schedule__quartz_cron_schedule": "every day"}, "quartz_cron_schedule"),
         ({"schedule__timezone_id": "Mars/Olympus"}, "Mars/Olympus"),
+        ({"schedule__timezone_id": "localtime"}, "timezone_id"),
         ({"schedule__timezone_id": "../etc/passwd"}, "timezone_id"),
         ({"schedule__pause_status": "SLEEPING"}, "schedule.pause_status"),
         ({"warehouse_id": "other"}, "'other' does not exist"),
@@ -197,6 +198,13 @@ def test_a_body_that_makes_no_sense_is_refused_by_name(
     with pytest.raises(InvalidParameterValue, match=named):
         sdk.api_client.do("POST", "/api/2.0/alerts", body=alert_body(**changes))
     assert server.alerts() == []
+
+
+@pytest.mark.parametrize(
+    "cron", ["0 0 8-10,14-16 * * ?", "0 0 9 ? * MON-WED,FRI", "0 0 9 ? * MON#1", "0 0 9 ? * FRIL", "0 0 8 LW * ?"]
+)
+def test_every_expression_of_quartz_is_a_schedule(server: Server, cron: str) -> None:
+    assert server.create(schedule__quartz_cron_schedule=cron)["schedule"]["quartz_cron_schedule"] == cron
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"display_name": NaN}', '{"evaluation": {"threshold": Infinity}}'])
