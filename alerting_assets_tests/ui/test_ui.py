@@ -113,6 +113,8 @@ def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
     page.goto(f"{site.dagster}/locations/alerting_assets/asset-groups/alerting")
     for name in (
         "alert_configurations",
+        "notification_destinations",
+        "deployed_destinations",
         "validated_queries",
         "validation_report",
         "deployed_alerts",
@@ -158,3 +160,13 @@ def test_the_workspace_page_lists_alerts_with_their_states(site: Site, page: Pag
     page.goto(site.workspace)
     expect(page.get_by_text("TRIGGERED").first).to_be_visible()
     screenshot(page, "workspace")
+
+
+def test_the_workspace_page_shows_destinations_and_messages(site: Site, page: Page) -> None:
+    page.set_viewport_size({"width": 1600, "height": 2600})
+    page.goto(site.workspace)
+    expect(page.get_by_text("Notification destinations", exact=True)).to_be_visible()
+    expect(page.get_by_text("finops@example.com").first).to_be_visible()
+    expect(page.get_by_text("Recent messages", exact=True)).to_be_visible()
+    expect(page.get_by_text("alerting workspace inbox").first).to_be_visible()
+    screenshot(page, "messages")

@@ -141,7 +141,11 @@ def test_a_mail_arrives_with_its_subject_and_both_parts(workspace: Workspace) ->
         alert(server, {"user_email": "ann@example.com"})
         workspace.value = 7.0
         wait_for(lambda: mails)
+        (record,) = wait_for(lambda: workspace.log)
+        shown = requests.get(f"{server.address}/deliveries/{record.delivery_id}", timeout=30).text
     mail = mails[0].document
+    assert "Subject: TRIGGERED: [CRITICAL] Größe is 7" in shown
+    assert "Value 7 &gt; 3" in shown
     assert (mails[0].to, mail["Subject"]) == ("ann@example.com", "TRIGGERED: [CRITICAL] Größe is 7")
     assert "Value 7 > 3" in mail.get_body(("plain",)).get_content()
     assert "<b>7</b>" in mail.get_body(("html",)).get_content()

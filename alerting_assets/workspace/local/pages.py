@@ -22,7 +22,17 @@ from alerting_assets.workspace.local.notifier import Notifier
 from alerting_assets.workspace.local.own_state import OwnState, ReadOwnStates
 from alerting_assets.workspace.local.rules import timestamp
 from alerting_assets.workspace.local.store import Evaluation, Store
-from alerting_assets.workspace.local.texts import alert_id, condition, minute, moment, notified, number, schedule, told
+from alerting_assets.workspace.local.texts import (
+    alert_id,
+    condition,
+    minute,
+    moment,
+    notified,
+    number,
+    readable,
+    schedule,
+    told,
+)
 
 THE_WORKSPACE, THE_PRODUCT = "the workspace", "alerting_assets"
 """By whom an evaluation was made."""
@@ -143,7 +153,7 @@ class Pages:
         message = self._notifier.message_as_sent(identity) if self._notifier else None
         if message is None:
             return self._render("missing.html", 404, id=identity, what="message")
-        return self._render("delivery.html", id=identity, message=message)
+        return self._render("delivery.html", id=identity, message=readable(message))
 
     async def databricks_path(self, request: Request) -> Response:
         """Where an alert's page lies on Databricks, for links made by a client that took this server for one."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import re
+from email.message import EmailMessage
 from typing import Any
 
 from alerting_assets.workspace.local.alert_body import Body, value_at
@@ -87,6 +90,17 @@ def told(destination: Destination) -> str:
     """What may be known of a destination's configuration, as in `a@example.com, b@example.com` or `url set, password set`."""
     addresses = destination.told.get("addresses", [])
     return ", ".join([*addresses, *(name.replace("_", " ") for name in destination.told if name != "addresses")])
+
+
+def readable(message: str) -> str:
+    """A message as it was sent, for people: a JSON document as it is, a mail with its headers and parts decoded."""
+    if message.lstrip().startswith("{"):
+        return message
+    mail = email.message_from_string(message, policy=email.policy.default)
+    assert isinstance(mail, EmailMessage)
+    heads = [f"{name}: {mail[name]}" for name in ("From", "To", "Subject", "Date") if mail[name]]
+    parts = [mail.get_body((kind,)) for kind in ("plain", "html")]
+    return "\n\n".join(["\n".join(heads), *(str(part.get_content()).strip() for part in parts if part is not None)])
 
 
 def moment(text: str | None) -> str:
