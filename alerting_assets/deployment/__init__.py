@@ -2,14 +2,8 @@
 
 from alerting_assets.deployment.actions import HELD_BACK, Action, Outcome, PlannedAction, Reason, Status
 from alerting_assets.deployment.apply import SyncResult
-from alerting_assets.deployment.destination_sync import (
-    DestinationResult,
-    DestinationSyncer,
-    due_destinations,
-    look_ahead,
-    users_of,
-    with_destinations,
-)
+from alerting_assets.deployment.destination_sync import DestinationResult, DestinationSyncer
+from alerting_assets.deployment.destination_work import due_destinations, look_ahead, users_of, with_destinations
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
 from alerting_assets.deployment.sync import AdmissionPolicy, Syncer, admission_policy, desired_alerts, read_desired

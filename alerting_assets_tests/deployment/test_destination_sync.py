@@ -263,6 +263,18 @@ def test_a_creation_whose_answer_is_lost_is_found_and_made_once(destinations: De
     destinations.assert_settled()
 
 
+def test_a_list_that_lacks_one_makes_no_second_one(destinations: Destinations) -> None:
+    destinations.configure("first")
+    destinations.configure("second")
+    destinations.sync()
+    destinations.world.fault(fault="stale_list", writes=2, match={"method": "GET", "path": PATH})
+    assert destinations.workspace.list_destinations() == []
+    assert destinations.sync() == {"first": "UNCHANGED", "second": "UNCHANGED"}
+    destinations.world.heal()
+    assert len(destinations.workspace.list_destinations()) == 2
+    destinations.assert_settled()
+
+
 def test_a_refused_one_is_its_own_error(destinations: Destinations) -> None:
     destinations.world.fault(fault="error", status=400, times=1, match={"method": "POST", "path": PATH})
     for name in ("a", "b", "c"):

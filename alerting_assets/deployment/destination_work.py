@@ -1,0 +1,70 @@
+"""What a sync has to do next about destinations, told by the tables alone, and which alerts it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from alerting_assets.alerts.compiled import Target
+from alerting_assets.configuration import Row, read_destination_rows, read_rows
+from alerting_assets.configuration.destinations import ConfiguredDestination, to_destinations
+from alerting_assets.deployment.actions import Status
+from alerting_assets.deployment.destination_plan import PlannedDestination
+from alerting_assets.deployment.destination_records import known_deployments, may_look_again
+from alerting_assets.deployment.work import Work, pause_after
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
+from alerting_assets.settings import Settings
+
+
+def with_destinations(work: Work, lakehouse: Lakehouse, settings: Settings, host: str, now: datetime) -> Work:
+    """The work with the destinations that are due, and with the alerts that use them."""
+    due = due_destinations(lakehouse, settings.environment, host, now)
+    if not due:
+        return work
+    version = lakehouse.version(NOTIFICATION_DESTINATIONS.name)
+    alert_ids = None if work.alert_ids is None else work.alert_ids | users_of(read_rows(lakehouse), due)
+    return replace(
+        work,
+        alert_ids=alert_ids,
+        reason=f"{'' if work.is_nothing else work.reason + ', '}destinations: {', '.join(sorted(due)[:5])}",
+        change=f"{work.change}{version.table_id}:{version.version}",
+        destinations=frozenset(due),
+    )
+
+
+def due_destinations(lakehouse: Lakehouse, environment: str, host: str, now: datetime) -> set[str]:
+    """The destinations about which a sync has something to do, told by the tables alone: those that changed, that failed and are due
+    again, and that are deployed and not configured any more. That a secret was changed where it lies, no table tells."""
+    rows = read_destination_rows(lakehouse)
+    found = set()
+    for one, row in zip(to_destinations(rows), rows, strict=False):
+        found |= {one.destination_id} if _is_due(one, row, host, now) else set()
+    current = {row["databricks_destination_id"] for row in rows if row["databricks_host"] == host}
+    gone = [one for one in known_deployments(lakehouse, environment, host) if one.remote_id not in current]
+    return found | {one.destination_id for one in gone if may_look_again(one, now)}
+
+
+def _is_due(one: ConfiguredDestination, row: Row, host: str, now: datetime) -> bool:
+    if row["last_sync_status"] is None or row["databricks_host"] != host:
+        return True
+    if row["last_sync_status"] == Status.ERROR and now >= row["last_synced_at"] + pause_after(row["failed_syncs"] or 1):
+        return True
+    if one.configuration is None:
+        return bool(row["last_sync_status"] != Status.INVALID)
+    return bool(row["applied_hash"] != one.configuration.config_hash)
+
+
+def users_of(rows: Iterable[Row], destination_ids: Collection[str]) -> frozenset[str]:
+    """The alerts whose rows name one of these destinations."""
+    return frozenset(
+        row["alert_id"] for row in rows if not set(destination_ids).isdisjoint(row["notification_channels"] or ())
+    )
+
+
+def look_ahead(target: Target, planned: Iterable[PlannedDestination]) -> Target:
+    """The target of a plan: a destination that is yet to be created and cannot be is closed."""
+    failing = {one.destination_id: f"cannot be used: {one.error}" for one in planned if one.error and not one.remote_id}
+    addresses = {name: value for name, value in target.addresses.items() if name not in failing}
+    return replace(target, addresses=addresses, closed={**target.closed, **failing})
