@@ -123,7 +123,7 @@ def plan_destinations(
     current: set[str | None] = set()
     for wanted in sorted(desired, key=lambda one: one.destination_id):
         before = stored.get(wanted.destination_id, DestinationState(wanted.destination_id))
-        action = _act(wanted, before, there, claimed)
+        action = _act(wanted, before, there, claimed, deployments)
         if action.remote_id is not None and action.action is not Action.HELD:
             claimed.add(action.remote_id)
         current.add(action.remote_id or (before.databricks_destination_id if action.action is Action.HELD else None))
@@ -139,6 +139,7 @@ def _act(
     before: DestinationState,
     there: Mapping[str, RemoteDestination],
     claimed: set[str],
+    deployments: Mapping[str, KnownDeployment],
 ) -> PlannedDestination:
     configuration = wanted.configuration
     stored = there.get(before.databricks_destination_id or "")
@@ -160,6 +161,8 @@ def _act(
     if stored is not None and stored.type == kind:
         return _compared(wanted, before, stored, action)
     same = [one for one in there.values() if (one.name, one.type) == (name, kind) and one.id not in claimed]
+    # One that we deployed and that nobody claims any more was renamed, or its row was lost: it goes on.
+    same = sorted((one for one in same if one.id in deployments), key=lambda one: one.id)[:1] or same
     if len(same) > 1:
         ids = ", ".join(sorted(one.id for one in same))
         problem = (

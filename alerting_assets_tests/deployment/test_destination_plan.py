@@ -67,6 +67,8 @@ class Model:
 
     def sync(self, desired: Sequence[DesiredDestination], used: Mapping[str, Sequence[str]]) -> int:
         """How many requests were sent."""
+        wanted = {one.destination_id for one in desired}
+        self.state = {name: one for name, one in self.state.items() if name in wanted}  # a row that goes takes it along
         planned = self.plan(desired, used)
         for one in planned:
             self._carry_out(one)
