@@ -136,7 +136,7 @@ def deployed_alerts(
         context,
         DEPLOYED_ALERTS,
         {outcome.alert_id: _metadata(outcome, workspace) for outcome in news},
-        made_from=VALIDATION_REPORT,
+        made_from=[VALIDATION_REPORT, deployed_destinations.key],
     )
     unfit = [outcome for outcome in result.outcomes if outcome.status in (*HELD_BACK, Status.ERROR)]
     record_observations(

@@ -4,6 +4,7 @@ import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.tables import table
+from alerting_assets.automation.partitions import WHOLE
 from alerting_assets.configuration import load_destinations, read_destination_rows
 from alerting_assets.deployment import DestinationSyncer, Status
 from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
@@ -38,6 +39,7 @@ def notification_destinations(context: dg.AssetExecutionContext, alerting: Alert
         context.log.warning("%s", problem)
     rows = read_destination_rows(lakehouse)
     return dg.MaterializeResult(
+        data_version=WHOLE,
         metadata={
             "dagster/row_count": len(rows),
             "dagster/table_name": ".".join([*lakehouse.namespace, NOTIFICATION_DESTINATIONS.name]),
@@ -101,6 +103,7 @@ def deployed_destinations(context: dg.AssetExecutionContext, alerting: AlertingR
     for outcome in result.errors:
         context.log.error("destination %s: %s", outcome.destination_id, outcome.error)
     return dg.MaterializeResult(
+        data_version=WHOLE,
         metadata={
             **{status.value.lower(): sum(one.status is status for one in result.outcomes) for status in Status},
             "workspace": workspace.host,

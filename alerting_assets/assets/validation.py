@@ -149,7 +149,7 @@ def validated_queries(
             context,
             VALIDATED_QUERIES,
             {name: told[name] for name in told if name in valid},
-            made_from=alert_configurations.key,
+            made_from=[alert_configurations.key],
         )
         record_observations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name not in valid})
         for group, check in CHECKS.items():

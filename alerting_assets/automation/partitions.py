@@ -114,16 +114,14 @@ def record_materializations(
     asset: dg.AssetKey,
     partitions: Mapping[str, Mapping[str, Any]],
     *,
-    made_from: dg.AssetKey,
+    made_from: Sequence[dg.AssetKey],
 ) -> None:
     """Record one materialization for each partition. partitions: alert_id → metadata. made_from: what the asset depends on, whose
-    version is WHOLE. The op must not also yield the asset's output, which would record a partition None."""
+    versions are WHOLE. The op must not also yield the asset's output, which would record a partition None."""
     # As Dagster does for outputs. Without them it compares times, and takes for unsynced whatever is older than what it was made from.
-    tags = {
-        CODE_VERSION_TAG: context.run_id,
-        get_input_data_version_tag(made_from): WHOLE.value,
-        get_input_event_pointer_tag(made_from): NULL_EVENT_POINTER,
-    }
+    tags = {CODE_VERSION_TAG: context.run_id}
+    for one in made_from:
+        tags |= {get_input_data_version_tag(one): WHOLE.value, get_input_event_pointer_tag(one): NULL_EVENT_POINTER}
     for alert_id, metadata in partitions.items():
         context.log_event(dg.AssetMaterialization(asset, partition=alert_id, metadata=dict(metadata), tags=tags))
 

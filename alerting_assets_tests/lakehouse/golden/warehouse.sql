@@ -1,6 +1,25 @@
 -- create schema
 CREATE SCHEMA IF NOT EXISTS `health_monitor`.`gold`;
 
+-- create alert_deliveries
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_deliveries` (
+  `delivery_id` STRING NOT NULL COMMENT 'the same at each attempt; receivers get it as idempotency key',
+  `event` STRING NOT NULL COMMENT 'ALERT, RECOVERY, CHECK_FAILURE, CHECK_RECOVERY, TEST',
+  `event_id` STRING NOT NULL,
+  `destination_id` STRING NOT NULL COMMENT 'of the workspace, or an e-mail address',
+  `alert_id` STRING,
+  `incident_id` STRING COMMENT 'what order is kept by, and what PagerDuty takes for one incident',
+  `attempted_at` TIMESTAMP NOT NULL,
+  `outcome` STRING NOT NULL COMMENT 'SENT; FAILED: refused for good; DEAD: tried for a day in vain',
+  `attempts` INT,
+  `response` STRING COMMENT 'in short, without secrets',
+  CONSTRAINT `alert_deliveries_key` PRIMARY KEY (`delivery_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a message to one destination, once it is over. Append only. No secret and no address\'s key stands here.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
 -- create alert_configurations
 CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `alert_id` STRING NOT NULL COMMENT '[A-Z0-9_-]{1,64}',
@@ -60,6 +79,51 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
 USING DELTA
 CLUSTER BY AUTO
 COMMENT 'One row an alert: what to measure, when it is wrong, whom to tell; and what the sync did with it.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create notification_destinations
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_destinations` (
+  `destination_id` STRING NOT NULL COMMENT 'what alerts name in notification_channels',
+  `destination_name` STRING NOT NULL COMMENT 'in the workspace',
+  `destination_type` STRING NOT NULL COMMENT 'EMAIL, SLACK, WEBHOOK, PAGERDUTY, MICROSOFT_TEAMS',
+  `email_addresses` ARRAY<STRING>,
+  `secret_ref` STRING COMMENT 'where its URL or key is read from: env:NAME, {{secrets/scope/key}}; never the secret',
+  `is_enabled` BOOLEAN NOT NULL,
+  `owner` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used',
+  `databricks_destination_id` STRING COMMENT 'written by the sync only, as all that follow',
+  `databricks_host` STRING COMMENT 'the workspace that databricks_destination_id belongs to',
+  `secret_fingerprint` STRING COMMENT 'of the secret that was last sent, with a salt: tells whether it changed',
+  `applied_hash` STRING COMMENT 'of the configuration that the last sync applied, or tried to',
+  `last_synced_at` TIMESTAMP,
+  `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, INVALID, ERROR',
+  `last_sync_error` STRING,
+  `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
+  CONSTRAINT `notification_destinations_key` PRIMARY KEY (`destination_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a destination: whom messages reach, and by which way; and what the sync did with it. No secret stands here.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create destination_deployments
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`destination_deployments` (
+  `environment` STRING NOT NULL,
+  `databricks_host` STRING NOT NULL,
+  `databricks_destination_id` STRING NOT NULL,
+  `destination_id` STRING NOT NULL,
+  `was_created` BOOLEAN NOT NULL COMMENT 'by us; what was found by its name is never deleted',
+  `recorded_at` TIMESTAMP NOT NULL,
+  `found_in_use_at` TIMESTAMP COMMENT 'when a sync last wanted to delete it and alerts still used it',
+  `removed_at` TIMESTAMP COMMENT 'when a sync deleted it, or found that it is not ours to delete',
+  CONSTRAINT `destination_deployments_key` PRIMARY KEY (`environment`, `databricks_host`, `databricks_destination_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a destination in a workspace that is, or was, deployed from notification_destinations. Outlives the configuration.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
 -- create alert_history
@@ -169,7 +233,9 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_query_validations` (
   `column` INT,
   `rule_group` STRING COMMENT 'syntax, safety, references, analysis, contract, quality',
   `findings` STRING COMMENT 'JSON: all findings, warnings too; rule, message, line, column are those of the one that decides',
-  `policy_hash` STRING COMMENT 'of the rules, settings and engine that the verdict was given under'
+  `policy_hash` STRING COMMENT 'of the rules, settings and engine that the verdict was given under',
+  `row_hash` STRING COMMENT 'of the configuration and the target that the query was compiled from',
+  `tables_read` STRING COMMENT 'JSON: catalog, schema and name of each table that schema_hash is about'
 )
 USING DELTA
 CLUSTER BY AUTO
