@@ -144,10 +144,11 @@ def apply(
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        wrong_destinations = load_destinations(tables, chosen.definitions, now(), strict=chosen.strict).problems
+        plan_destination_load(chosen.definitions, read_destination_rows(tables), strict=chosen.strict)
         loaded = load_definitions(
             tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
         )
+        wrong_destinations = load_destinations(tables, chosen.definitions, now(), strict=chosen.strict).problems
         destination_syncer = DestinationSyncer.from_settings(chosen, workspace)
         is_due = not changed or due_destinations(tables, chosen.environment, workspace.host, now())
         destinations = destination_syncer.sync(tables, now) if is_due else DestinationResult()
@@ -186,7 +187,7 @@ def apply(
                 "requests": requests,
             }
         )
-    elif work is not None and not only and only is not None:
+    elif work is not None and only is not None and not only and not destinations.outcomes:
         console.print("Nothing changed since the last sync; the workspace was not asked.")
     else:
         console.print(result_text(result))
@@ -213,7 +214,7 @@ def _show_plan(
         loaded = plan_load(chosen.definitions, rows, strict=chosen.strict, max_delete_percent=limit)
         after = rows_after_load(rows, loaded)
         destination_rows = read_destination_rows(tables)
-        loaded_destinations = plan_destination_load(chosen.definitions, destination_rows)
+        loaded_destinations = plan_destination_load(chosen.definitions, destination_rows, strict=chosen.strict)
         destination_rows = rows_after_destination_load(destination_rows, loaded_destinations)
         destinations = DestinationSyncer.from_settings(chosen, workspace).plan(tables, destination_rows)
         target = look_ahead(target_in(tables, chosen, rows=destination_rows), destinations)

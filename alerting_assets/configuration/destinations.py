@@ -89,8 +89,13 @@ def _to_destination(destination_id: str, rows: Sequence[Row]) -> ConfiguredDesti
         return ConfiguredDestination(destination_id, None, tuple(error.problems), is_enabled)
 
 
-def plan_destination_load(directory: Path, rows: Sequence[Row]) -> DestinationLoad:
-    """What loading the files of a folder of definitions would do; reads the files and writes nothing. rows: the table as it is."""
+def plan_destination_load(directory: Path, rows: Sequence[Row], *, strict: bool = False) -> DestinationLoad:
+    """What loading the files of a folder of definitions would do; reads the files and writes nothing. A folder that is missing, or holds
+    no file at all, removes nothing: it is the wrong one.
+
+    rows: the table as it is. strict: one problem, and nothing is loaded: raises DefinitionError."""
+    if not (read_folder(directory).texts or read_folder(directory / DESTINATIONS).texts):
+        return DestinationLoad((), (), (), (), {}, ())
     defined: dict[str, DestinationConfiguration] = {}
     places: dict[str, str] = {}
     held: set[str] = set()
@@ -130,17 +135,15 @@ def plan_destination_load(directory: Path, rows: Sequence[Row]) -> DestinationLo
                 )
             )
             held.add(destination_id)
+    if strict and problems:
+        raise DefinitionError(problems)
     return _difference(rows, {name: one for name, one in defined.items() if name not in held}, held, unclear, problems)
 
 
 def load_destinations(lakehouse: Lakehouse, directory: Path, now: datetime, *, strict: bool = False) -> DestinationLoad:
-    """Load the files of a folder into the table, as `plan_destination_load` says.
-
-    strict: one problem, and nothing is loaded: raises DefinitionError."""
+    """Load the files of a folder into the table, as `plan_destination_load` says."""
     rows = read_destination_rows(lakehouse)
-    result = plan_destination_load(directory, rows)
-    if strict and result.problems:
-        raise DefinitionError(result.problems)
+    result = plan_destination_load(directory, rows, strict=strict)
     before = {row["destination_id"]: row for row in rows}
     written = [{**one.row(), "created_at": now, "updated_at": now, "definition_error": None} for one in result.writes]
     noted = [

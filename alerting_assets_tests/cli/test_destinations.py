@@ -174,3 +174,17 @@ def test_a_test_message_arrives_and_a_refusal_is_told(home: Home) -> None:
         assert "OPS_URL is not set" in home.run("destinations", "test", "slack-ops").stderr
     finally:
         receiver.close()
+
+
+def test_where_something_is_wrong_strict_writes_neither_alerts_nor_destinations(home: Home) -> None:
+    home.define({"alert_id": "A-1", "notification_channels": ["mail"]})
+    define(home, MAIL, {**SLACK, "secret_ref": URL})
+    done = home.run("apply", "--strict")
+    assert done.returncode != 0
+    assert "slack-ops" in done.stderr
+    home.define({"alert_id": "A-1", "operator": "NO_SUCH"})
+    define(home, MAIL)
+    assert home.run("apply", "--strict").returncode != 0
+    with home.tables() as tables:
+        assert tables.read("notification_destinations").num_rows == 0
+        assert tables.read("alert_configurations").num_rows == 0

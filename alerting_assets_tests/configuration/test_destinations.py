@@ -195,6 +195,20 @@ destinations:
         assert (result.removed, [*result.kept]) == ((), ["mail"])
         assert result.problems
 
+    def test_a_wrong_folder_removes_nothing(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
+        entry = "- {destination_id: mail, destination_type: EMAIL, email_addresses: a@example.com, owner: o}\n"
+        write(tmp_path / "alerts", entry)
+        load(lakehouse, tmp_path / "alerts")
+        (tmp_path / "empty").mkdir()
+        for folder in ("missing", "empty"):
+            assert load(lakehouse, tmp_path / folder).removed == ()
+        assert [row["destination_id"] for row in read_destination_rows(lakehouse)] == ["mail"]
+
+    def test_strict_one_problem_and_nothing_is_written(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
+        write(tmp_path, f"- {{destination_id: mail, destination_type: SLACK, secret_ref: '{SECRET}', owner: o}}\n")
+        with pytest.raises(DefinitionError):
+            load_destinations(lakehouse, tmp_path, NOW, strict=True)
+
     def test_of_two_with_the_same_id_neither_is_taken(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
         entry = "- {destination_id: mail, destination_type: EMAIL, email_addresses: a@example.com, owner: o}\n"
         write(tmp_path, entry)
