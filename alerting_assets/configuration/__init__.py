@@ -2,6 +2,7 @@
 
 from alerting_assets.configuration.destinations import (
     DestinationLoad,
+    destinations_in_words,
     load_destinations,
     plan_destination_load,
     read_destination_rows,
@@ -33,6 +34,7 @@ __all__ = [
     "channel_problems",
     "defined_alerts",
     "delete_alert",
+    "destinations_in_words",
     "get_template",
     "list_templates",
     "load_definitions",

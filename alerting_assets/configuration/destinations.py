@@ -191,6 +191,16 @@ def target_in(
     return replace(target_of(settings), addresses=addresses, closed=closed)
 
 
+def destinations_in_words(lakehouse: Lakehouse) -> dict[str, str]:
+    """destination_id → its name, and by which way it is reached."""
+    return {
+        row[
+            "destination_id"
+        ]: f"{row['destination_name']}: {', '.join(row['email_addresses'] or ()) or row['destination_type']}"
+        for row in read_destination_rows(lakehouse)
+    }
+
+
 def _with_rows(rows: Sequence[Row]) -> Iterable[tuple[ConfiguredDestination, Row]]:
     by_id = {row["destination_id"]: row for row in rows}
     return [(one, by_id[one.destination_id]) for one in to_destinations(rows)]

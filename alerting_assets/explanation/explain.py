@@ -13,7 +13,16 @@ from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.definitions import Place
 from alerting_assets.alerts.schedule import schedule_interval
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS
-from alerting_assets.configuration import ConfiguredAlert, LoadResult, Row, plan_load, read_rows, target_in, to_alerts
+from alerting_assets.configuration import (
+    ConfiguredAlert,
+    LoadResult,
+    Row,
+    destinations_in_words,
+    plan_load,
+    read_rows,
+    target_in,
+    to_alerts,
+)
 from alerting_assets.errors import DefinitionError, Problem, SettingsError, did_you_mean
 from alerting_assets.explanation.facts import (
     Deployment,
@@ -109,7 +118,9 @@ def explain(
         deployment=deployment,
         sync=Sync(row.get("last_synced_at"), row.get("last_sync_status"), row.get("last_sync_error")),
         schedule=schedule,
-        notification=_notification(alert, configuration.notification_channels if configuration else ()),
+        notification=_notification(
+            alert, configuration.notification_channels if configuration else (), destinations_in_words(lakehouse)
+        ),
         query_text=alert.sql if alert else None,
     )
 
@@ -279,11 +290,18 @@ def _schedule(alert: CompiledAlert | None, last: Evaluated | None, now: datetime
     return Schedule(alert.schedule_cron, alert.schedule_timezone, upcoming, missed)
 
 
-def _notification(alert: CompiledAlert | None, names: Sequence[str]) -> Notification | None:
+def _notification(
+    alert: CompiledAlert | None, names: Sequence[str], destinations: Mapping[str, str]
+) -> Notification | None:
+    """destinations: by their ids, in words."""
     if alert is None:
         return None
     addresses: Mapping[str, tuple[str, ...]] = alert.target.addresses
-    channels = {name: addresses.get(name, (name,)) for name in names if name not in alert.unmapped}
+    channels = {
+        name: (destinations[name],) if name in destinations else addresses.get(name, (name,))
+        for name in names
+        if name not in alert.unmapped
+    }
     return Notification(channels, alert.unmapped, alert.notify_on_ok, alert.retrigger_seconds)
 
 

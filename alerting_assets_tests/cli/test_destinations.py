@@ -148,6 +148,7 @@ def test_the_list_shows_types_users_and_problems(home: Home) -> None:
     assert (found["mail"]["alerts"], found["mail"]["last_sync_status"]) == (["A-1"], None)
     assert found["slack-ops"]["secret_ref"] == "env:OPS_URL"
     home.run("apply")
+    assert "mail: a@example.com (mail)" in home.run("explain", "A-1").stdout, "whom it tells, in words"
     told = home.run("destinations", "list")
     assert told.returncode == 1
     assert "OPS_URL is not set" in told.stdout
