@@ -291,6 +291,7 @@ def test_killed_before_the_hand_over_the_same_command_ends_it(world: World) -> N
     assert set(world.remote()) == set(before)
 
 
+@pytest.mark.thorough
 def test_a_load_between_the_rows_and_the_file_is_made_good(world: World) -> None:
     """The load removes the rows, since no file defines them yet."""
     world.define({"alert_id": "OLD"})

@@ -413,7 +413,9 @@ def test_the_demo_alerts_fire_where_incidents_are(demo: Lakehouse) -> None:
             datetime(2026, 11, 2, 0, 5, tzinfo=UTC), id="monday just after midnight", marks=pytest.mark.thorough
         ),
         pytest.param(datetime(2026, 11, 4, 13, 37, tzinfo=UTC), id="wednesday afternoon"),
-        pytest.param(datetime(2026, 11, 8, 23, 58, tzinfo=UTC), id="sunday just before midnight"),
+        pytest.param(
+            datetime(2026, 11, 8, 23, 58, tzinfo=UTC), id="sunday just before midnight", marks=pytest.mark.thorough
+        ),
     ],
 )
 def test_the_same_alerts_fire_at_any_time_of_the_week_and_after_a_refresh(

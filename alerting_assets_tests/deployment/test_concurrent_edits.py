@@ -46,7 +46,7 @@ def edit(world: World, person: int, written: dict[str, set[float]]) -> None:
         time.sleep(random.uniform(0, 0.2))
 
 
-@pytest.mark.parametrize("people", [6, pytest.param(50, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("people", [4, pytest.param(50, marks=pytest.mark.thorough)])
 def test_no_edit_and_no_status_is_lost_while_syncs_run(world: World, people: int) -> None:
     world.configure(*SHARED, alert_query_template="SELECT 1.0 AS cost")
     world.sync()

@@ -111,7 +111,7 @@ class Model:
         )
 
 
-@examples(150, 2_000)
+@examples(60, 2_000)
 @given(st.data())
 def test_it_ends_in_what_is_configured_and_a_second_sync_sends_nothing(data: st.DataObject) -> None:
     model = Model()

@@ -251,5 +251,5 @@ class PeopleWithFiles(RuleBasedStateMachine):
         return made.compiled.body("0" * 32)
 
 
-PeopleWithFiles.TestCase.settings = settings(examples(3, 40), stateful_step_count=25 if THOROUGH else 15)
+PeopleWithFiles.TestCase.settings = settings(examples(2, 40), stateful_step_count=25 if THOROUGH else 15)
 TestPeopleWithFiles = PeopleWithFiles.TestCase

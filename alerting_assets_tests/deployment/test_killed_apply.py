@@ -220,6 +220,7 @@ def test_of_two_applies_at_once_the_second_waits_and_finds_nothing_to_do(case: C
     case.assert_whole()
 
 
+@pytest.mark.thorough
 def test_of_two_applies_at_once_the_second_says_who_holds_the_lease_if_it_may_not_wait(case: Case) -> None:
     is_held = case.hold(0, after_its_work=True)
     first = case.start()

@@ -122,7 +122,7 @@ def of_case(engine: Lakehouse, case: dict[str, Any]) -> CompiledAlert:
 
 
 @given(drawn=st.lists(st.sampled_from(sorted(Operator)).flatmap(cases), min_size=1, max_size=8))
-@examples(15, 200)
+@examples(10, 200)
 def test_random_alerts_are_decided_as_by_their_own_queries(readings: Lakehouse, drawn: list[dict[str, Any]]) -> None:
     assert_same(readings, [of_case(readings, case) for case in drawn])
 

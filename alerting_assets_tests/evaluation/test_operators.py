@@ -63,7 +63,7 @@ ON_TIME = [
 ]
 
 
-@examples(20, 200)
+@examples(12, 200)
 @given(
     condition=st.sampled_from(ON_TIME),
     value=st.sampled_from([4.0, 7.0, 12.0, 20.0]),

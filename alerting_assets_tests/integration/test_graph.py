@@ -429,6 +429,7 @@ def test_a_group_that_an_earlier_one_stopped_does_not_pass(platform: Platform) -
     assert said["analysis", None] == "0 of 1 alerts have findings; not run for 1, which an earlier group stopped"
 
 
+@pytest.mark.thorough
 def test_of_a_large_batch_the_failures_are_recorded_and_what_follows_them(platform: Platform) -> None:
     names = [f"A{number:02}" for number in range(SMALL_BATCH)]
     platform.define(**dict.fromkeys(names, GOOD), BROKEN=BAD, SMALL=GOOD)
