@@ -105,7 +105,7 @@ def page(browser: Browser) -> Iterator[Page]:
 def screenshot(page: Page, name: str) -> None:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.wait_for_timeout(1_500)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
 
 def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
@@ -163,7 +163,6 @@ def test_the_workspace_page_lists_alerts_with_their_states(site: Site, page: Pag
 
 
 def test_the_workspace_page_shows_destinations_and_messages(site: Site, page: Page) -> None:
-    page.set_viewport_size({"width": 1600, "height": 2600})
     page.goto(site.workspace)
     expect(page.get_by_text("Notification destinations", exact=True)).to_be_visible()
     expect(page.get_by_text("finops@example.com").first).to_be_visible()
