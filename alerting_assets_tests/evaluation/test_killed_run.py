@@ -98,8 +98,8 @@ def stored(states: States) -> dict[str, dict[str, Any]]:
     return {alert_id: state_row(state) for alert_id, state in states.by_id.items()}
 
 
-def test_a_kill(tmp_path: Path) -> None:
-    kill_and_look(tmp_path, 1)
+def test_two_kills(tmp_path: Path) -> None:
+    kill_and_look(tmp_path, 2)
 
 
 @pytest.mark.thorough
