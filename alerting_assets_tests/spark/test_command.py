@@ -14,6 +14,9 @@ import pytest
 from alerting_assets_tests.integration.test_main_job import CHECKOUT, figures, run
 from alerting_assets_tests.spark.test_warehouse import started_warehouse
 
+DESTINATIONS = 6
+"""Of alerts/destinations."""
+
 pytestmark = pytest.mark.integration
 
 LOSE_THE_JVM = """
@@ -121,8 +124,9 @@ def test_the_main_job_has_the_same_summary_on_spark_and_then_embedded_finds_noth
     """With the definitions of one domain, and those that are quarantined."""
     definitions = tmp_path / "alerts"
     definitions.mkdir()
-    for file in ("cost.yml", "broken_on_purpose.yml"):
-        shutil.copy(CHECKOUT / "alerts" / file, definitions)
+    (definitions / "destinations").mkdir()
+    for file in ("cost.yml", "broken_on_purpose.yml", "destinations/teams.yml"):
+        shutil.copy(CHECKOUT / "alerts" / file, definitions / file)
     check_the_main_job(tmp_path / "home", valid=8, ALERTING_DEFINITIONS=str(definitions))
 
 
@@ -137,10 +141,12 @@ def check_the_main_job(home: Path, *, valid: int, **environment: str) -> None:
     assert on_spark.returncode == 0, on_spark.stdout + on_spark.stderr
     embedded = run(home, **environment)
     assert embedded.returncode == 0, embedded.stdout + embedded.stderr
-    deployed = {"created": valid, "unchanged": 0, "write requests to the workspace": valid}
+    writes = valid + DESTINATIONS
+    deployed = {"created": valid, "unchanged": 0, "write requests to the workspace": writes}
     found = figures(embedded.stdout)
     assert figures(on_spark.stdout) == found | deployed
     assert found == {
+        "destinations": DESTINATIONS,
         "configured": valid + 2,
         "valid": valid,
         "quarantined": 2,
