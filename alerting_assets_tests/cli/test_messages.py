@@ -126,7 +126,7 @@ def test_whatever_fails_on_the_way_the_secret_stands_nowhere(home: Home, receive
                 told.append(home.run(*command, HOOK_URL=url))
             session.delete(f"{server.address}/api/local/faults", timeout=30)
         told.append(home.run("apply", HOOK_URL=url))
-        wait_for(lambda: len(receiver.requests) >= 2)
+        wait_for(lambda: len(receiver.requests) >= 3)
         receiver.answer = Reply(status=404, body=f"no such hook {url}".encode())
         wait_for(lambda: tables.read(ALERT_DELIVERIES.name).num_rows)
         (row,) = tables.read(ALERT_DELIVERIES.name).to_pylist()
