@@ -13,6 +13,16 @@ DRIFT_CRON = "20 * * * *"
 
 NO_DRIFT = dg.AssetCheckKey(dg.AssetKey("deployed_alerts"), "no_drift")
 
+TABLE_TO_WORKSPACE = dg.AssetSelection.assets(
+    "validated_queries",
+    "validation_report",
+    "deployed_destinations",
+    "deployed_alerts",
+    "deployment_report",
+    "alert_sync_metrics",
+) - dg.AssetSelection.checks(NO_DRIFT)
+"""What brings the rows of the tables to the workspace; it reads no files."""
+
 sync = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.assets(
@@ -30,29 +40,13 @@ sync = dg.define_asset_job(
 
 sync_changed = dg.define_asset_job(
     "sync_changed",
-    selection=dg.AssetSelection.assets(
-        "validated_queries",
-        "validation_report",
-        "deployed_destinations",
-        "deployed_alerts",
-        "deployment_report",
-        "alert_sync_metrics",
-    )
-    - dg.AssetSelection.checks(NO_DRIFT),
+    selection=TABLE_TO_WORKSPACE,
     description="What the sensor starts: verdicts → deployed alerts, for the alerts that changed in the table.",
 )
 
 reconcile = dg.define_asset_job(
     "reconcile",
-    selection=dg.AssetSelection.assets(
-        "validated_queries",
-        "validation_report",
-        "deployed_destinations",
-        "deployed_alerts",
-        "deployment_report",
-        "alert_sync_metrics",
-    )
-    - dg.AssetSelection.checks(NO_DRIFT),
+    selection=TABLE_TO_WORKSPACE,
     description="Every row of the table → the workspace, whatever the change feed says. Reads no files.",
 )
 

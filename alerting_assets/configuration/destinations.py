@@ -20,7 +20,7 @@ from alerting_assets.alerts.destinations import (
     parse_destination,
 )
 from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
-from alerting_assets.configuration.files import DESTINATIONS, read_folder
+from alerting_assets.configuration.files import DESTINATIONS, Folder, read_folder
 from alerting_assets.configuration.rows import Row, target_of
 from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets.lakehouse.arrow import arrow_schema, as_rows
@@ -94,14 +94,15 @@ def plan_destination_load(directory: Path, rows: Sequence[Row], *, strict: bool 
     no file at all, removes nothing: it is the wrong one.
 
     rows: the table as it is. strict: one problem, and nothing is loaded: raises DefinitionError."""
-    if not (read_folder(directory).texts or read_folder(directory / DESTINATIONS).texts):
+    own, beside = read_folder(directory / DESTINATIONS), read_folder(directory)
+    if not (own.texts or beside.texts):
         return DestinationLoad((), (), (), (), {}, ())
     defined: dict[str, DestinationConfiguration] = {}
     places: dict[str, str] = {}
     held: set[str] = set()
     unclear: set[str] = set()
     problems: list[Problem] = []
-    for file, entries, wrong in _entries(directory):
+    for file, entries, wrong in _entries(own, beside):
         problems += wrong
         if wrong:
             unclear.add(file)
@@ -214,16 +215,15 @@ def rows_after_destination_load(rows: Sequence[Row], result: DestinationLoad) ->
     return [row for _, row in sorted({**by_id, **written}.items())]
 
 
-def _entries(directory: Path) -> Iterable[tuple[str, list[YamlMap], list[Problem]]]:
-    """(file, entries, problems) of each file that may hold destinations."""
-    own = read_folder(directory / DESTINATIONS)
+def _entries(own: Folder, beside: Folder) -> Iterable[tuple[str, list[YamlMap], list[Problem]]]:
+    """(file, entries, problems) of each file that may hold destinations. own: their folder; beside: that of the alerts."""
     for problem in own.problems:
         file = f"{DESTINATIONS}/{problem.file}"
         yield file, [], [replace(problem, file=file)]
     for name, text in own.texts.items():
         file = f"{DESTINATIONS}/{name}"
         yield file, *read_entries(file, text, key=DESTINATIONS, what="destination")
-    for file, text in read_folder(directory).texts.items():
+    for file, text in beside.texts.items():
         if not _MAY_HOLD_SOME.search(text):
             continue
         entries, wrong = read_entries(file, text, key=DESTINATIONS, what="destination", beside=frozenset({"alerts"}))

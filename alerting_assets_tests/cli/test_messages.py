@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -22,12 +21,12 @@ from alerting_assets.workspace.local.notifier import Delivering
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.delivery.receiver import Receiver, Reply
+from alerting_assets_tests.waiting import holding, wait_for
 
 pytestmark = pytest.mark.integration
 
 SECRET = "KNOWN-SECRET"
 PROBE = TableSpec("probe", "", (Column("n", "double"),), key=())
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -71,19 +70,6 @@ def served(home: Home, tables: EmbeddedLakehouse) -> Iterator[LocalWorkspaceServ
 
 def measure(tables: EmbeddedLakehouse, value: float) -> None:
     tables.append(PROBE.name, pa.table({"n": [value]}))
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
-
-
-def holding(folder: Path, secret: str) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 
 def test_from_a_definition_to_one_message_and_one_of_the_recovery(home: Home, receiver: Receiver) -> None:

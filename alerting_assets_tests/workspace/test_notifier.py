@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -22,11 +22,11 @@ from alerting_assets.workspace.local.notifier import Delivering
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets.workspace.local.store import Evaluation, Store
 from alerting_assets_tests.delivery.receiver import Receiver, Reply
+from alerting_assets_tests.waiting import holding, wait_for
 
 pytestmark = pytest.mark.integration
 
 SECRET = "KNOWN-SECRET-PATH"
-PATIENCE = 60.0
 
 
 class Workspace:
@@ -94,19 +94,6 @@ def alert(server: LocalWorkspaceServer, *subscriptions: dict[str, str], cron: st
         },
     )
     return str(created["id"])
-
-
-def wait_for(what: Callable[[], Any]) -> Any:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if found := what():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
-
-
-def holding(folder: Path, secret: str) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file() and secret.encode() in path.read_bytes()]
 
 
 def test_a_webhook_gets_one_message_when_it_fires_and_one_when_it_recovers(
