@@ -196,6 +196,10 @@ class DestinationSyncer:
                     outcomes.append(future.result())
                 except BaseException as error:  # noqa: BLE001 — raised below, once what was done is noted
                     failure = failure or error
+                    for waiting in futures:
+                        waiting.cancel()  # a refused token, a lost lease or an interrupt starts no further request
+                    if not isinstance(error, Exception):
+                        self.workspace.stop()
         if failure is not None:
             raise failure
 

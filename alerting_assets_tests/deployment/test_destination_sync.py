@@ -11,6 +11,7 @@ import pytest
 
 from alerting_assets.configuration import read_destination_rows
 from alerting_assets.deployment import DestinationSyncer, due_destinations
+from alerting_assets.errors import WorkspaceDenied
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.tables import DESTINATION_DEPLOYMENTS, NOTIFICATION_DESTINATIONS
 from alerting_assets.workspace import open_workspace
@@ -283,6 +284,20 @@ def test_a_refused_one_is_its_own_error(destinations: Destinations) -> None:
     assert sorted(found.values()) == ["CREATED", "CREATED", "ERROR"]
     destinations.later += timedelta(minutes=5)
     assert sorted(destinations.sync().values()) == ["CREATED", "UNCHANGED", "UNCHANGED"]
+    destinations.assert_settled()
+
+
+def test_a_refused_token_ends_it_and_what_was_done_is_known(destinations: Destinations) -> None:
+    for number in range(6):
+        destinations.configure(f"d{number}")
+    destinations.world.fault(fault="error", status=401, after=2, match={"method": "POST", "path": PATH})
+    syncer = DestinationSyncer(open_workspace(destinations.world.settings), "test", 1)
+    with pytest.raises(WorkspaceDenied):
+        syncer.sync(destinations.lakehouse, destinations.now)
+    known = [destinations.row(f"d{number}")["databricks_destination_id"] for number in range(6)]
+    assert sum(one is not None for one in known) == 2
+    destinations.world.heal()
+    assert sorted(destinations.sync().values()) == ["CREATED"] * 4 + ["UNCHANGED"] * 2
     destinations.assert_settled()
 
 
