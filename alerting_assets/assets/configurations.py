@@ -4,7 +4,7 @@ from collections import Counter
 
 import dagster as dg
 
-from alerting_assets.assets.tables import table
+from alerting_assets.assets.tables import problem_table, table
 from alerting_assets.automation.partitions import WHOLE, add_partitions
 from alerting_assets.configuration import load_definitions, read_rows
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -82,19 +82,7 @@ def alert_configurations(context: dg.AssetExecutionContext, alerting: AlertingRe
                 severity=dg.AssetCheckSeverity.ERROR,
                 description=f"{len(result.problems)} problems in {settings.definitions.name}/, "
                 f"{len(result.kept)} rows kept as they were last right",
-                metadata={
-                    "problems": table(
-                        [
-                            {
-                                "place": f"{problem.file}:{problem.line}" if problem.line else problem.file,
-                                "alert_id": problem.alert_id,
-                                "field": problem.field,
-                                "problem": problem.message,
-                            }
-                            for problem in result.problems
-                        ]
-                    )
-                },
+                metadata={"problems": problem_table(result.problems, "alert_id")},
             )
         ],
     )

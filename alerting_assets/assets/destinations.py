@@ -3,7 +3,7 @@
 import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
-from alerting_assets.assets.tables import table
+from alerting_assets.assets.tables import problem_table, table
 from alerting_assets.automation.partitions import WHOLE
 from alerting_assets.configuration import load_destinations, read_destination_rows
 from alerting_assets.deployment import DestinationSyncer, Status
@@ -68,19 +68,7 @@ def notification_destinations(context: dg.AssetExecutionContext, alerting: Alert
                 passed=not result.problems,
                 severity=dg.AssetCheckSeverity.ERROR,
                 description=f"{len(result.problems)} problems, {len(result.kept)} rows kept as they were last right",
-                metadata={
-                    "problems": table(
-                        [
-                            {
-                                "place": f"{problem.file}:{problem.line}" if problem.line else problem.file,
-                                "destination_id": problem.destination_id,
-                                "field": problem.field,
-                                "problem": problem.message,
-                            }
-                            for problem in result.problems
-                        ]
-                    )
-                },
+                metadata={"problems": problem_table(result.problems, "destination_id")},
             )
         ],
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from alerting_assets.errors import Problem
+
 Cell = str | int | float | bool | None
 
 MAX_ROWS = 500
@@ -19,6 +21,21 @@ def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
         return dg.MetadataValue.text("none")
     return dg.MetadataValue.table(
         [dg.TableRecord({name: "" if cell is None else cell for name, cell in row.items()}) for row in rows[:MAX_ROWS]]
+    )
+
+
+def problem_table(problems: Sequence[Problem], subject: str) -> dg.MetadataValue:
+    """What is wrong with definitions. subject: the field of a problem that names what it is about, `alert_id` or `destination_id`."""
+    return table(
+        [
+            {
+                "place": f"{problem.file}:{problem.line}" if problem.line else problem.file,
+                subject: getattr(problem, subject),
+                "field": problem.field,
+                "problem": problem.message,
+            }
+            for problem in problems
+        ]
     )
 
 
