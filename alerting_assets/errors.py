@@ -72,6 +72,8 @@ class Problem:
     file: str | None = None
     line: int | None = None
     destination_id: str | None = None
+    silence_id: str | None = None
+    route_id: str | None = None
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
@@ -80,6 +82,8 @@ class Problem:
             for part in (
                 f"alert {self.alert_id}" if self.alert_id else "",
                 f"destination {self.destination_id}" if self.destination_id else "",
+                f"silence {self.silence_id}" if self.silence_id else "",
+                f"route {self.route_id}" if self.route_id else "",
                 self.field or "",
             )
             if part

@@ -18,8 +18,9 @@ from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_
 
 _log = logging.getLogger(__name__)
 
-BESIDE_ALERTS = frozenset({"destinations"})
-"""Lists that a file of definitions may hold beside that of its alerts."""
+DESTINATIONS = "destinations"
+LISTED = (DESTINATIONS,)
+"""Definitions that are no alerts. Each kind lies in a folder of this name below that of the definitions, or in a list beside alerts."""
 _MANAGED = "is set by the loader; remove it"
 
 
@@ -92,7 +93,7 @@ def read_definitions(
     unclear: dict[str, str | None] = {}
     problems: list[Problem] = []
     for file in sorted(files):
-        entries, wrong = read_entries(file, files[file], key="alerts", what="alert", beside=BESIDE_ALERTS)
+        entries, wrong = read_entries(file, files[file], key="alerts", what="alert", beside=frozenset(LISTED))
         problems += wrong
         if wrong:
             unclear[file] = files[file]

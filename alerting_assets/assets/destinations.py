@@ -5,7 +5,7 @@ import dagster as dg
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.tables import problem_table, table
 from alerting_assets.automation.partitions import WHOLE
-from alerting_assets.configuration import load_destinations, read_destination_rows
+from alerting_assets.configuration import DESTINATION, load_listed, read_listed
 from alerting_assets.deployment import DestinationSyncer, Status
 from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
 from alerting_assets.resource import AlertingResource
@@ -34,10 +34,10 @@ NO_DESTINATION_FAILED = dg.AssetCheckSpec(
 )
 def notification_destinations(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, settings = alerting.get_lakehouse(), alerting.settings
-    result = load_destinations(lakehouse, settings.definitions, alerting.now(), strict=settings.strict)
+    result = load_listed(DESTINATION, lakehouse, settings.definitions, alerting.now(), strict=settings.strict)
     for problem in result.problems:
         context.log.warning("%s", problem)
-    rows = read_destination_rows(lakehouse)
+    rows = read_listed(lakehouse, DESTINATION)
     return dg.MaterializeResult(
         data_version=WHOLE,
         metadata={

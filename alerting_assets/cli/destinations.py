@@ -22,14 +22,15 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.cli.local import allowed_hosts, mail_server
 from alerting_assets.configuration import (
-    plan_destination_load,
+    DESTINATION,
+    ConfiguredDestination,
+    plan_listed,
     plan_load,
-    read_destination_rows,
+    read_listed,
     read_rows,
-    rows_after_destination_load,
     rows_after_load,
+    to_configured,
 )
-from alerting_assets.configuration.destinations import ConfiguredDestination, to_destinations
 from alerting_assets.delivery import Destination, Event, EventKind, Http, Sender, Severity, Smtp, delivery_id
 from alerting_assets.deployment.secrets import SecretReader, read_variable
 from alerting_assets.errors import DefinitionError, DeliveryError, SettingsError, did_you_mean
@@ -47,15 +48,15 @@ def list_destinations(as_json: Json = False) -> None:
     """Every destination: its type, where it leads, which alerts use it, and what the last sync did. No secret is shown, or read."""
     chosen = settings()
     with existing_lakehouse(chosen) as tables:
-        stored = read_destination_rows(tables)
-        loaded = plan_destination_load(chosen.definitions, stored)
-        rows = rows_after_destination_load(stored, loaded)
+        stored = read_listed(tables, DESTINATION)
+        loaded = plan_listed(DESTINATION, chosen.definitions, stored)
+        rows = loaded.rows_after(stored)
         users: dict[str, list[str]] = defaultdict(list)
         alerts = read_rows(tables)
         for row in rows_after_load(alerts, plan_load(chosen.definitions, alerts)):
             for channel in row["notification_channels"] or ():
                 users[channel].append(row["alert_id"])
-    wrong = {one.destination_id: "; ".join(map(str, one.problems)) for one in to_destinations(rows)}
+    wrong = {one.identity: "; ".join(map(str, one.problems)) for one in to_configured(DESTINATION, rows)}
     found = [
         {
             "destination_id": row["destination_id"],
@@ -111,9 +112,9 @@ def try_out(
     E-mails go by ALERTING_SMTP_URL, or to `alerting workspace inbox` where one runs. Exit code 1: it was not accepted."""
     chosen, moment = settings(), now()
     with existing_lakehouse(chosen) as tables:
-        rows = read_destination_rows(tables)
-        rows = rows_after_destination_load(rows, plan_destination_load(chosen.definitions, rows))
-    configured = {one.destination_id: one for one in to_destinations(rows)}
+        rows = read_listed(tables, DESTINATION)
+        rows = plan_listed(DESTINATION, chosen.definitions, rows).rows_after(rows)
+    configured = {one.identity: one for one in to_configured(DESTINATION, rows)}
     if destination_id not in configured:
         near = did_you_mean(destination_id, configured)
         raise SettingsError(f"there is no destination {destination_id!r}{near}; `alerting destinations list` shows all")
@@ -145,7 +146,7 @@ def try_out(
 
 def _reached(one: ConfiguredDestination, chosen: Settings) -> Destination:
     """With its secret, which no one else gets."""
-    configuration = one.configuration
+    configuration = one.definition
     if configuration is None:
         raise DefinitionError(one.problems)
     secret = None
@@ -154,7 +155,7 @@ def _reached(one: ConfiguredDestination, chosen: Settings) -> Destination:
     elif configuration.secret is not None:
         secret = SecretReader(open_workspace(chosen)).read(configuration.secret)
     return Destination(
-        one.destination_id,
+        one.identity,
         configuration.destination_name,
         configuration.destination_type,
         tuple(configuration.email_addresses or ()),

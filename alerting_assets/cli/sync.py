@@ -23,17 +23,17 @@ from alerting_assets.cli.context import (
     settings,
 )
 from alerting_assets.configuration import (
+    DESTINATION,
     ConfiguredAlert,
     LoadResult,
     Row,
     load_definitions,
-    load_destinations,
+    load_listed,
     notes_on,
-    plan_destination_load,
+    plan_listed,
     plan_load,
-    read_destination_rows,
+    read_listed,
     read_rows,
-    rows_after_destination_load,
     rows_after_load,
     target_in,
     to_alerts,
@@ -144,11 +144,11 @@ def apply(
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        plan_destination_load(chosen.definitions, read_destination_rows(tables), strict=chosen.strict)
+        plan_listed(DESTINATION, chosen.definitions, read_listed(tables, DESTINATION), strict=chosen.strict)
         loaded = load_definitions(
             tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
         )
-        wrong_destinations = load_destinations(tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_destinations = load_listed(DESTINATION, tables, chosen.definitions, now(), strict=chosen.strict).problems
         destination_syncer = DestinationSyncer.from_settings(chosen, workspace)
         is_due = not changed or due_destinations(tables, chosen.environment, workspace.host, now())
         destinations = destination_syncer.sync(tables, now) if is_due else DestinationResult()
@@ -213,9 +213,9 @@ def _show_plan(
         limit = _limit(chosen, allow_deletes)
         loaded = plan_load(chosen.definitions, rows, strict=chosen.strict, max_delete_percent=limit)
         after = rows_after_load(rows, loaded)
-        destination_rows = read_destination_rows(tables)
-        loaded_destinations = plan_destination_load(chosen.definitions, destination_rows, strict=chosen.strict)
-        destination_rows = rows_after_destination_load(destination_rows, loaded_destinations)
+        destination_rows = read_listed(tables, DESTINATION)
+        loaded_destinations = plan_listed(DESTINATION, chosen.definitions, destination_rows, strict=chosen.strict)
+        destination_rows = loaded_destinations.rows_after(destination_rows)
         destinations = DestinationSyncer.from_settings(chosen, workspace).plan(tables, destination_rows)
         target = look_ahead(target_in(tables, chosen, rows=destination_rows), destinations)
         alerts = to_alerts(after, target)

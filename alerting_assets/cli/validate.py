@@ -30,15 +30,15 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
+    DESTINATION,
     ConfiguredAlert,
     channel_notes,
     defined_alerts,
     notes_on,
-    plan_destination_load,
+    plan_listed,
     plan_load,
-    read_destination_rows,
+    read_listed,
     read_rows,
-    rows_after_destination_load,
     target_in,
 )
 from alerting_assets.errors import Problem, SettingsError
@@ -121,9 +121,9 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
 
 def _target(tables: Lakehouse, chosen: Settings) -> tuple[Target, tuple[Problem, ...]]:
     """With the destinations that the files define, and what is wrong with these."""
-    rows = read_destination_rows(tables)
-    loaded = plan_destination_load(chosen.definitions, rows)
-    return target_in(tables, chosen, rows=rows_after_destination_load(rows, loaded)), loaded.problems
+    rows = read_listed(tables, DESTINATION)
+    loaded = plan_listed(DESTINATION, chosen.definitions, rows)
+    return target_in(tables, chosen, rows=loaded.rows_after(rows)), loaded.problems
 
 
 def _one_text(chosen: Settings, path: Path, as_json: bool) -> bool:

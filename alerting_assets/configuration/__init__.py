@@ -1,15 +1,20 @@
 """Configured alerts: YAML files into `alert_configurations`, rows out as checked configurations, edits by hand."""
 
 from alerting_assets.configuration.destinations import (
-    DestinationLoad,
+    DESTINATION,
+    ConfiguredDestination,
     destinations_in_words,
-    load_destinations,
-    plan_destination_load,
-    read_destination_rows,
-    rows_after_destination_load,
     target_in,
 )
 from alerting_assets.configuration.edit import delete_alert, set_fields
+from alerting_assets.configuration.listed import (
+    Configured,
+    Load,
+    load_listed,
+    plan_listed,
+    read_listed,
+    to_configured,
+)
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
 from alerting_assets.configuration.rows import (
     ConfiguredAlert,
@@ -26,8 +31,11 @@ from alerting_assets.configuration.seed import seed_template_alerts
 from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
 
 __all__ = [
+    "DESTINATION",
+    "Configured",
     "ConfiguredAlert",
-    "DestinationLoad",
+    "ConfiguredDestination",
+    "Load",
     "LoadResult",
     "Row",
     "channel_notes",
@@ -38,15 +46,14 @@ __all__ = [
     "get_template",
     "list_templates",
     "load_definitions",
-    "load_destinations",
+    "load_listed",
     "notes_on",
-    "plan_destination_load",
+    "plan_listed",
     "plan_load",
-    "read_destination_rows",
+    "read_listed",
     "read_rows",
     "render_template",
     "row_hash",
-    "rows_after_destination_load",
     "rows_after_load",
     "seed_template_alerts",
     "set_fields",
@@ -54,4 +61,5 @@ __all__ = [
     "target_of",
     "templates_of",
     "to_alerts",
+    "to_configured",
 ]

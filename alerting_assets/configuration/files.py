@@ -16,6 +16,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarString
 
+from alerting_assets.alerts.definitions import LISTED
 from alerting_assets.alerts.yaml_text import read_round_trip
 from alerting_assets.errors import DefinitionError, Problem, SettingsError
 from alerting_assets.settings import VALIDATION_FILE
@@ -25,9 +26,7 @@ TESTS = "tests"
 """Folders of unit tests of alerts, wherever they are below the folder of the definitions."""
 TEMPLATES = "templates"
 """The folder of the user's own templates, below the folder of the definitions."""
-DESTINATIONS = "destinations"
-"""The folder of notification destinations, below the folder of the definitions. A list of them may also stand beside alerts."""
-RESERVED = (TESTS, TEMPLATES, DESTINATIONS)
+RESERVED = (TESTS, TEMPLATES, *LISTED)
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _definition_files(directory: Path) -> list[tuple[str, Path]]:
 
 def _misplaced(name: str) -> str | None:
     *folders, file = name.split("/")
-    for folder in (TEMPLATES, DESTINATIONS):
+    for folder in (TEMPLATES, *LISTED):
         if folder in folders:
             return f"{folder} are read from the folder {folder} beside the definitions' first files only; move it there"
     if file == VALIDATION_FILE:

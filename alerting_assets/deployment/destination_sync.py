@@ -11,8 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Self
 
-from alerting_assets.configuration import Row, read_destination_rows
-from alerting_assets.configuration.destinations import ConfiguredDestination, to_destinations
+from alerting_assets.configuration import DESTINATION, ConfiguredDestination, Row, read_listed, to_configured
 from alerting_assets.deployment.actions import Action, Status
 from alerting_assets.deployment.destination_plan import (
     DesiredDestination,
@@ -89,12 +88,12 @@ class DestinationSyncer:
         notification_destinations, where not those of the table.
 
         Raises WorkspaceError."""
-        rows = read_destination_rows(lakehouse) if rows is None else rows
+        rows = read_listed(lakehouse, DESTINATION) if rows is None else rows
         known = known_deployments(lakehouse, self.environment, self.workspace.host)
         if not rows and not known:
             return []
         state = {row["destination_id"]: state_of(row).on(self.workspace.host) for row in rows}
-        configured = to_destinations(rows)
+        configured = to_configured(DESTINATION, rows)
         try:
             remote = self._listed(
                 {one.databricks_destination_id for one in state.values()} | {one.remote_id for one in known}
@@ -103,7 +102,7 @@ class DestinationSyncer:
             problem = f"nobody can say what is in the workspace: {error}"
             return plan_destinations(
                 [
-                    DesiredDestination(one.destination_id, one.configuration, problem=problem, is_settled=False)
+                    DesiredDestination(one.identity, one.definition, problem=problem, is_settled=False)
                     for one in configured
                 ],
                 [],
@@ -120,12 +119,12 @@ class DestinationSyncer:
 
     def sync(self, lakehouse: Lakehouse, now: Callable[[], datetime]) -> DestinationResult:
         """Plan and apply under the lease; one destination's failure is its own ERROR. Takes no lease where there is nothing to look at."""
-        if not read_destination_rows(lakehouse) and not known_deployments(
+        if not read_listed(lakehouse, DESTINATION) and not known_deployments(
             lakehouse, self.environment, self.workspace.host
         ):
             return DestinationResult()
         with held_lease(lakehouse, self.environment, now, wait_seconds=self.lease_wait_seconds) as lease:
-            rows = read_destination_rows(lakehouse)
+            rows = read_listed(lakehouse, DESTINATION)
             planned = self.plan(lakehouse, rows)
             outcomes: list[DestinationOutcome] = []
             try:
@@ -142,17 +141,17 @@ class DestinationSyncer:
         self, configured: Iterable[ConfiguredDestination], state: Mapping[str, DestinationState]
     ) -> list[DesiredDestination]:
         reader = SecretReader(self.workspace)
-        return [self._one_desired(one, state[one.destination_id], reader) for one in configured]
+        return [self._one_desired(one, state[one.identity], reader) for one in configured]
 
     def _one_desired(
         self, one: ConfiguredDestination, before: DestinationState, reader: SecretReader
     ) -> DesiredDestination:
-        configuration = one.configuration
+        configuration = one.definition
         if configuration is None:
             problem = "; ".join(str(replace(problem, destination_id=None)) for problem in one.problems)
-            return DesiredDestination(one.destination_id, None, problem=problem)
+            return DesiredDestination(one.identity, None, problem=problem)
         if not configuration.is_enabled:
-            return DesiredDestination(one.destination_id, configuration)
+            return DesiredDestination(one.identity, configuration)
         reference = configuration.secret
         try:
             secret = reader.read(reference) if reference else "\n".join(configuration.email_addresses or ())
@@ -160,9 +159,9 @@ class DestinationSyncer:
             if isinstance(error, WorkspaceDenied) and not isinstance(error, WorkspaceForbidden):
                 raise
             problem = f"secret_ref: {error}"
-            return DesiredDestination(one.destination_id, configuration, problem=problem, is_settled=False)
+            return DesiredDestination(one.identity, configuration, problem=problem, is_settled=False)
         kept = before.secret_fingerprint if is_of(before.secret_fingerprint, secret) else None
-        return DesiredDestination(one.destination_id, configuration, secret, kept or fingerprint(secret))
+        return DesiredDestination(one.identity, configuration, secret, kept or fingerprint(secret))
 
     def _listed(self, expected: set[str | None]) -> list[RemoteDestination]:
         """The workspace's list, and what it leaves out and is there all the same: nothing is created twice because a list is late, or

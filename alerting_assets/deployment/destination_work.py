@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting_assets.alerts.compiled import Target
-from alerting_assets.configuration import Row, read_destination_rows, read_rows
-from alerting_assets.configuration.destinations import ConfiguredDestination, to_destinations
+from alerting_assets.configuration import DESTINATION, ConfiguredDestination, Row, read_listed, read_rows, to_configured
 from alerting_assets.deployment.actions import Status
 from alerting_assets.deployment.destination_plan import PlannedDestination
 from alerting_assets.deployment.destination_records import known_deployments, may_look_again
@@ -37,23 +36,24 @@ def with_destinations(work: Work, lakehouse: Lakehouse, settings: Settings, host
 def due_destinations(lakehouse: Lakehouse, environment: str, host: str, now: datetime) -> set[str]:
     """The destinations about which a sync has something to do, told by the tables alone: those that changed, that failed and are due
     again, and that are deployed and not configured any more. That a secret was changed where it lies, no table tells."""
-    rows = read_destination_rows(lakehouse)
+    rows = read_listed(lakehouse, DESTINATION)
     found = set()
-    for one, row in zip(to_destinations(rows), rows, strict=False):
-        found |= {one.destination_id} if _is_due(one, row, host, now) else set()
+    for one in to_configured(DESTINATION, rows):
+        found |= {one.identity} if _is_due(one, host, now) else set()
     current = {row["databricks_destination_id"] for row in rows if row["databricks_host"] == host}
     gone = [one for one in known_deployments(lakehouse, environment, host) if one.remote_id not in current]
     return found | {one.destination_id for one in gone if may_look_again(one, now)}
 
 
-def _is_due(one: ConfiguredDestination, row: Row, host: str, now: datetime) -> bool:
+def _is_due(one: ConfiguredDestination, host: str, now: datetime) -> bool:
+    row = one.row
     if row["last_sync_status"] is None or row["databricks_host"] != host:
         return True
     if row["last_sync_status"] == Status.ERROR and now >= row["last_synced_at"] + pause_after(row["failed_syncs"] or 1):
         return True
-    if one.configuration is None:
+    if one.definition is None:
         return bool(row["last_sync_status"] != Status.INVALID)
-    return bool(row["applied_hash"] != one.configuration.config_hash)
+    return bool(row["applied_hash"] != one.definition.config_hash)
 
 
 def users_of(rows: Iterable[Row], destination_ids: Collection[str]) -> frozenset[str]:

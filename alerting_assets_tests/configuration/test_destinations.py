@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting_assets.alerts.destinations import parse_destination
-from alerting_assets.configuration import load_destinations, plan_load, read_destination_rows, target_in
+from alerting_assets.configuration import DESTINATION, load_listed, plan_load, read_listed, target_in
 from alerting_assets.errors import DefinitionError
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
@@ -43,7 +43,7 @@ def write(folder: Path, text: str, file: str = "destinations/all.yml") -> None:
 
 
 def load(lakehouse: Lakehouse, folder: Path) -> Any:
-    return load_destinations(lakehouse, folder, NOW)
+    return load_listed(DESTINATION, lakehouse, folder, NOW)
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ class TestLoading:
         )
         result = load(lakehouse, tmp_path)
         assert (result.added, result.problems) == (("mail", "ops"), ())
-        rows = {row["destination_id"]: row for row in read_destination_rows(lakehouse)}
+        rows = {row["destination_id"]: row for row in read_listed(lakehouse, DESTINATION)}
         assert (rows["mail"]["destination_name"], rows["mail"]["managed_by"]) == ("mail", "yaml:destinations/all.yml")
         assert (rows["ops"]["destination_type"], rows["ops"]["secret_ref"]) == ("PAGERDUTY", "env:KEY")
         version = lakehouse.version(NOTIFICATION_DESTINATIONS.name)
-        assert load(lakehouse, tmp_path).writes == []
+        assert load(lakehouse, tmp_path).writes == {}
         assert lakehouse.version(NOTIFICATION_DESTINATIONS.name) == version
         (tmp_path / "destinations/sub/ops.yaml").unlink()
         assert load(lakehouse, tmp_path).removed == ("ops",)
-        assert [row["destination_id"] for row in read_destination_rows(lakehouse)] == ["mail"]
+        assert [row["destination_id"] for row in read_listed(lakehouse, DESTINATION)] == ["mail"]
 
     def test_a_list_beside_alerts_is_read_and_disturbs_no_alert(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
         write(
@@ -173,13 +173,13 @@ destinations:
         write(tmp_path, f"destinations:\n{good.replace('a@', 'b@')}{slack.replace('env:A', SECRET)}")
         result = load(lakehouse, tmp_path)
         assert (result.changed, result.removed, [*result.kept]) == (("mail",), (), ["slack"])
-        rows = {row["destination_id"]: row for row in read_destination_rows(lakehouse)}
+        rows = {row["destination_id"]: row for row in read_listed(lakehouse, DESTINATION)}
         assert rows["slack"]["secret_ref"] == "env:A"
         assert "destinations/all.yml:3" in rows["slack"]["definition_error"]
         assert SECRET not in str(rows)
         write(tmp_path, f"destinations:\n{good.replace('a@', 'b@')}{slack}")
         load(lakehouse, tmp_path)
-        assert [row["definition_error"] for row in read_destination_rows(lakehouse)] == [None, None]
+        assert [row["definition_error"] for row in read_listed(lakehouse, DESTINATION)] == [None, None]
 
     @pytest.mark.parametrize(
         "text", ["destinations: [", "destinations:\n  - destination_type: SLACK\n", "destinations: nothing\n"]
@@ -202,19 +202,19 @@ destinations:
         (tmp_path / "empty").mkdir()
         for folder in ("missing", "empty"):
             assert load(lakehouse, tmp_path / folder).removed == ()
-        assert [row["destination_id"] for row in read_destination_rows(lakehouse)] == ["mail"]
+        assert [row["destination_id"] for row in read_listed(lakehouse, DESTINATION)] == ["mail"]
 
     def test_strict_one_problem_and_nothing_is_written(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
         write(tmp_path, f"- {{destination_id: mail, destination_type: SLACK, secret_ref: '{SECRET}', owner: o}}\n")
         with pytest.raises(DefinitionError):
-            load_destinations(lakehouse, tmp_path, NOW, strict=True)
+            load_listed(DESTINATION, lakehouse, tmp_path, NOW, strict=True)
 
     def test_of_two_with_the_same_id_neither_is_taken(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
         entry = "- {destination_id: mail, destination_type: EMAIL, email_addresses: a@example.com, owner: o}\n"
         write(tmp_path, entry)
         write(tmp_path, entry, "destinations/more.yml")
         result = load(lakehouse, tmp_path)
-        assert result.writes == []
+        assert result.writes == {}
         assert "destinations/all.yml:1" in str(result.problems[0])
 
     def test_a_row_that_people_made_is_theirs(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
@@ -223,9 +223,9 @@ destinations:
         lakehouse.append(NOTIFICATION_DESTINATIONS.name, table)
         write(tmp_path, "- {destination_id: mail, destination_type: EMAIL, email_addresses: b@example.com, owner: o}\n")
         result = load(lakehouse, tmp_path)
-        assert result.writes == []
+        assert result.writes == {}
         assert "sql" in str(result.problems[0])
-        assert read_destination_rows(lakehouse)[0]["destination_name"] == "Mine"
+        assert read_listed(lakehouse, DESTINATION)[0]["destination_name"] == "Mine"
 
     def test_channels_are_open_or_say_why_not(self, lakehouse: Lakehouse, tmp_path: Path) -> None:
         rows = [

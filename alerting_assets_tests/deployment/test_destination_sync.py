@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from alerting_assets.configuration import read_destination_rows
+from alerting_assets.configuration import DESTINATION, read_listed
 from alerting_assets.deployment import DestinationSyncer, due_destinations
 from alerting_assets.errors import WorkspaceDenied
 from alerting_assets.lakehouse.arrow import arrow_schema
@@ -65,7 +65,7 @@ class Destinations:
         return ended | {one.destination_id: one.status.value for one in outcomes if one.planned.desired is not None}
 
     def row(self, destination_id: str) -> dict[str, Any]:
-        return next(row for row in read_destination_rows(self.lakehouse) if row["destination_id"] == destination_id)
+        return next(row for row in read_listed(self.lakehouse, DESTINATION) if row["destination_id"] == destination_id)
 
     def remote(self) -> dict[str, str]:
         """name → type."""
