@@ -40,7 +40,7 @@ test-thorough: setup  ## the same and what proves it many times over: about a qu
 
 test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tests on the newest databricks-sdk
 	@.venv-sdk/bin/python -c 'from databricks.sdk.version import __version__ as v; print("databricks-sdk", v); exit(v != "$(SDK_LATEST)")'
-	.venv-sdk/bin/python -m pytest alerting_assets_tests/workspace
+	.venv-sdk/bin/python -m pytest alerting_assets_tests/workspace $(IN_PARALLEL)
 
 # The one package, in front of those of .venv: seconds and a few MB instead of a second gigabyte.
 .venv-sdk/.installed-$(SDK_LATEST): .venv/.installed
