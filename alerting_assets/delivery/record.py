@@ -24,7 +24,8 @@ WAITING = "WAITING"
 
 @dataclass(frozen=True)
 class DeliveryRecord:
-    """A delivery that is over, as the table alert_deliveries has it. One a delivery: delivery_id is its key."""
+    """A delivery that is over, as the table alert_deliveries has it. One a delivery: delivery_id is its key. sent_as: the delivery_id of
+    the digest that it was a part of."""
 
     delivery_id: str
     event: EventKind
@@ -36,6 +37,7 @@ class DeliveryRecord:
     outcome: Outcome
     attempts: int
     response: str
+    sent_as: str | None = None
 
 
 @dataclass(frozen=True)
