@@ -202,6 +202,14 @@ def destinations_in_words(lakehouse: Lakehouse) -> dict[str, str]:
     }
 
 
+def grouping_notes(rows: Iterable[Row], workspace: str) -> list[str]:
+    """What people should know about group_by. workspace: as ALERTING_WORKSPACE has it."""
+    grouped = sorted(row["destination_id"] for row in rows if row["group_by"])
+    if workspace == "local" or not grouped:
+        return []
+    return [f"group_by has no effect on what Databricks sends by itself (destinations: {', '.join(grouped)})"]
+
+
 def _with_rows(rows: Sequence[Row]) -> Iterable[tuple[ConfiguredDestination, Row]]:
     by_id = {row["destination_id"]: row for row in rows}
     return [(one, by_id[one.destination_id]) for one in to_destinations(rows)]

@@ -67,7 +67,8 @@ ORDER BY next_at, seq LIMIT 1
 """
 _SHOWN = """
 SELECT delivery_id, kind, event_id, json_extract(body, '$.subject') AS subject, destination_id, alert_id, incident, state, attempts,
-    created_at, attempted_at, response, CASE WHEN state <> 'WAITING' THEN NULL WHEN message IS NULL THEN closes_at
+    created_at, attempted_at, response, message IS NULL AS waits_for_others,
+    CASE WHEN state <> 'WAITING' THEN NULL WHEN message IS NULL THEN closes_at
         ELSE nullif(max(d.next_at, coalesce(lanes.next_at, 0)), 0) END AS next_at
 FROM deliveries AS d JOIN events USING (event_id) LEFT JOIN lanes USING (destination_id)
 WHERE coalesce(message, seq) = seq
@@ -453,6 +454,7 @@ def _delivery(row: sqlite3.Row) -> Delivery:
         _moment(row["attempted_at"]) if row["attempted_at"] is not None else None,
         _moment(row["next_at"]) if row["next_at"] is not None else None,
         row["response"],
+        bool(row["waits_for_others"]),
     )
 
 

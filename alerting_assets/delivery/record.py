@@ -43,7 +43,7 @@ class DeliveryRecord:
 @dataclass(frozen=True)
 class Delivery:
     """A delivery as pages and commands show it. state: WAITING, or its outcome. attempted_at, response: of the last attempt.
-    next_attempt_at: None where there is none to come, or no reason to wait."""
+    next_attempt_at: None where there is none to come, or no reason to wait. waits_for_others: until then, to be one message with them."""
 
     delivery_id: str
     event: EventKind
@@ -58,6 +58,7 @@ class Delivery:
     attempted_at: datetime | None
     next_attempt_at: datetime | None
     response: str
+    waits_for_others: bool = False
 
 
 @dataclass(frozen=True)
