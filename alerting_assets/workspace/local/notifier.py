@@ -98,11 +98,15 @@ class Notifier:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="local-workspace-courier", daemon=True)
 
-    def start(self) -> None:
-        """Put what a killed server stored and did not tell into the outbox, and begin to send."""
+    def catch_up(self) -> None:
+        """Put what a killed server stored and did not tell into the outbox: before anything else is evaluated, so that no later message
+        of an alert goes first."""
         since = self._clock() - MADE_GOOD
         told = [one for one in self._store.evaluations(limit=10_000) if one.notified]
         self.notify([one for one in reversed(told) if read_timestamp(one.evaluated_at) >= since])
+
+    def start(self) -> None:
+        """Begin to send."""
         self._thread.start()
 
     def stop(self) -> None:
