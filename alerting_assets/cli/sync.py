@@ -38,6 +38,7 @@ from alerting_assets.configuration import (
     target_in,
     to_alerts,
 )
+from alerting_assets.configuration.destinations import grouping_notes
 from alerting_assets.deployment import (
     Action,
     DesiredAlert,
@@ -168,6 +169,9 @@ def apply(
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance, up_to=work.up_to if work else None)
+        if not alert_ids:
+            notes = grouping_notes(read_listed(tables, DESTINATION), chosen.workspace)
+            result = replace(result, plan=replace(result.plan, notes=(*result.plan.notes, *notes)))
         if destinations.waiting and result.count(Status.UPDATED, Status.DELETED):
             destinations = destinations.with_later(destination_syncer.sync(tables, now))
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
@@ -231,6 +235,7 @@ def _show_plan(
         )
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
+    notes += [] if alert_ids else grouping_notes(destination_rows, chosen.workspace)
     made = replace(made, notes=(*made.notes, *notes))
     problems = _problems(loaded, only)
     problems += () if alert_ids else loaded_destinations.problems

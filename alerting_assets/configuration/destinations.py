@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from alerting_assets.alerts.compiled import Target
@@ -67,3 +67,11 @@ def destinations_in_words(lakehouse: Lakehouse) -> dict[str, str]:
         ]: f"{row['destination_name']}: {', '.join(row['email_addresses'] or ()) or row['destination_type']}"
         for row in read_listed(lakehouse, DESTINATION)
     }
+
+
+def grouping_notes(rows: Iterable[Row], workspace: str) -> list[str]:
+    """What people should know about group_by. workspace: as ALERTING_WORKSPACE has it."""
+    grouped = sorted(row["destination_id"] for row in rows if row["group_by"])
+    if workspace == "local" or not grouped:
+        return []
+    return [f"group_by has no effect on what Databricks sends by itself (destinations: {', '.join(grouped)})"]

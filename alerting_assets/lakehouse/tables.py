@@ -310,6 +310,7 @@ NOTIFICATION_DESTINATIONS = TableSpec(
         _optional(
             "secret_ref", comment="where its URL or key is read from: env:NAME, {{secrets/scope/key}}; never the secret"
         ),
+        _optional("group_by", comment="SEVERITY, DOMAIN, OWNER: what alerts have in common that may be one message"),
         _required("is_enabled", BOOLEAN),
         _required("owner"),
         _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
@@ -374,6 +375,7 @@ ALERT_DELIVERIES = TableSpec(
         _required("outcome", comment="SENT; FAILED: refused for good; DEAD: tried for a day in vain"),
         _optional("attempts", INT),
         _optional("response", comment="in short, without secrets"),
+        _optional("sent_as", comment="the delivery_id of the message that it went in with others; NULL: it went alone"),
     ),
 )
 

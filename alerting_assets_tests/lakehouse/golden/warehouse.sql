@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_deliveries` (
   `outcome` STRING NOT NULL COMMENT 'SENT; FAILED: refused for good; DEAD: tried for a day in vain',
   `attempts` INT,
   `response` STRING COMMENT 'in short, without secrets',
+  `sent_as` STRING COMMENT 'the delivery_id of the message that it went in with others; NULL: it went alone',
   CONSTRAINT `alert_deliveries_key` PRIMARY KEY (`delivery_id`)
 )
 USING DELTA
@@ -88,6 +89,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_destinations` (
   `destination_type` STRING NOT NULL COMMENT 'EMAIL, SLACK, WEBHOOK, PAGERDUTY, MICROSOFT_TEAMS',
   `email_addresses` ARRAY<STRING>,
   `secret_ref` STRING COMMENT 'where its URL or key is read from: env:NAME, {{secrets/scope/key}}; never the secret',
+  `group_by` STRING COMMENT 'SEVERITY, DOMAIN, OWNER: what alerts have in common that may be one message',
   `is_enabled` BOOLEAN NOT NULL,
   `owner` STRING NOT NULL,
   `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
