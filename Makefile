@@ -59,7 +59,7 @@ ON_SPARK = alerting_assets_tests/spark -n 2 --dist loadfile
 	@touch $@
 
 test-spark: .venv/.spark-jars  ## the tests on Spark + Delta; need Java 17 and, the first time, Maven Central
-	$(BIN)/python -m pytest $(ON_SPARK) --timeout=600
+	$(BIN)/python -m pytest $(ON_SPARK) --timeout=1200
 	@$(BIN)/python -m alerting_assets_tests.lakehouse.count_conformance
 
 test-spark-thorough: .venv/.spark-jars  ## the same and the whole suite over HTTP, killed JVMs, the main job with all definitions
