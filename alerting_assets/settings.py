@@ -16,6 +16,8 @@ WORKSPACES = ("local", "databricks")
 LOCAL_WAREHOUSE_ID = "local"
 VALIDATION_FILE = "validation.yml"
 """The file, in the folder of the definitions, that holds what the project decides about validation; it holds no alerts."""
+ROUTING_FILE = "routing.yml"
+"""The file there that holds all routes, in their order."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
