@@ -77,6 +77,8 @@ class Settings:
     )
     channels: tuple[str, ...] = ()  # ALERTING_CHANNELS, `name=address;address` each: whom a channel's name stands for
 
+    heartbeat_minutes: int = 5  # ALERTING_HEARTBEAT_MINUTES, between two heartbeats
+
     @property
     def addresses(self) -> dict[str, tuple[str, ...]]:
         """Name of a channel → e-mail addresses, and ids of notification destinations."""
@@ -149,6 +151,7 @@ class Settings:
             evaluation_history=_view_name(env.get("ALERTING_EVALUATION_HISTORY")),
             evaluation_grace_minutes=_whole(env, "ALERTING_EVALUATION_GRACE_MINUTES", 60, least=1),
             channels=_channels(env),
+            heartbeat_minutes=_whole(env, "ALERTING_HEARTBEAT_MINUTES", 5),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
             raise SettingsError(

@@ -62,6 +62,10 @@ COMMANDS = {
         "metrics:metrics",
         "The newest syncs: what they did, their requests and latencies, and why one failed.",
     ),
+    "heartbeat": (
+        "heartbeat:heartbeat",
+        "Send a heartbeat to ALERTING_HEARTBEAT_URL if evaluation and sync are healthy; for cron, where no Dagster daemon runs.",
+    ),
     "maintain": (
         "maintain:maintain",
         "Delete evaluations that are too old, compact the small files of every table, and remove those that are needed no more.",
