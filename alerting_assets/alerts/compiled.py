@@ -12,6 +12,7 @@ from typing import Any
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.alerts.operators import Aggregation, EmptyResultState, Operator, Severity
 from alerting_assets.alerts.origin import Origin
+from alerting_assets.alerts.routes import Routed, Routing
 from alerting_assets.alerts.thresholds import Condition
 
 Threshold = float | str | bool | None
@@ -25,7 +26,8 @@ class Target:
     history_is_readable: whether deployed queries can read our alert_history. The tables of an embedded lakehouse are out of
         Databricks' sight.
     addresses: whom a channel's name stands for: e-mail addresses, and ids of the workspace's notification destinations.
-    closed: why nobody can be told by a channel of this name, though there is one."""
+    closed: why nobody can be told by a channel of this name, though there is one.
+    routing: whom alerts tell that name no channels."""
 
     catalog: str
     schema: str
@@ -35,6 +37,7 @@ class Target:
     history_is_readable: bool = True
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     closed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    routing: Routing = field(default_factory=Routing, hash=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class CompiledAlert:
     aggregation: what the compiler aggregates the rows of `source_sql` by; None: it takes the first.
     origin: where places of `source_sql` are in what the user wrote.
     channels: e-mail addresses and ids of notification destinations.
-    unmapped: names of channels that stand for nobody."""
+    unmapped: names of channels that stand for nobody.
+    routed: whom it tells, by name, and which route says so."""
 
     alert_id: str
     severity: Severity
@@ -75,6 +79,7 @@ class CompiledAlert:
     target: Target
     template_id: str | None = None
     unmapped: tuple[str, ...] = ()
+    routed: Routed = field(default_factory=Routed)
 
     @property
     def is_gated(self) -> bool:

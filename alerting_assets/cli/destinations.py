@@ -23,11 +23,14 @@ from alerting_assets.cli.context import (
 from alerting_assets.cli.local import allowed_hosts, mail_server
 from alerting_assets.configuration import (
     DESTINATION,
+    ROUTE,
     ConfiguredDestination,
     plan_listed,
     plan_load,
     read_listed,
     read_rows,
+    routed_alerts,
+    routing_of,
     rows_after_load,
     to_configured,
 )
@@ -54,9 +57,12 @@ def list_destinations(as_json: Json = False) -> None:
         rows = loaded.rows_after(stored)
         users: dict[str, list[str]] = defaultdict(list)
         alerts = read_rows(tables)
-        for row in rows_after_load(alerts, plan_load(chosen.definitions, alerts)):
-            for channel in row["notification_channels"] or ():
-                users[channel].append(row["alert_id"])
+        routes = read_listed(tables, ROUTE)
+        routing = routing_of(plan_listed(ROUTE, chosen.definitions, routes).rows_after(routes))
+        after = rows_after_load(alerts, plan_load(chosen.definitions, alerts))
+        for alert_id, routed in routed_alerts(after, routing).items():
+            for channel in routed.channels:
+                users[channel].append(alert_id)
     wrong = {one.identity: "; ".join(map(str, one.problems)) for one in to_configured(DESTINATION, rows)}
     found = [
         {

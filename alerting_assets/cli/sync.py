@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -24,7 +24,9 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.configuration import (
     DESTINATION,
+    ROUTE,
     ConfiguredAlert,
+    Kind,
     LoadResult,
     Row,
     load_definitions,
@@ -34,6 +36,7 @@ from alerting_assets.configuration import (
     plan_load,
     read_listed,
     read_rows,
+    route_notes,
     rows_after_load,
     target_in,
     to_alerts,
@@ -53,6 +56,7 @@ from alerting_assets.deployment import (
     look_ahead,
     read_desired,
     users_of,
+    with_routes,
 )
 from alerting_assets.deployment.destination_render import (
     destination_plan_json,
@@ -145,20 +149,25 @@ def apply(
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        plan_listed(DESTINATION, chosen.definitions, read_listed(tables, DESTINATION), strict=chosen.strict)
+        kinds: tuple[Kind[Any], ...] = (DESTINATION, ROUTE)
+        for kind in kinds:
+            plan_listed(kind, chosen.definitions, read_listed(tables, kind), strict=chosen.strict)
         loaded = load_definitions(
             tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
         )
-        wrong_destinations = load_listed(DESTINATION, tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_others = load_listed(DESTINATION, tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_others += load_listed(ROUTE, tables, chosen.definitions, now(), strict=chosen.strict).problems
         destination_syncer = DestinationSyncer.from_settings(chosen, workspace)
         is_due = not changed or due_destinations(tables, chosen.environment, workspace.host, now())
         destinations = destination_syncer.sync(tables, now) if is_due else DestinationResult()
         rows = read_rows(tables)
-        alerts = to_alerts(rows, target_in(tables, chosen, workspace.host))
+        target = target_in(tables, chosen, workspace.host)
+        alerts = to_alerts(rows, target)
         only = frozenset(alert_ids) if alert_ids else None
         work = find_work(tables, chosen.environment, workspace.host, now()) if changed else None
         if work is not None:
-            only = None if work.alert_ids is None else work.alert_ids | users_of(rows, destinations.changed)
+            only = with_routes(work, tables).alert_ids
+            only = None if only is None else only | users_of(rows, destinations.changed, target.routing)
         with progress("validate", as_json) as advance:
             wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
             validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
@@ -176,7 +185,7 @@ def apply(
             destinations = destinations.with_later(destination_syncer.sync(tables, now))
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
     problems = _problems(loaded, frozenset(alert_ids) if alert_ids else None)
-    problems += () if alert_ids else wrong_destinations
+    problems += () if alert_ids else wrong_others
     if not as_json:
         print_problems(problems)
         if (text := destination_result_text(destinations)) is not None:
@@ -221,7 +230,10 @@ def _show_plan(
         loaded_destinations = plan_listed(DESTINATION, chosen.definitions, destination_rows, strict=chosen.strict)
         destination_rows = loaded_destinations.rows_after(destination_rows)
         destinations = DestinationSyncer.from_settings(chosen, workspace).plan(tables, destination_rows)
-        target = look_ahead(target_in(tables, chosen, rows=destination_rows), destinations)
+        route_rows = read_listed(tables, ROUTE)
+        loaded_routes = plan_listed(ROUTE, chosen.definitions, route_rows, strict=chosen.strict)
+        target = target_in(tables, chosen, rows=destination_rows, routes=loaded_routes.rows_after(route_rows))
+        target = look_ahead(target, destinations)
         alerts = to_alerts(after, target)
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
@@ -235,10 +247,10 @@ def _show_plan(
         )
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
-    notes += [] if alert_ids else grouping_notes(destination_rows, chosen.workspace)
+    notes += [] if alert_ids else [*grouping_notes(destination_rows, chosen.workspace), *route_notes(target)]
     made = replace(made, notes=(*made.notes, *notes))
     problems = _problems(loaded, only)
-    problems += () if alert_ids else loaded_destinations.problems
+    problems += () if alert_ids else (*loaded_destinations.problems, *loaded_routes.problems)
     if as_json:
         print_json(
             {

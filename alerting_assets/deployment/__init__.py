@@ -6,6 +6,7 @@ from alerting_assets.deployment.destination_sync import DestinationResult, Desti
 from alerting_assets.deployment.destination_work import due_destinations, look_ahead, users_of, with_destinations
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
+from alerting_assets.deployment.route_work import rerouted, with_routes
 from alerting_assets.deployment.sync import AdmissionPolicy, Syncer, admission_policy, desired_alerts, read_desired
 from alerting_assets.deployment.work import Work, find_work
 
@@ -34,6 +35,8 @@ __all__ = [
     "make_plan",
     "read_desired",
     "read_state",
+    "rerouted",
     "users_of",
     "with_destinations",
+    "with_routes",
 ]

@@ -14,11 +14,13 @@ from alerting_assets.alerts.definitions import Place
 from alerting_assets.alerts.schedule import schedule_interval
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS
 from alerting_assets.configuration import (
+    DESTINATION,
     ConfiguredAlert,
     LoadResult,
     Row,
     destinations_in_words,
     plan_load,
+    read_listed,
     read_rows,
     target_in,
     to_alerts,
@@ -118,9 +120,7 @@ def explain(
         deployment=deployment,
         sync=Sync(row.get("last_synced_at"), row.get("last_sync_status"), row.get("last_sync_error")),
         schedule=schedule,
-        notification=_notification(
-            alert, configuration.notification_channels if configuration else (), destinations_in_words(lakehouse)
-        ),
+        notification=_notification(alert, destinations_in_words(read_listed(lakehouse, DESTINATION))),
         query_text=alert.sql if alert else None,
     )
 
@@ -290,19 +290,26 @@ def _schedule(alert: CompiledAlert | None, last: Evaluated | None, now: datetime
     return Schedule(alert.schedule_cron, alert.schedule_timezone, upcoming, missed)
 
 
-def _notification(
-    alert: CompiledAlert | None, names: Sequence[str], destinations: Mapping[str, str]
-) -> Notification | None:
+def _notification(alert: CompiledAlert | None, destinations: Mapping[str, str]) -> Notification | None:
     """destinations: by their ids, in words."""
     if alert is None:
         return None
     addresses: Mapping[str, tuple[str, ...]] = alert.target.addresses
     channels = {
         name: (destinations[name],) if name in destinations else addresses.get(name, (name,))
-        for name in names
+        for name in alert.routed.channels
         if name not in alert.unmapped
     }
-    return Notification(channels, alert.unmapped, alert.notify_on_ok, alert.retrigger_seconds)
+    routed = alert.routed
+    return Notification(
+        channels,
+        alert.unmapped,
+        alert.notify_on_ok,
+        alert.retrigger_seconds,
+        routed.because,
+        routed.route.route_id if routed.route else None,
+        routed.problem,
+    )
 
 
 def _verdict_reason(verdict: AlertVerdict | None, place: Place | None) -> str | None:

@@ -101,12 +101,16 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Notification:
-    """channels: name → the addresses that it stands for. unmapped: names that stand for nobody."""
+    """channels: name → the addresses that it stands for. unmapped: names that stand for nobody. because: what decided whom it tells, in
+    words. route_id: of the route that did. problem: why nobody can tell whom to tell."""
 
     channels: Mapping[str, tuple[str, ...]]
     unmapped: tuple[str, ...]
     notify_on_ok: bool
     retrigger_seconds: int | None
+    because: str
+    route_id: str | None
+    problem: str
 
 
 @dataclass(frozen=True)

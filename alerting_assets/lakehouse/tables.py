@@ -84,6 +84,9 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR"),
         _optional("last_sync_error"),
         _optional("failed_syncs", INT, comment="in a row; the pauses between them grow"),
+        _optional(
+            "routed_to", comment="whom a route told at the last sync, by name, or why nobody can tell; NULL: none"
+        ),
     ),
 )
 
@@ -97,6 +100,7 @@ SYNC_COLUMNS = (
     "last_sync_status",
     "last_sync_error",
     "failed_syncs",
+    "routed_to",
 )
 """Columns of alert_configurations that only the sync writes; a change in them wakes nothing."""
 
@@ -360,6 +364,26 @@ DESTINATION_DEPLOYMENTS = TableSpec(
     ),
 )
 
+NOTIFICATION_ROUTES = TableSpec(
+    name="notification_routes",
+    comment="One row a route: whom those alerts tell that name no channels. The first, by position, that means an alert counts.",
+    key=("route_id",),
+    columns=(
+        _required("route_id"),
+        _required("position", INT, comment="the smallest is asked first"),
+        _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL: any, as in all that follow"),
+        _optional("match_domains", STRINGS),
+        _optional("match_severities", STRINGS),
+        _optional("match_tags", STRING_MAP, comment="tag, pattern of its value"),
+        _required("channels", STRINGS, comment="as notification_channels of an alert; owner: that of the alert"),
+        _required("owner"),
+        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("definition_error", comment="written by the load: why its file is not used as it is now"),
+    ),
+)
+
 ALERT_DELIVERIES = TableSpec(
     name="alert_deliveries",
     comment="One row a message to one destination, once it is over. Append only. No secret and no address's key stands here.",
@@ -384,6 +408,7 @@ TABLES = (
     ALERT_CONFIGURATIONS,
     NOTIFICATION_DESTINATIONS,
     DESTINATION_DEPLOYMENTS,
+    NOTIFICATION_ROUTES,
     ALERT_HISTORY,
     ALERT_STATE,
     ALERT_INCIDENTS,

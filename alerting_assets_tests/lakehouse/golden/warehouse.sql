@@ -75,6 +75,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR',
   `last_sync_error` STRING,
   `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
+  `routed_to` STRING COMMENT 'whom a route told at the last sync, by name, or why nobody can tell; NULL: none',
   CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
 )
 USING DELTA
@@ -126,6 +127,27 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`destination_deployments` (
 USING DELTA
 CLUSTER BY AUTO
 COMMENT 'One row a destination in a workspace that is, or was, deployed from notification_destinations. Outlives the configuration.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create notification_routes
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_routes` (
+  `route_id` STRING NOT NULL,
+  `position` INT NOT NULL COMMENT 'the smallest is asked first',
+  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL: any, as in all that follow',
+  `match_domains` ARRAY<STRING>,
+  `match_severities` ARRAY<STRING>,
+  `match_tags` MAP<STRING, STRING> COMMENT 'tag, pattern of its value',
+  `channels` ARRAY<STRING> NOT NULL COMMENT 'as notification_channels of an alert; owner: that of the alert',
+  `owner` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file is not used as it is now',
+  CONSTRAINT `notification_routes_key` PRIMARY KEY (`route_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a route: whom those alerts tell that name no channels. The first, by position, that means an alert counts.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
 -- create alert_history
