@@ -11,6 +11,7 @@ from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.last_evaluations import last_evaluations
 from alerting_assets.assets.metrics import alert_sync_metrics
+from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
@@ -36,6 +37,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             validated_queries,
             notification_destinations,
             deployed_destinations,
+            alert_silences,
             deployed_alerts,
             alert_sync_metrics,
             alert_history,

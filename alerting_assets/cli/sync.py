@@ -24,6 +24,7 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.configuration import (
     DESTINATION,
+    SILENCE,
     ConfiguredAlert,
     LoadResult,
     Row,
@@ -35,6 +36,9 @@ from alerting_assets.configuration import (
     read_listed,
     read_rows,
     rows_after_load,
+    silence_notes,
+    silence_problems,
+    silences_in,
     target_in,
     to_alerts,
 )
@@ -49,9 +53,12 @@ from alerting_assets.deployment import (
     desired_alerts,
     due_destinations,
     find_work,
+    held_back_notes,
     look_ahead,
     read_desired,
+    silenced_alerts,
     users_of,
+    with_silences,
 )
 from alerting_assets.deployment.destination_render import (
     destination_plan_json,
@@ -145,10 +152,13 @@ def apply(
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
         plan_listed(DESTINATION, chosen.definitions, read_listed(tables, DESTINATION), strict=chosen.strict)
+        plan_listed(SILENCE, chosen.definitions, read_listed(tables, SILENCE), strict=chosen.strict)
         loaded = load_definitions(
             tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
         )
         wrong_destinations = load_listed(DESTINATION, tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_silences = load_listed(SILENCE, tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_silences = (*wrong_silences, *silence_problems(read_listed(tables, SILENCE)))
         destination_syncer = DestinationSyncer.from_settings(chosen, workspace)
         is_due = not changed or due_destinations(tables, chosen.environment, workspace.host, now())
         destinations = destination_syncer.sync(tables, now) if is_due else DestinationResult()
@@ -157,13 +167,14 @@ def apply(
         only = frozenset(alert_ids) if alert_ids else None
         work = find_work(tables, chosen.environment, workspace.host, now()) if changed else None
         if work is not None:
+            work = with_silences(work, tables, workspace.host, now())
             only = None if work.alert_ids is None else work.alert_ids | users_of(rows, destinations.changed)
         with progress("validate", as_json) as advance:
             wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
             validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-            return read_desired(tables, chosen, workspace.host, alerts)
+            return read_desired(tables, chosen, workspace.host, now(), alerts)
 
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         with progress("apply", as_json) as advance:
@@ -172,7 +183,7 @@ def apply(
             destinations = destinations.with_later(destination_syncer.sync(tables, now))
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
     problems = _problems(loaded, frozenset(alert_ids) if alert_ids else None)
-    problems += () if alert_ids else wrong_destinations
+    problems += () if alert_ids else (*wrong_destinations, *wrong_silences)
     if not as_json:
         print_problems(problems)
         if (text := destination_result_text(destinations)) is not None:
@@ -217,12 +228,17 @@ def _show_plan(
         loaded_destinations = plan_listed(DESTINATION, chosen.definitions, destination_rows, strict=chosen.strict)
         destination_rows = loaded_destinations.rows_after(destination_rows)
         destinations = DestinationSyncer.from_settings(chosen, workspace).plan(tables, destination_rows)
+        silence_rows = read_listed(tables, SILENCE)
+        loaded_silences = plan_listed(SILENCE, chosen.definitions, silence_rows, strict=chosen.strict)
+        silence_rows = loaded_silences.rows_after(silence_rows)
+        silences = silences_in(tables, now(), silence_rows)
         target = look_ahead(target_in(tables, chosen, rows=destination_rows), destinations)
         alerts = to_alerts(after, target)
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
-        desired = desired_alerts(alerts, report.by_id, admission_policy(chosen))
+        silenced = silenced_alerts(alerts, after, silences, workspace.host)
+        desired = desired_alerts(silenced, report.by_id, admission_policy(chosen))
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         made = (
             syncer.dry_run(tables, lambda: (after, desired), now)
@@ -231,9 +247,12 @@ def _show_plan(
         )
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
+    if only is None:
+        notes += [*silence_notes(silences, after), *held_back_notes(silences, after)]
     made = replace(made, notes=(*made.notes, *notes))
     problems = _problems(loaded, only)
-    problems += () if alert_ids else loaded_destinations.problems
+    if not alert_ids:
+        problems += (*loaded_destinations.problems, *loaded_silences.problems, *silence_problems(silence_rows))
     if as_json:
         print_json(
             {

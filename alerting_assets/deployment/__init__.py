@@ -6,6 +6,7 @@ from alerting_assets.deployment.destination_sync import DestinationResult, Desti
 from alerting_assets.deployment.destination_work import due_destinations, look_ahead, users_of, with_destinations
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
+from alerting_assets.deployment.silence_work import held_back_notes, silenced_alerts, with_silences
 from alerting_assets.deployment.sync import AdmissionPolicy, Syncer, admission_policy, desired_alerts, read_desired
 from alerting_assets.deployment.work import Work, find_work
 
@@ -30,10 +31,13 @@ __all__ = [
     "desired_alerts",
     "due_destinations",
     "find_work",
+    "held_back_notes",
     "look_ahead",
     "make_plan",
     "read_desired",
     "read_state",
+    "silenced_alerts",
     "users_of",
     "with_destinations",
+    "with_silences",
 ]

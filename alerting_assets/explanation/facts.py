@@ -26,6 +26,7 @@ class Evaluated:
     threshold_value: float | None
     error_message: str | None
     note: str | None
+    silence_id: str | None
     config_hash: str
 
     @property
@@ -101,12 +102,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Notification:
-    """channels: name → the addresses that it stands for. unmapped: names that stand for nobody."""
+    """channels: name → the addresses that it stands for. unmapped: names that stand for nobody. silences: those that are about it and not
+    over, in words."""
 
     channels: Mapping[str, tuple[str, ...]]
     unmapped: tuple[str, ...]
     notify_on_ok: bool
     retrigger_seconds: int | None
+    silences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
