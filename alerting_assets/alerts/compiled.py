@@ -52,6 +52,7 @@ class CompiledAlert:
     origin: where places of `source_sql` are in what the user wrote.
     channels: e-mail addresses and ids of notification destinations.
     unmapped: names of channels that stand for nobody.
+    silenced_summary, silenced_description: the texts that go with `windows`.
     windows: in which its deployed form is silent. `sql`, `operator` and `threshold` know nothing of them: verdicts, unit tests and our own
         evaluation are about the alert itself."""
 
@@ -79,6 +80,8 @@ class CompiledAlert:
     target: Target
     template_id: str | None = None
     unmapped: tuple[str, ...] = ()
+    silenced_summary: str | None = None
+    silenced_description: str | None = None
     windows: Windows = ()
 
     def silenced(self, windows: Windows) -> CompiledAlert:
@@ -146,10 +149,12 @@ class CompiledAlert:
                 "pause_status": "UNPAUSED" if self.is_enabled else "PAUSED",
             },
         }
-        if self.custom_summary is not None:
-            body["custom_summary"] = self.custom_summary
-        if self.custom_description is not None:
-            body["custom_description"] = self.custom_description
+        summary = self.silenced_summary if self.windows else self.custom_summary
+        description = self.silenced_description if self.windows else self.custom_description
+        if summary is not None:
+            body["custom_summary"] = summary
+        if description is not None:
+            body["custom_description"] = description
         if self.target.parent_path is not None:
             body["parent_path"] = self.target.parent_path
         return body
