@@ -138,7 +138,7 @@ class SilenceConfiguration(Matcher):
 
     @model_validator(mode="after")
     def _is_short_or_forced(self) -> Self:
-        rule = f"a silence longer than {LONGEST.days} days needs is_forced: true"
+        rule = f"a silence longer than {LONGEST.days} days needs is_forced: true (`--force`)"
         if self.is_forced:
             return self
         if self.schedule_cron is not None:

@@ -73,6 +73,7 @@ COMMANDS = {
     "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
     "config": ("config:app", "Look at and edit rows of alert_configurations."),
     "destinations": ("destinations:app", "Notification destinations: whom alerts tell, and by which way."),
+    "silence": ("silence:app", "Silences: alerts that tell nobody for a while, as during maintenance."),
     "templates": ("templates:app", "The library of templates: alerts that need only parameters."),
     "notification": ("notification:app", "Custom texts of notifications."),
     "workspace": ("local:workspace", "The local workspace: everything with no account."),

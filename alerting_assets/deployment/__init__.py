@@ -6,7 +6,12 @@ from alerting_assets.deployment.destination_sync import DestinationResult, Desti
 from alerting_assets.deployment.destination_work import due_destinations, look_ahead, users_of, with_destinations
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
-from alerting_assets.deployment.silence_work import held_back_notes, silenced_alerts, with_silences
+from alerting_assets.deployment.silence_work import (
+    held_back_notes,
+    silenced_alerts,
+    waiting_for_silences,
+    with_silences,
+)
 from alerting_assets.deployment.sync import AdmissionPolicy, Syncer, admission_policy, desired_alerts, read_desired
 from alerting_assets.deployment.work import Work, find_work
 
@@ -38,6 +43,7 @@ __all__ = [
     "read_state",
     "silenced_alerts",
     "users_of",
+    "waiting_for_silences",
     "with_destinations",
     "with_silences",
 ]

@@ -68,20 +68,28 @@ def _is_due(row: Mapping[str, Any], wanted: Windows, now: datetime) -> bool:
     return bool(applied and not wanted and row["notify_on_ok"])
 
 
+def waiting_for_silences(silences: Silences, rows: Iterable[Mapping[str, Any]]) -> dict[str, Windows]:
+    """alert_id → the windows that are wanted, of the deployed alerts that do not have them yet. Those that are held back, and those that
+    failed, are left out: their silences come with their next sync.
+
+    rows: of alert_configurations, at least the columns that are read here."""
+    return {
+        row["alert_id"]: wanted
+        for row in rows
+        if row["databricks_alert_id"] is not None
+        and row["last_sync_status"] in _DEPLOYED
+        and _is_due(row, wanted := silences.windows(traits_of(row)), silences.now)
+    }
+
+
 def with_silences(work: Work, lakehouse: Lakehouse, host: str, now: datetime) -> Work:
-    """The work with the alerts whose silences are not deployed as they are configured. Those that are held back, and those that failed,
-    come with their next sync. Reads two small tables."""
+    """The work with the alerts whose silences are not deployed as they are configured. Reads two small tables."""
     if work.alert_ids is None:
         return work
-    silences = silences_in(lakehouse, now)
-    due = {
-        row["alert_id"]: (windows_text(wanted), row["applied_silences"])
-        for row in lakehouse.read(ALERT_CONFIGURATIONS.name, _COLUMNS).to_pylist()
-        if row["databricks_alert_id"] is not None
-        and row["databricks_host"] == host
-        and row["last_sync_status"] in _DEPLOYED
-        and _is_due(row, wanted := silences.windows(traits_of(row)), now)
-    }
+    rows = lakehouse.read(ALERT_CONFIGURATIONS.name, _COLUMNS).to_pylist()
+    here = {row["alert_id"]: row["applied_silences"] for row in rows if row["databricks_host"] == host}
+    waiting = waiting_for_silences(silences_in(lakehouse, now), rows)
+    due = {name: (windows_text(wanted), here[name]) for name, wanted in waiting.items() if name in here}
     if not due:
         return work
     digest = hashlib.sha256(json.dumps(due, sort_keys=True).encode()).hexdigest()[:12]
