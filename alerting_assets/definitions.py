@@ -12,6 +12,7 @@ from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.last_evaluations import last_evaluations
 from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.routes import notification_routes
+from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.heartbeat import heartbeat_sensor
@@ -39,6 +40,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             notification_destinations,
             deployed_destinations,
             notification_routes,
+            alert_silences,
             deployed_alerts,
             alert_sync_metrics,
             alert_history,

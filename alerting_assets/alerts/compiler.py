@@ -76,6 +76,8 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         retrigger_seconds=configuration.retrigger_seconds,
         custom_summary=_text(configuration, "custom_subject_template"),
         custom_description=_text(configuration, "custom_body_template"),
+        silenced_summary=_silenced_text(configuration, "custom_subject_template"),
+        silenced_description=_silenced_text(configuration, "custom_body_template"),
         target=target,
         template_id=configuration.template_id,
     )
@@ -124,17 +126,30 @@ def _text(configuration: AlertConfiguration, field: notification.Field) -> str |
         return None
     if wrong := notification.problems(text, field=field):
         raise CompileError(configuration.alert_id, field, "; ".join(wrong))
-    condition = configuration.condition
-    compiled = notification.compile_text(
-        text,
-        static_values(configuration),
-        condition=None if condition.is_native else condition.words,
-        html=field == "custom_body_template",
-    )
+    compiled = _compiled_text(configuration, field, text, is_gated=not configuration.condition.is_native)
     if len(compiled) > (limit := notification.MAX_LENGTH[field]):
         message = f"has {len(compiled):,} characters once its placeholders are filled in, and may have {limit:,}"
         raise CompileError(configuration.alert_id, field, message)
     return compiled
+
+
+def _silenced_text(configuration: AlertConfiguration, field: notification.Field) -> str | None:
+    """The text of the alert as it is deployed with windows of silence, where every alert is gated. Where the words of the condition
+    make it too long, it is the plain one: the workspace then says IS_NOT_NULL in their place."""
+    text: str | None = getattr(configuration, field)
+    if text is None:
+        return None
+    compiled = _compiled_text(configuration, field, text, is_gated=True)
+    return compiled if len(compiled) <= notification.MAX_LENGTH[field] else _text(configuration, field)
+
+
+def _compiled_text(configuration: AlertConfiguration, field: notification.Field, text: str, *, is_gated: bool) -> str:
+    return notification.compile_text(
+        text,
+        static_values(configuration),
+        condition=configuration.condition.words if is_gated else None,
+        html=field == "custom_body_template",
+    )
 
 
 def _check_gate(configuration: AlertConfiguration, target: Target) -> None:

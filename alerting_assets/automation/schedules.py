@@ -29,6 +29,7 @@ sync = dg.define_asset_job(
         "alert_configurations",
         "notification_destinations",
         "notification_routes",
+        "alert_silences",
         "validated_queries",
         "validation_report",
         "deployed_destinations",

@@ -78,6 +78,7 @@ COMMANDS = {
     "config": ("config:app", "Look at and edit rows of alert_configurations."),
     "destinations": ("destinations:app", "Notification destinations: whom alerts tell, and by which way."),
     "routes": ("routes:app", "Routes: whom alerts tell that name no channels themselves, and why."),
+    "silence": ("silence:app", "Silences: alerts that tell nobody for a while, as during maintenance."),
     "templates": ("templates:app", "The library of templates: alerts that need only parameters."),
     "notification": ("notification:app", "Custom texts of notifications."),
     "workspace": ("local:workspace", "The local workspace: everything with no account."),

@@ -32,6 +32,7 @@ from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
     DESTINATION,
     ROUTE,
+    SILENCE,
     ConfiguredAlert,
     channel_notes,
     defined_alerts,
@@ -41,6 +42,7 @@ from alerting_assets.configuration import (
     read_listed,
     read_rows,
     route_notes,
+    silence_problems,
     target_in,
 )
 from alerting_assets.errors import Problem, SettingsError
@@ -100,6 +102,7 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
         rows = read_rows(tables)
         loaded = plan_load(chosen.definitions, rows, max_delete_percent=chosen.max_delete_percent)
         target, wrong_others = _target(tables, chosen)
+        wrong_others = (*wrong_others, *_wrong_silences(tables, chosen))
         alerts = wanted_alerts(defined_alerts(rows, loaded, target), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
     notes = [*notes_on(alerts, now()), *channel_notes(alerts)]
@@ -129,6 +132,13 @@ def _target(tables: Lakehouse, chosen: Settings) -> tuple[Target, tuple[Problem,
     loaded_routes = plan_listed(ROUTE, chosen.definitions, routes)
     target = target_in(tables, chosen, rows=loaded.rows_after(rows), routes=loaded_routes.rows_after(routes))
     return target, (*loaded.problems, *loaded_routes.problems)
+
+
+def _wrong_silences(tables: Lakehouse, chosen: Settings) -> tuple[Problem, ...]:
+    """What is wrong with the silences of the files, and with the rows that people made."""
+    rows = read_listed(tables, SILENCE)
+    loaded = plan_listed(SILENCE, chosen.definitions, rows)
+    return (*loaded.problems, *silence_problems(loaded.rows_after(rows)))
 
 
 def _one_text(chosen: Settings, path: Path, as_json: bool) -> bool:

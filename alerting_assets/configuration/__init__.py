@@ -30,14 +30,24 @@ from alerting_assets.configuration.rows import (
     to_alerts,
 )
 from alerting_assets.configuration.seed import seed_template_alerts
+from alerting_assets.configuration.silences import (
+    SILENCE,
+    ConfiguredSilence,
+    silence_notes,
+    silence_problems,
+    silences_in,
+    traits_of,
+)
 from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
 
 __all__ = [
     "DESTINATION",
     "ROUTE",
+    "SILENCE",
     "Configured",
     "ConfiguredAlert",
     "ConfiguredDestination",
+    "ConfiguredSilence",
     "Kind",
     "Load",
     "LoadResult",
@@ -64,9 +74,13 @@ __all__ = [
     "rows_after_load",
     "seed_template_alerts",
     "set_fields",
+    "silence_notes",
+    "silence_problems",
+    "silences_in",
     "target_in",
     "target_of",
     "templates_of",
     "to_alerts",
     "to_configured",
+    "traits_of",
 ]

@@ -8,6 +8,7 @@ from enum import StrEnum, auto
 from typing import Any, ClassVar
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.windows import windows_text
 from alerting_assets.deployment.difference import FieldDifference
 from alerting_assets.deployment.identity import SyncState
 from alerting_assets.deployment.told import Told, told_by
@@ -50,6 +51,7 @@ class Reason(StrEnum):
     AS_CONFIGURED = auto()
     NEW = auto()
     CHANGED = auto()
+    SILENCES = auto()  # changed, or ended for an alert that tells of recoveries; all else is as it was
     DRIFTED = auto()  # somebody changed or trashed it in the workspace, and not the configuration
     GONE = auto()  # from the workspace, and the configuration changed as well
     FOUND = auto()  # by its marker
@@ -155,7 +157,16 @@ class _Deployable(PlannedAction):
         known = before.on(host).last_sync_status
         settled = outcome.status is Status.UNCHANGED and known in (Status.CREATED, Status.UPDATED)
         status, hashed = known if settled else outcome.status.value, self.compiled.config_hash
-        return SyncState(self.alert_id, outcome.remote_id, host, outcome.remote_name, outcome.nonce, hashed, status)
+        return SyncState(
+            self.alert_id,
+            outcome.remote_id,
+            host,
+            outcome.remote_name,
+            outcome.nonce,
+            hashed,
+            status,
+            applied_silences=windows_text(self.compiled.windows),
+        )
 
 
 class Create(_Deployable):

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.windows import read_windows, windows_in_words
 from alerting_assets.configuration.load import MIN_REMOVALS, removal_limit
 from alerting_assets.deployment.actions import (
     Absent,
@@ -302,11 +303,24 @@ def _compared(
         kind, why, reason = Update, Reason.DRIFTED, f"was changed in the workspace: {changed}"
         if choices.keep_remote:
             kind, reason = Kept, f"{reason}; left so"
+    elif fields and _only_silences_changed(compiled, known):
+        kind, why, reason = Update, Reason.SILENCES, _silence_reason(compiled)
     elif fields:
         source = f" (template {compiled.template_id})" if compiled.template_id else ""
         kind, why, reason = Update, Reason.CHANGED, f"changed: {changed}{source}"
     given: dict[str, Any] = {"remote": current.alert, "nonce": current.nonce, "fields": fields}
     return kind(compiled.alert_id, why, reason, compiled=compiled, **given)
+
+
+def _only_silences_changed(compiled: CompiledAlert, known: SyncState) -> bool:
+    applied = read_windows(known.applied_silences)
+    return applied != compiled.windows and compiled.silenced(applied).config_hash == known.applied_hash
+
+
+def _silence_reason(compiled: CompiledAlert) -> str:
+    if compiled.windows:
+        return f"silences changed: it is silent {windows_in_words(compiled.windows)}"
+    return "silences changed: none is to come, so it gets its own form back"
 
 
 def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState, environment: str) -> PlannedAction:

@@ -26,10 +26,12 @@ def store_nonces(lakehouse: Lakehouse, nonces: Mapping[str, str], host: str) -> 
             "databricks_host": host,
             "deployment_nonce": nonce,
             "applied_hash": None,
+            "applied_silences": None,
         }
         for alert_id, nonce in nonces.items()
     ]
-    _merge(lakehouse, rows, ("databricks_alert_id", "databricks_host", "deployment_nonce", "applied_hash"))
+    columns = ("databricks_alert_id", "databricks_host", "deployment_nonce", "applied_hash", "applied_silences")
+    _merge(lakehouse, rows, columns)
 
 
 def write_back(

@@ -26,6 +26,7 @@ class Evaluated:
     threshold_value: float | None
     error_message: str | None
     note: str | None
+    silence_id: str | None
     config_hash: str
 
     @property
@@ -102,7 +103,8 @@ class Schedule:
 @dataclass(frozen=True)
 class Notification:
     """channels: name → the addresses that it stands for. unmapped: names that stand for nobody. because: what decided whom it tells, in
-    words. route_id: of the route that did. problem: why nobody can tell whom to tell."""
+    words. route_id: of the route that did. problem: why nobody can tell whom to tell. silences: those that are about it and not over, in
+    words."""
 
     channels: Mapping[str, tuple[str, ...]]
     unmapped: tuple[str, ...]
@@ -111,6 +113,7 @@ class Notification:
     because: str
     route_id: str | None
     problem: str
+    silences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,10 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional(
             "routed_to", comment="whom a route told at the last sync, by name, or why nobody can tell; NULL: none"
         ),
+        _optional(
+            "applied_silences",
+            comment="the windows in which what is deployed is silent, as JSON: [start, end, silence_id]",
+        ),
     ),
 )
 
@@ -101,6 +105,7 @@ SYNC_COLUMNS = (
     "last_sync_error",
     "failed_syncs",
     "routed_to",
+    "applied_silences",
 )
 """Columns of alert_configurations that only the sync writes; a change in them wakes nothing."""
 
@@ -130,7 +135,7 @@ ALERT_HISTORY = TableSpec(
         _optional("lower", DOUBLE),
         _optional("upper", DOUBLE),
         _optional("model_version"),
-        _optional("silence_id"),
+        _optional("silence_id", comment="where it is SUPPRESSED: by which silence"),
         _optional("notified", BOOLEAN),
         _optional("resolution_time_seconds", DOUBLE, comment="on the evaluation that observed the recovery"),
         _optional("query_duration_ms", DOUBLE, comment="of the statement, shared equally by the alerts that it judged"),
@@ -384,6 +389,31 @@ NOTIFICATION_ROUTES = TableSpec(
     ),
 )
 
+ALERT_SILENCES = TableSpec(
+    name="alert_silences",
+    comment="One row a silence: which alerts are silent, and when. One that has ended stays, for the record.",
+    key=("silence_id",),
+    columns=(
+        _required("silence_id"),
+        _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL in all four: every alert"),
+        _optional("match_domains", STRINGS),
+        _optional("match_severities", STRINGS),
+        _optional("match_tags", STRING_MAP, comment="tag to pattern"),
+        _optional("starts_at", TIMESTAMP, comment="of a recurring silence: NULL where it has no beginning"),
+        _optional("ends_at", TIMESTAMP, comment="of a recurring silence: NULL where it has no end"),
+        _optional("schedule_cron", comment="Quartz: when a recurring silence begins"),
+        _optional("schedule_timezone"),
+        _optional("duration_minutes", INT, comment="of each window of a recurring silence, on the clock on the wall"),
+        _optional("is_forced", BOOLEAN, comment="what lasts longer than 30 days needs it"),
+        _required("reason"),
+        _required("created_by"),
+        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+    ),
+)
+
 ALERT_DELIVERIES = TableSpec(
     name="alert_deliveries",
     comment="One row a message to one destination, once it is over. Append only. No secret and no address's key stands here.",
@@ -409,6 +439,7 @@ TABLES = (
     NOTIFICATION_DESTINATIONS,
     DESTINATION_DEPLOYMENTS,
     NOTIFICATION_ROUTES,
+    ALERT_SILENCES,
     ALERT_HISTORY,
     ALERT_STATE,
     ALERT_INCIDENTS,

@@ -76,6 +76,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `last_sync_error` STRING,
   `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
   `routed_to` STRING COMMENT 'whom a route told at the last sync, by name, or why nobody can tell; NULL: none',
+  `applied_silences` STRING COMMENT 'the windows in which what is deployed is silent, as JSON: [start, end, silence_id]',
   CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
 )
 USING DELTA
@@ -150,6 +151,32 @@ CLUSTER BY AUTO
 COMMENT 'One row a route: whom those alerts tell that name no channels. The first, by position, that means an alert counts.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
+-- create alert_silences
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_silences` (
+  `silence_id` STRING NOT NULL,
+  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL in all four: every alert',
+  `match_domains` ARRAY<STRING>,
+  `match_severities` ARRAY<STRING>,
+  `match_tags` MAP<STRING, STRING> COMMENT 'tag to pattern',
+  `starts_at` TIMESTAMP COMMENT 'of a recurring silence: NULL where it has no beginning',
+  `ends_at` TIMESTAMP COMMENT 'of a recurring silence: NULL where it has no end',
+  `schedule_cron` STRING COMMENT 'Quartz: when a recurring silence begins',
+  `schedule_timezone` STRING,
+  `duration_minutes` INT COMMENT 'of each window of a recurring silence, on the clock on the wall',
+  `is_forced` BOOLEAN COMMENT 'what lasts longer than 30 days needs it',
+  `reason` STRING NOT NULL,
+  `created_by` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used',
+  CONSTRAINT `alert_silences_key` PRIMARY KEY (`silence_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a silence: which alerts are silent, and when. One that has ended stays, for the record.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
 -- create alert_history
 CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `evaluation_id` STRING NOT NULL,
@@ -173,7 +200,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `lower` DOUBLE,
   `upper` DOUBLE,
   `model_version` STRING,
-  `silence_id` STRING,
+  `silence_id` STRING COMMENT 'where it is SUPPRESSED: by which silence',
   `notified` BOOLEAN,
   `resolution_time_seconds` DOUBLE COMMENT 'on the evaluation that observed the recovery',
   `query_duration_ms` DOUBLE COMMENT 'of the statement, shared equally by the alerts that it judged',
