@@ -56,6 +56,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     evaluation_history: str | None
     evaluation_grace_minutes: int
     channels: list[str]
+    heartbeat_minutes: int
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _lakehouse: Lakehouse | None = PrivateAttr(default=None)

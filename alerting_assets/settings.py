@@ -16,6 +16,8 @@ WORKSPACES = ("local", "databricks")
 LOCAL_WAREHOUSE_ID = "local"
 VALIDATION_FILE = "validation.yml"
 """The file, in the folder of the definitions, that holds what the project decides about validation; it holds no alerts."""
+ROUTING_FILE = "routing.yml"
+"""The file there that holds all routes, in their order."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
@@ -74,6 +76,8 @@ class Settings:
         60  # ALERTING_EVALUATION_GRACE_MINUTES, how late the workspace's evaluations may come
     )
     channels: tuple[str, ...] = ()  # ALERTING_CHANNELS, `name=address;address` each: whom a channel's name stands for
+
+    heartbeat_minutes: int = 5  # ALERTING_HEARTBEAT_MINUTES, between two heartbeats
 
     @property
     def addresses(self) -> dict[str, tuple[str, ...]]:
@@ -147,6 +151,7 @@ class Settings:
             evaluation_history=_view_name(env.get("ALERTING_EVALUATION_HISTORY")),
             evaluation_grace_minutes=_whole(env, "ALERTING_EVALUATION_GRACE_MINUTES", 60, least=1),
             channels=_channels(env),
+            heartbeat_minutes=_whole(env, "ALERTING_HEARTBEAT_MINUTES", 5),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
             raise SettingsError(

@@ -13,6 +13,7 @@ from alerting_assets.alerts import gated
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.alerts.operators import Aggregation, EmptyResultState, Operator, Severity
 from alerting_assets.alerts.origin import Origin
+from alerting_assets.alerts.routes import Routed, Routing
 from alerting_assets.alerts.thresholds import Condition
 from alerting_assets.alerts.windows import Windows
 
@@ -27,7 +28,8 @@ class Target:
     history_is_readable: whether deployed queries can read our alert_history. The tables of an embedded lakehouse are out of
         Databricks' sight.
     addresses: whom a channel's name stands for: e-mail addresses, and ids of the workspace's notification destinations.
-    closed: why nobody can be told by a channel of this name, though there is one."""
+    closed: why nobody can be told by a channel of this name, though there is one.
+    routing: whom alerts tell that name no channels."""
 
     catalog: str
     schema: str
@@ -37,6 +39,7 @@ class Target:
     history_is_readable: bool = True
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     closed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    routing: Routing = field(default_factory=Routing, hash=False)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class CompiledAlert:
     origin: where places of `source_sql` are in what the user wrote.
     channels: e-mail addresses and ids of notification destinations.
     unmapped: names of channels that stand for nobody.
+    routed: whom it tells, by name, and which route says so.
     silenced_summary, silenced_description: the texts that go with `windows`.
     windows: in which its deployed form is silent. `sql`, `operator` and `threshold` know nothing of them: verdicts, unit tests and our own
         evaluation are about the alert itself."""
@@ -80,6 +84,7 @@ class CompiledAlert:
     target: Target
     template_id: str | None = None
     unmapped: tuple[str, ...] = ()
+    routed: Routed = field(default_factory=Routed)
     silenced_summary: str | None = None
     silenced_description: str | None = None
     windows: Windows = ()

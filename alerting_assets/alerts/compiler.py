@@ -41,6 +41,7 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         hint = ". Add it under template_params" if isinstance(error, PlaceholderNotResolved) else ""
         raise CompileError(configuration.alert_id, "alert_query_template", f"{error}{hint}") from None
     condition = configuration.condition
+    routed = target.routing.decide(configuration)
     _check_gate(configuration, target)
     measured = _measured(
         configuration,
@@ -66,14 +67,11 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         is_enabled=configuration.is_enabled,
         channels=tuple(
             address
-            for name in configuration.notification_channels
+            for name in routed.channels
             for address in target.addresses.get(name, (name,) if is_address(name) else ())
         ),
-        unmapped=tuple(
-            name
-            for name in configuration.notification_channels
-            if not is_address(name) and name not in target.addresses
-        ),
+        unmapped=tuple(name for name in routed.channels if not is_address(name) and name not in target.addresses),
+        routed=routed,
         notify_on_ok=configuration.notify_on_ok,
         retrigger_seconds=configuration.retrigger_seconds,
         custom_summary=_text(configuration, "custom_subject_template"),

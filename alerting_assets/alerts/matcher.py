@@ -31,8 +31,8 @@ def _without_none(value: dict[str, str] | None) -> dict[str, str] | None:
     return value or None
 
 
-class Matched(Protocol):
-    """What is looked at of an alert: fields of its configuration."""
+class Matchable(Protocol):
+    """What of an alert is looked at: a configuration has it, and so has a row."""
 
     @property
     def alert_id(self) -> str: ...
@@ -63,7 +63,7 @@ class Matcher(BaseModel):
         """Whether it means all alerts there can be."""
         return all(getattr(self, name) is None for name in MATCHER_COLUMNS)
 
-    def matches(self, alert: Matched) -> bool:
+    def matches(self, alert: Matchable) -> bool:
         return (
             (self.match_alert_ids is None or any(fnmatchcase(alert.alert_id, one) for one in self.match_alert_ids))
             and (self.match_domains is None or alert.agent_domain in self.match_domains)

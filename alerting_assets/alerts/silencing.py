@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
-from alerting_assets.alerts.matcher import Matched
+from alerting_assets.alerts.matcher import Matchable
 from alerting_assets.alerts.silences import SilenceConfiguration
 from alerting_assets.alerts.windows import Window, Windows, disjoint, silence_at
 
@@ -27,11 +27,11 @@ class Silences:
         self._to_come = tuple(one for one in self.all if not one.is_over(now))
         self._windows: dict[tuple[str, ...], Windows] = {}
 
-    def of(self, alert: Matched) -> tuple[SilenceConfiguration, ...]:
+    def of(self, alert: Matchable) -> tuple[SilenceConfiguration, ...]:
         """Those that are about the alert, and not over."""
         return tuple(one for one in self._to_come if one.matches(alert))
 
-    def windows(self, alert: Matched) -> Windows:
+    def windows(self, alert: Matchable) -> Windows:
         """Those that are not over, up to the horizon."""
         silences = self.of(alert)
         key = tuple(one.silence_id for one in silences)
@@ -39,11 +39,11 @@ class Silences:
             self._windows[key] = _planned(silences, self.now)
         return self._windows[key]
 
-    def active(self, alert: Matched) -> str | None:
+    def active(self, alert: Matchable) -> str | None:
         """The silence_id of the silence that it is under now."""
         return silence_at(self.windows(alert), self.now)
 
-    def since(self, alert: Matched, moment: datetime) -> Windows:
+    def since(self, alert: Matchable, moment: datetime) -> Windows:
         """Its windows between that moment and now."""
         return disjoint(
             window for one in self.all if one.matches(alert) for window in _between(one, moment, self.now + _INSTANT)

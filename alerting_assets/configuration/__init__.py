@@ -9,6 +9,7 @@ from alerting_assets.configuration.destinations import (
 from alerting_assets.configuration.edit import delete_alert, set_fields
 from alerting_assets.configuration.listed import (
     Configured,
+    Kind,
     Load,
     load_listed,
     plan_listed,
@@ -16,6 +17,7 @@ from alerting_assets.configuration.listed import (
     to_configured,
 )
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
+from alerting_assets.configuration.routes import ROUTE, route_notes, routed_alerts, routing_of
 from alerting_assets.configuration.rows import (
     ConfiguredAlert,
     Row,
@@ -40,11 +42,13 @@ from alerting_assets.configuration.templates import get_template, list_templates
 
 __all__ = [
     "DESTINATION",
+    "ROUTE",
     "SILENCE",
     "Configured",
     "ConfiguredAlert",
     "ConfiguredDestination",
     "ConfiguredSilence",
+    "Kind",
     "Load",
     "LoadResult",
     "Row",
@@ -63,6 +67,9 @@ __all__ = [
     "read_listed",
     "read_rows",
     "render_template",
+    "route_notes",
+    "routed_alerts",
+    "routing_of",
     "row_hash",
     "rows_after_load",
     "seed_template_alerts",

@@ -6,6 +6,7 @@ from alerting_assets.deployment.destination_sync import DestinationResult, Desti
 from alerting_assets.deployment.destination_work import due_destinations, look_ahead, users_of, with_destinations
 from alerting_assets.deployment.identity import SyncState, read_state
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan
+from alerting_assets.deployment.route_work import rerouted, with_routes
 from alerting_assets.deployment.silence_work import (
     held_back_notes,
     silenced_alerts,
@@ -41,9 +42,11 @@ __all__ = [
     "make_plan",
     "read_desired",
     "read_state",
+    "rerouted",
     "silenced_alerts",
     "users_of",
     "waiting_for_silences",
     "with_destinations",
+    "with_routes",
     "with_silences",
 ]

@@ -11,6 +11,7 @@ from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.windows import windows_text
 from alerting_assets.deployment.difference import FieldDifference
 from alerting_assets.deployment.identity import SyncState
+from alerting_assets.deployment.told import Told, told_by
 from alerting_assets.workspace.port import RemoteAlert
 
 
@@ -99,6 +100,11 @@ class PlannedAction(ABC):
         return self.remote_name or ""
 
     @property
+    def told(self) -> Told:
+        """Who hears of the alert by this, and who no longer."""
+        return Told()
+
+    @property
     def status(self) -> Status:
         return Status.NOT_VALIDATED if self.why is Reason.NOT_VALIDATED else self.done
 
@@ -139,6 +145,13 @@ class _Deployable(PlannedAction):
     @property
     def name(self) -> str:
         return self.compiled.display_name
+
+    @property
+    def told(self) -> Told:
+        if not self.writes:
+            return Told()
+        old = self.remote.body if self.remote else {}
+        return told_by(old, self.compiled.body(self.nonce or ""), self.compiled.target)
 
     def state_after(self, outcome: Outcome, before: SyncState, host: str) -> SyncState:
         known = before.on(host).last_sync_status

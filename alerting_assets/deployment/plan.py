@@ -5,7 +5,7 @@ Which remote alert belongs to which configuration is decided in `identity`."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -32,29 +32,37 @@ from alerting_assets.deployment.actions import (
 from alerting_assets.deployment.difference import FieldDifference, differences
 from alerting_assets.deployment.identity import Ours, SyncState, marker_of, ours_in
 from alerting_assets.deployment.registry import Registry
+from alerting_assets.deployment.told import told_by
 from alerting_assets.workspace.port import RemoteAlert
 
 
 @dataclass(frozen=True)
 class DesiredAlert:
     """What should be deployed: a compiled alert, or the reason why this one is left as it is. A disabled alert is never left running,
-    whatever else is wrong with it."""
+    whatever else is wrong with it. routed_to: what routes do to it."""
 
     alert_id: str
     compiled: CompiledAlert | None
     held_reason: str = ""
     is_enabled: bool = True
     why: Reason = Reason.QUARANTINED
+    routed_to: str | None = None
 
     @classmethod
     def deploy(cls, compiled: CompiledAlert) -> DesiredAlert:
-        return cls(compiled.alert_id, compiled, is_enabled=compiled.is_enabled)
+        return cls(compiled.alert_id, compiled, is_enabled=compiled.is_enabled, routed_to=compiled.routed.effect)
 
     @classmethod
     def held(
-        cls, alert_id: str, reason: str, *, is_enabled: bool = True, why: Reason = Reason.QUARANTINED
+        cls,
+        alert_id: str,
+        reason: str,
+        *,
+        is_enabled: bool = True,
+        why: Reason = Reason.QUARANTINED,
+        routed_to: str | None = None,
     ) -> DesiredAlert:
-        return cls(alert_id, None, reason, is_enabled, why)
+        return cls(alert_id, None, reason, is_enabled, why, routed_to)
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,8 @@ class Choices:
 @dataclass(frozen=True)
 class Plan:
     """actions: ordered by alert_id. notes: what people should know and nothing is done about. deployed: alerts of this environment
-    in the workspace, those that the plan is not about included. objection: why it leaves removals out that were asked for."""
+    in the workspace, those that the plan is not about included. objection: why it leaves removals out that were asked for. routed_to:
+    what routes do to each alert that is configured."""
 
     environment: str
     host: str
@@ -77,6 +86,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     deployed: int = 0
     objection: str | None = None
+    routed_to: Mapping[str, str | None] = field(default_factory=dict)
 
     def of(self, *kinds: Action) -> list[PlannedAction]:
         return [action for action in self.actions if action.action in kinds]
@@ -154,6 +164,7 @@ def make_plan(
         tuple(sorted(actions, key=lambda action: (action.alert_id, action.action, action.remote_id or ""))),
         tuple(sorted(notes)),
         deployed,
+        routed_to={wanted.alert_id: wanted.routed_to for wanted in desired},
     )
 
 
@@ -279,6 +290,8 @@ def _compared(
     body = compiled.body(current.nonce)
     fields = tuple(differences(body, current.alert.body, compiled.alert_id, given_name=given_name))
     changed = ", ".join(difference.path for difference in fields)
+    if fields and (told := told_by(current.alert.body, body, compiled.target).words):
+        changed = f"{changed} ({told})"
     kind: type[Adopt | AdoptAsItIs | Unchanged | Kept | Update] = Unchanged
     why, reason = Reason.AS_CONFIGURED, "is as configured"
     if taken_over:

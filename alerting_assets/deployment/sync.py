@@ -228,7 +228,9 @@ def desired_alerts(
                 desired.append(DesiredAlert.deploy(alert.compiled))
                 continue
             why = Reason.NO_DESTINATION
-        desired.append(DesiredAlert.held(alert.alert_id, reason, is_enabled=alert.is_enabled, why=why))
+        desired.append(
+            DesiredAlert.held(alert.alert_id, reason, is_enabled=alert.is_enabled, why=why, routed_to=alert.routed_to)
+        )
         if verdict and alert.is_enabled:
             unfit.append(f"{alert.alert_id}: {reason}")
     if admission.strict and unfit:

@@ -16,11 +16,13 @@ from alerting_assets.alerts.silences import SilenceConfiguration
 from alerting_assets.alerts.silencing import Silences
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS
 from alerting_assets.configuration import (
+    DESTINATION,
     ConfiguredAlert,
     LoadResult,
     Row,
     destinations_in_words,
     plan_load,
+    read_listed,
     read_rows,
     silences_in,
     target_in,
@@ -128,8 +130,7 @@ def explain(
         schedule=schedule,
         notification=_notification(
             alert,
-            configuration.notification_channels if configuration else (),
-            destinations_in_words(lakehouse),
+            destinations_in_words(read_listed(lakehouse, DESTINATION)),
             tuple(_silence_words(one) for one in under),
         ),
         query_text=alert.sql if alert else None,
@@ -303,7 +304,7 @@ def _schedule(alert: CompiledAlert | None, last: Evaluated | None, now: datetime
 
 
 def _notification(
-    alert: CompiledAlert | None, names: Sequence[str], destinations: Mapping[str, str], silences: tuple[str, ...]
+    alert: CompiledAlert | None, destinations: Mapping[str, str], silences: tuple[str, ...]
 ) -> Notification | None:
     """destinations: by their ids, in words. silences: in words."""
     if alert is None:
@@ -311,10 +312,20 @@ def _notification(
     addresses: Mapping[str, tuple[str, ...]] = alert.target.addresses
     channels = {
         name: (destinations[name],) if name in destinations else addresses.get(name, (name,))
-        for name in names
+        for name in alert.routed.channels
         if name not in alert.unmapped
     }
-    return Notification(channels, alert.unmapped, alert.notify_on_ok, alert.retrigger_seconds, silences)
+    routed = alert.routed
+    return Notification(
+        channels,
+        alert.unmapped,
+        alert.notify_on_ok,
+        alert.retrigger_seconds,
+        routed.because,
+        routed.route.route_id if routed.route else None,
+        routed.problem,
+        silences,
+    )
 
 
 def _silence_words(one: SilenceConfiguration) -> str:

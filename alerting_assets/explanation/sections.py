@@ -152,6 +152,8 @@ def _notification(explanation: Explanation) -> list[tuple[str, str]]:
     ]
     rows = [("tells", "; ".join(told) or "nobody")]
     rows += [("", f"{name} stands for nobody; see `alerting destinations list`") for name in notification.unmapped]
+    rows += [("", notification.problem)] if notification.problem else []
+    rows += [("because", notification.because)] if notification.route_id or not told else []
     rows.append(("when", retrigger_words(notification.retrigger_seconds)))
     told_of_recovery = "yes" if notification.notify_on_ok else "no"
     if notification.notify_on_ok and notification.silences:

@@ -241,6 +241,7 @@ def killed(world: World, *arguments: str, after: bool) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
+@pytest.mark.thorough
 def test_killed_between_the_rows_and_the_file_nothing_is_touched(world: World) -> None:
     world.define({"alert_id": "OLD"})
     world.json("apply")
