@@ -63,7 +63,6 @@ def test_a_firing_alert_tells_why_since_when_and_whom_it_tells(home: Home) -> No
         "because": "it names them itself (notification_channels)",
         "route_id": None,
         "problem": "",
-        "silences": [],
     }
     shown = home.run("explain", "A").stdout
     for part in (
