@@ -14,6 +14,7 @@ from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
+from alerting_assets.automation.own_failures import own_failure_alerts
 from alerting_assets.automation.schedules import (
     check_drift,
     drift_schedule,
@@ -51,7 +52,10 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             maintenance_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
-        sensors=[change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse")],
+        sensors=[
+            change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse"),
+            own_failure_alerts(alerting.settings),
+        ],
         resources={"alerting": alerting},
         executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing
     )

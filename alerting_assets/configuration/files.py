@@ -19,13 +19,18 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 from alerting_assets.alerts.definitions import LISTED
 from alerting_assets.alerts.yaml_text import read_round_trip
 from alerting_assets.errors import DefinitionError, Problem, SettingsError
-from alerting_assets.settings import VALIDATION_FILE
+from alerting_assets.settings import NOTIFY_FILE, VALIDATION_FILE
 
 SUFFIXES = (".yml", ".yaml")
 TESTS = "tests"
 """Folders of unit tests of alerts, wherever they are below the folder of the definitions."""
 TEMPLATES = "templates"
 """The folder of the user's own templates, below the folder of the definitions."""
+_OTHER_FILES = {
+    VALIDATION_FILE: "what the project decides about validation",
+    NOTIFY_FILE: "who is told of failures",
+}
+"""Files of the folder of the definitions that hold none, and what they hold."""
 RESERVED = (TESTS, TEMPLATES, *LISTED)
 
 
@@ -94,7 +99,7 @@ def _definition_files(directory: Path) -> list[tuple[str, Path]]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in others)
         for file in files:
             name = (here / file).relative_to(directory).as_posix()
-            if file.endswith(SUFFIXES) and not file.startswith(".") and name != VALIDATION_FILE:
+            if file.endswith(SUFFIXES) and not file.startswith(".") and name not in _OTHER_FILES:
                 found.append((name, here / file))
     return sorted(found)
 
@@ -104,8 +109,8 @@ def _misplaced(name: str) -> str | None:
     for folder in (TEMPLATES, *LISTED):
         if folder in folders:
             return f"{folder} are read from the folder {folder} beside the definitions' first files only; move it there"
-    if file == VALIDATION_FILE:
-        return f"{VALIDATION_FILE} is read where the definitions' first files lie only; move it there"
+    if file in _OTHER_FILES:
+        return f"{file} is read where the definitions' first files lie only; move it there"
     return None
 
 
@@ -122,10 +127,8 @@ def file_name(directory: Path, given: str) -> str:
     name = inside.relative_to(root).as_posix()
     if path.suffix not in SUFFIXES:
         raise SettingsError(f"--file {given}: definitions are read from *.yml files; give a name that ends so")
-    if name == VALIDATION_FILE:
-        raise SettingsError(
-            f"--file {given}: that file holds what the project decides about validation; give another name"
-        )
+    if name in _OTHER_FILES:
+        raise SettingsError(f"--file {given}: that file holds {_OTHER_FILES[name]}; give another name")
     folders = name.split("/")[:-1]
     if any(folder in RESERVED or folder.startswith(".") for folder in folders):
         raise SettingsError(f"--file {given}: that folder holds no definitions; give another name")
