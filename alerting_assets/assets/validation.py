@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from alerting_assets.alerts.definitions import Place
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
 from alerting_assets.assets.tables import table
 from alerting_assets.automation.partitions import (
@@ -24,7 +25,16 @@ from alerting_assets.automation.partitions import (
     refuse_unknown,
     requested_ids,
 )
-from alerting_assets.configuration import ConfiguredAlert, Row, channel_notes, notes_on, read_rows, target_in, to_alerts
+from alerting_assets.configuration import (
+    ConfiguredAlert,
+    Row,
+    channel_notes,
+    notes_on,
+    places_of,
+    read_rows,
+    target_in,
+    to_alerts,
+)
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
 from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import (
@@ -145,6 +155,8 @@ def validated_queries(
         news = [verdict for verdict in batch.verdicts if not (verdict.reused and verdict.alert_id in known)]
         told = {item.alert_id: _metadata(by_id[item.alert_id], item, state[item.alert_id]) for item in news}
         valid = {verdict.alert_id for verdict in batch.valid}
+        wrong = [state[verdict.alert_id] for verdict in news if verdict.findings]
+        places = places_of(alerting.settings.definitions, wrong)
         record_materializations(
             context,
             VALIDATED_QUERIES,
@@ -154,7 +166,8 @@ def validated_queries(
         record_observations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name not in valid})
         for group, check in CHECKS.items():
             if check in context.selected_asset_check_keys:
-                record_checks(context, check, {verdict.alert_id: _outcome(verdict, group) for verdict in news})
+                outcomes = {item.alert_id: _outcome(item, group, state[item.alert_id], places) for item in news}
+                record_checks(context, check, outcomes)
     for group, check in CHECKS.items():
         if check in context.selected_asset_check_keys:
             yield _whole(report, group, by_id)
@@ -217,13 +230,19 @@ def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, Configure
     )
 
 
-def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome:
+def _outcome(verdict: AlertVerdict, group: Group, row: Row, places: Mapping[str, Place]) -> CheckOutcome:
     found = [finding for finding in verdict.findings if finding.group is group]
     if found:
+        place = places.get(verdict.alert_id)
         return CheckOutcome(
             False,
             "; ".join(finding.text for finding in found),
-            {"verdict": verdict.verdict.value, "rules": ", ".join(sorted({finding.rule for finding in found}))},
+            {
+                "verdict": verdict.verdict.value,
+                "rules": ", ".join(sorted({finding.rule for finding in found})),
+                "owner": row["owner"],
+                **({"place": "; ".join(dict.fromkeys(place.of_query(one.line) for one in found))} if place else {}),
+            },
             is_warning=verdict.verdict is Verdict.VALID,
         )
     if verdict.finding is not None and not verdict.ran(group):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from alerting_assets.automation.failure_alerts import OUTBOX, SENSOR, Telling, sensor_of
+from alerting_assets.automation.failure_alerts import SENSOR, Telling, sensor_of
 from alerting_assets.automation.seen_runs import Patience
 from alerting_assets.delivery.courier import Clock
 from alerting_assets.delivery.mail_server import allowed_hosts, mail_server
@@ -18,9 +18,9 @@ from alerting_assets.delivery.own import OwnDelivery
 from alerting_assets.errors import Problem, SettingsError
 from alerting_assets.failures.receivers import is_pagerduty, look_up, parse_receivers
 from alerting_assets.failures.routes import Routes, read_routes
+from alerting_assets.failures.store import FOLDER, OUTBOX
 
 SECONDS = 15
-FOLDER = "failures"
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 
 

@@ -23,10 +23,9 @@ from alerting_assets.failures.decide import Memory, Policy, decide
 from alerting_assets.failures.failure import Batch, Kind, Observation, Subject
 from alerting_assets.failures.messages import events_of
 from alerting_assets.failures.routes import Routes
-from alerting_assets.failures.store import FailureStore
+from alerting_assets.failures.store import STORE, FailureStore
 
 SENSOR = "check_failure_alerts"
-STORE, OUTBOX = "failures.sqlite", "outbox.sqlite"
 READ_SECONDS, SEND_SECONDS = 20.0, 15.0
 """Together well below the minute after which Dagster gives up on an evaluation."""
 

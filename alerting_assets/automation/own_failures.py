@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from alerting_assets.automation.check_failures import SECONDS, folder_of, receivers_of, routes_in
-from alerting_assets.automation.failure_alerts import OUTBOX, SENSOR, Telling, sensor_of
+from alerting_assets.automation.failure_alerts import SENSOR, Telling, sensor_of
 from alerting_assets.automation.looks import lakehouse_of_looks
 from alerting_assets.automation.seen_runs import Patience
 from alerting_assets.configuration import ConfiguredDestination
@@ -22,6 +22,7 @@ from alerting_assets.deployment.reached import configured_destinations, destinat
 from alerting_assets.errors import LakehouseError
 from alerting_assets.failures.receivers import is_pagerduty, look_up, needs_table
 from alerting_assets.failures.routes import Routes
+from alerting_assets.failures.store import OUTBOX
 from alerting_assets.lakehouse.deliveries import delivery_log
 from alerting_assets.settings import NOTIFY_FILE, Settings
 from alerting_assets.workspace.local.inbox import inbox_mail_server

@@ -26,6 +26,7 @@ from dagster._core.definitions.data_version import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from pydantic import Field
 
+from alerting_assets.automation.reasons import NOT_RUN
 from alerting_assets.errors import did_you_mean
 
 # Partitioned check specs: in preview, and pinned (pyproject.toml). Users can do nothing about the warning.
@@ -179,7 +180,7 @@ def record_checks(
             check_name=check.name,
             passed=outcome.passed,
             description=outcome.description,
-            metadata=dict(outcome.metadata),
+            metadata={**outcome.metadata, **({} if outcome.was_run else {NOT_RUN: True})},
             severity=dg.AssetCheckSeverity.WARN if outcome.is_warning else dg.AssetCheckSeverity.ERROR,
             partition=alert_id,
             target_materialization_data=AssetCheckEvaluationTargetMaterializationData(

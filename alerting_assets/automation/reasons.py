@@ -10,6 +10,8 @@ import dagster as dg
 
 NOT_RUN = "alerting/not_run"
 """Metadata of a check result that says that the check was not run. Dagster has no word for that but failed."""
+OWNER = "owner"
+"""Metadata of a check result that says whose the partition is that it is about."""
 _LINES = 20
 _LONGEST = 300
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)')
@@ -37,6 +39,8 @@ def text_in(metadata: Mapping[str, Any], name: str) -> str | None:
 
 def _lines(metadata: Mapping[str, Any]) -> Iterator[str]:
     for name, value in metadata.items():
+        if name == OWNER:
+            continue  # shown by itself
         if isinstance(value, dg.TableMetadataValue):
             for record in value.records:
                 cells = [(key, str(cell)) for key, cell in record.data.items() if cell not in (None, "")]

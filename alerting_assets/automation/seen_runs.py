@@ -16,7 +16,7 @@ from typing import Any
 import dagster as dg
 
 from alerting_assets.automation.own_location import SEVERITIES, OwnLocation
-from alerting_assets.automation.reasons import error_in_words, reason_of, text_in, was_run
+from alerting_assets.automation.reasons import OWNER, error_in_words, reason_of, text_in, was_run
 from alerting_assets.delivery import Severity
 from alerting_assets.failures.failure import Batch, Observation
 
@@ -294,7 +294,7 @@ class Runs:
         return Batch(f"no run, {after}", "results reported without a run", f"{name}|", observations), after
 
     def _check(self, evaluation: dg.AssetCheckEvaluation, at: datetime, location: str) -> Observation:
-        owner = text_in(evaluation.metadata, "owner")
+        owner = text_in(evaluation.metadata, OWNER)
         subject, is_summary = self._location.check(evaluation.asset_check_key, evaluation.partition, location, owner)
         if evaluation.passed:
             return Observation(subject, at, False, is_summary=is_summary)

@@ -155,7 +155,8 @@ def dev(
             f"port {workspace_port}, for the local workspace, is in use; choose another with --workspace-port"
         )
     absolute = {"ALERTING_HOME": str(chosen.home), "ALERTING_DEFINITIONS": str(chosen.definitions.absolute())}
-    environment = {**os.environ, **absolute, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::UserWarning"}
+    shown = {"ALERTING_DAGSTER_URL": f"http://127.0.0.1:{port}"}  # where messages about failures lead
+    environment = {**shown, **os.environ, **absolute, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::UserWarning"}
     command = [
         sys.executable,
         "-m",

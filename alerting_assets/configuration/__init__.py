@@ -16,6 +16,7 @@ from alerting_assets.configuration.listed import (
     to_configured,
 )
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
+from alerting_assets.configuration.places import places_of
 from alerting_assets.configuration.rows import (
     ConfiguredAlert,
     Row,
@@ -48,6 +49,7 @@ __all__ = [
     "load_definitions",
     "load_listed",
     "notes_on",
+    "places_of",
     "plan_listed",
     "plan_load",
     "read_listed",

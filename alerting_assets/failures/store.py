@@ -21,6 +21,9 @@ from alerting_assets.errors import FailureStoreUnavailable
 from alerting_assets.failures.decide import Failing, Memory, Standing
 from alerting_assets.failures.failure import Kind, Subject
 
+FOLDER = "failures"
+"""Below the home; in it a folder a code location."""
+STORE, OUTBOX = "failures.sqlite", "outbox.sqlite"
 _VERSION = 1
 _BUSY_SECONDS = 30.0
 _SCHEMA = """

@@ -220,9 +220,10 @@ def test_a_mistake_is_told_with_its_line_and_costs_its_route_only(text: str, pro
 def test_receivers_that_are_not_there_are_problems_and_never_swallow_a_failure() -> None:
     routes = read_routes("notify.yml", "routes:\n  - to: [finanse, a@b.de]\n  - to: nobody-there", ["ops"])
     checked = routes.only_known(["finance", "ops"])
-    assert [str(one) for one in checked.problems][
-        0
-    ] == "finanse: there is no notification destination of this id; did you mean 'finance'?"
+    assert (
+        next(str(one) for one in checked.problems)
+        == "finanse: there is no notification destination of this id; did you mean 'finance'?"
+    )
     assert [route.to for route in checked.routes] == [("a@b.de",)]
     assert checked.others == ("ops",)
     assert "no table of notification destinations" in str(routes.only_known(None).problems[0])
