@@ -35,6 +35,9 @@ _UNDER_WAY = [
 _WAITING = _UNDER_WAY[:3]
 _WILL_RETRY = "dagster/will_retry"
 _PROCESS = re.compile(r"Started process for run \(pid: (\d+)\)")
+_CRASH = re.compile(r"terminated|exited|exit code|signal|crash")
+_FROM_OUTSIDE = "marked as failed from outside the execution context"
+"""In Dagster's words for a run that somebody else ended; who and why, the event before it says, if anything does."""
 _RUNLESS = ""
 """The run id under which Dagster keeps events that belong to no run."""
 
@@ -226,14 +229,14 @@ class Runs:
             return "; ".join([reason for reason, _ in own[:_STEPS]] + more), tuple(
                 place for _, places in own[:_STEPS] for place in places
             )
-        told = [one.message for one in events if one.message]
+        told = [one.message for one in events if one.message and _FROM_OUTSIDE not in one.message]
         engine = self._instance.get_records_for_run(
             run.run_id, of_type={dg.DagsterEventType.ENGINE_EVENT}, limit=1, ascending=False
         ).records
         last = engine[0].event_log_entry.dagster_event if engine else None
-        if last is not None and last.message and ("exit" in last.message or "crash" in last.message):
-            told.append(last.message)
-        return " ".join(" ".join(told).split())[:1_000] or "the run failed", ()
+        if last is not None and _CRASH.search(last.message or ""):
+            told.insert(0, str(last.message))
+        return " ".join(" ".join(told).split())[:1_000] or "it was marked as failed from outside", ()
 
     # -- runs that do not end
 
@@ -329,7 +332,7 @@ class Runs:
         return [event for event in events if event is not None]
 
 
-_GRACE = timedelta(minutes=1)
+_GRACE = timedelta(seconds=30)
 """A process that ended records its end a moment later; another one may do it for it."""
 
 

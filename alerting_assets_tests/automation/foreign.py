@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -80,7 +81,7 @@ class Foreign:
     def subjects(self) -> list[str]:
         return [event["subject"] for event in self.told()]
 
-    def report(self, passed: bool, *, check: str = "is_fresh", partition: str | None = None, reason: str = "") -> None:
+    def report(self, passed: bool, *, check: str = "is_fresh", reason: str = "") -> None:
         """A check result without a run."""
         self.instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(
@@ -88,7 +89,6 @@ class Foreign:
                 check_name=check,
                 passed=passed,
                 description=reason,
-                partition=partition,
             )
         )
 
@@ -106,7 +106,7 @@ class Foreign:
                 instigator_name="new_files",
                 instigator_type=InstigatorType.SENSOR,
                 status=TickStatus.FAILURE if error else TickStatus.SKIPPED,
-                timestamp=self.now().timestamp(),
+                timestamp=time.time(),
                 selector_id=state.selector_id,
                 error=SerializableErrorInfo(error, [], "RuntimeError") if error else None,
             )

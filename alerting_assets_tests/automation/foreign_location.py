@@ -45,9 +45,11 @@ nightly = dg.define_asset_job("nightly", selection="*")
 
 
 @dg.sensor(job=nightly, minimum_interval_seconds=1, default_status=dg.DefaultSensorStatus.RUNNING)
-def new_files() -> dg.SkipReason:
+def new_files() -> dg.RunRequest | dg.SkipReason:
     if reason := trouble("new_files"):
         raise RuntimeError(reason)
+    if arrived := trouble("arrived"):
+        return dg.RunRequest(run_key=arrived)
     return dg.SkipReason("no new files")
 
 
