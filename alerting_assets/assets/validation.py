@@ -18,6 +18,7 @@ from alerting_assets.automation.partitions import (
     has_no_version,
     is_in_run,
     known_partitions,
+    latest_passes,
     materialized,
     record_checks,
     record_materializations,
@@ -25,6 +26,7 @@ from alerting_assets.automation.partitions import (
     refuse_unknown,
     requested_ids,
 )
+from alerting_assets.automation.reasons import NOT_RUN
 from alerting_assets.configuration import (
     ConfiguredAlert,
     Row,
@@ -152,6 +154,8 @@ def validated_queries(
         known: set[str] = set()
         if wanted is None:
             known = materialized(context.instance, VALIDATED_QUERIES) | checked(context.instance, [*CHECKS.values()])
+            shown = {group: latest_passes(context.instance, check) for group, check in CHECKS.items()}
+            known = {item.alert_id for item in batch.verdicts if item.alert_id in known and _is_shown(item, shown)}
         news = [verdict for verdict in batch.verdicts if not (verdict.reused and verdict.alert_id in known)]
         told = {item.alert_id: _metadata(by_id[item.alert_id], item, state[item.alert_id]) for item in news}
         valid = {verdict.alert_id for verdict in batch.valid}
@@ -226,7 +230,16 @@ def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, Configure
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(alerts)} of {ran} alerts have findings"
         + (f"; not run for {stopped}, which an earlier group stopped" if stopped else ""),
-        metadata={"findings": _table(found, by_id)},
+        metadata={"findings": _table(found, by_id), **({NOT_RUN: True} if stopped and not found else {})},
+    )
+
+
+def _is_shown(verdict: AlertVerdict, shown: Mapping[Group, Mapping[str, bool]]) -> bool:
+    """Whether its checks are recorded as it says. They are not where somebody went back to a query that was judged before. shown: by
+    alert_id, whether it passed when it was last recorded; of passes not all are."""
+    wrong = {finding.group for finding in verdict.findings}
+    return all(
+        shown[group].get(verdict.alert_id, True) is (group not in wrong) for group in Group if verdict.ran(group)
     )
 
 

@@ -160,12 +160,12 @@ def record_checks(
 
     only_changes: record only what passed before and fails now, or the other way round, and what is recorded for the first time."""
     if only_changes:
-        before = _latest_passes(context.instance, check)
+        before = latest_passes(context.instance, check)
         outcomes = {
             alert_id: outcome for alert_id, outcome in outcomes.items() if before.get(alert_id) is not outcome.passed
         }
     elif len(outcomes) > SMALL_BATCH:
-        before = _latest_passes(context.instance, check)
+        before = latest_passes(context.instance, check)
         outcomes = {
             alert_id: outcome
             for alert_id, outcome in outcomes.items()
@@ -192,7 +192,7 @@ def record_checks(
         context.log_event(event)
 
 
-def _latest_passes(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dict[str, bool]:
+def latest_passes(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dict[str, bool]:
     """partition → whether it passed when it was last recorded."""
     found = instance.event_log_storage.get_asset_check_partition_info([check])
     return {

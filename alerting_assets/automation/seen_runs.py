@@ -303,7 +303,7 @@ class Runs:
             return Observation(subject, at, False, is_summary=is_summary)
         reason, details = reason_of(evaluation)
         failed = True if was_run(evaluation) else None
-        return Observation(subject, at, failed, SEVERITIES[evaluation.severity], reason, details, is_summary)
+        return Observation(subject, at, failed, SEVERITIES[evaluation.severity], reason, details, is_summary=is_summary)
 
     def _evaluations(
         self, run_id: str, cursor: str | None
