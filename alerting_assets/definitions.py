@@ -17,6 +17,7 @@ from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.heartbeat import heartbeat_sensor
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
+from alerting_assets.automation.own_failures import own_failure_alerts
 from alerting_assets.automation.schedules import (
     check_drift,
     drift_schedule,
@@ -59,6 +60,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
         sensors=[
             change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse"),
             heartbeat_sensor(minutes=alerting.heartbeat_minutes),
+            own_failure_alerts(alerting.settings),
         ],
         resources={"alerting": alerting},
         executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing

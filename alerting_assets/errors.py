@@ -13,6 +13,7 @@
     ├── DeliveryError              a message, or what keeps it, is in trouble
     │   ├── WrongAddress           an e-mail address that is none
     │   ├── OutboxUnavailable      the file that keeps messages until they have arrived cannot be used
+    │   ├── FailureStoreUnavailable the file that remembers which failures were told cannot be used
     │   ├── DeliveryDelayed        this attempt failed, another may succeed; may hold when the receiver wants it
     │   └── DeliveryRefused        no attempt can succeed as things are
     │       └── DestinationUnknown
@@ -182,6 +183,10 @@ class WrongAddress(DeliveryError):
 
 
 class OutboxUnavailable(DeliveryError):
+    exit_code = 2
+
+
+class FailureStoreUnavailable(DeliveryError):
     exit_code = 2
 
 

@@ -57,6 +57,9 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     evaluation_grace_minutes: int
     channels: list[str]
     heartbeat_minutes: int
+    notify: str | None
+    dagster_url: str | None
+    stuck_minutes: int
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _lakehouse: Lakehouse | None = PrivateAttr(default=None)
@@ -79,7 +82,10 @@ class AlertingResource(dg.ConfigurableResource[Any]):
 
     @property
     def settings(self) -> Settings:
-        values = {name: getattr(self, name) for name in type(self).model_fields}
+        given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        values: dict[str, Any] = {
+            name: one.get_value() if isinstance(one, dg.EnvVar) else one for name, one in given.items()
+        }
         values["schema"] = values.pop("schema_name")
         paths = {"home": Path(self.home), "definitions": Path(self.definitions)}
         lists = {name: tuple(getattr(self, name)) for name in ("allowed_schemas", "allowed_functions", "channels")}

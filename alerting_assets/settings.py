@@ -18,6 +18,8 @@ VALIDATION_FILE = "validation.yml"
 """The file, in the folder of the definitions, that holds what the project decides about validation; it holds no alerts."""
 ROUTING_FILE = "routing.yml"
 """The file there that holds all routes, in their order."""
+NOTIFY_FILE = "notify.yml"
+"""The file, in the folder of the definitions, that says who is told of failures; it holds no alerts."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
@@ -76,6 +78,9 @@ class Settings:
         60  # ALERTING_EVALUATION_GRACE_MINUTES, how late the workspace's evaluations may come
     )
     channels: tuple[str, ...] = ()  # ALERTING_CHANNELS, `name=address;address` each: whom a channel's name stands for
+    notify: str | None = None  # ALERTING_NOTIFY, who is told of failed checks, runs and ticks that no route takes
+    dagster_url: str | None = None  # ALERTING_DAGSTER_URL, of the Dagster UI, for links in messages
+    stuck_minutes: int = 60  # ALERTING_STUCK_MINUTES, how long a run may wait, or record nothing, before that is told
 
     heartbeat_minutes: int = 5  # ALERTING_HEARTBEAT_MINUTES, between two heartbeats
 
@@ -152,6 +157,9 @@ class Settings:
             evaluation_grace_minutes=_whole(env, "ALERTING_EVALUATION_GRACE_MINUTES", 60, least=1),
             channels=_channels(env),
             heartbeat_minutes=_whole(env, "ALERTING_HEARTBEAT_MINUTES", 5),
+            notify=env.get("ALERTING_NOTIFY") or None,
+            dagster_url=_dagster_url(env.get("ALERTING_DAGSTER_URL")),
+            stuck_minutes=_whole(env, "ALERTING_STUCK_MINUTES", 60),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
             raise SettingsError(
@@ -236,6 +244,14 @@ def _view_name(value: str | None) -> str | None:
         raise SettingsError(
             f"ALERTING_EVALUATION_HISTORY={value!r} is not allowed; use the name of a view as catalog.schema.view, or {NO_IMPORT}, which "
             "imports nothing"
+        )
+    return value or None
+
+
+def _dagster_url(value: str | None) -> str | None:
+    if value and not re.match(r"https?://[^\s/]", value):
+        raise SettingsError(
+            "ALERTING_DAGSTER_URL is not allowed; use the address of the Dagster UI: https://dagster.example.com"
         )
     return value or None
 

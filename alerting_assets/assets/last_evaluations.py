@@ -15,6 +15,7 @@ from alerting_assets.automation.partitions import (
     known_partitions,
     record_checks,
 )
+from alerting_assets.configuration import places_of, read_rows
 from alerting_assets.incidents.store import read_states
 from alerting_assets.resource import AlertingResource
 
@@ -39,6 +40,13 @@ def last_evaluations(
     lakehouse = alerting.get_lakehouse()
     states = read_states(lakehouse, alerting.settings.reopen)
     partitions = known_partitions(context.instance)
+    failing = [
+        alert_id
+        for alert_id in sorted(partitions & states.by_id.keys())
+        if states.by_id[alert_id].status == State.ERROR
+    ]
+    rows = {row["alert_id"]: row for row in read_rows(lakehouse)} if failing else {}
+    places = places_of(alerting.settings.definitions, [rows[alert_id] for alert_id in failing if alert_id in rows])
     outcomes = {}
     for alert_id in sorted(partitions & states.by_id.keys()):
         state = states.by_id[alert_id]
@@ -50,12 +58,13 @@ def last_evaluations(
                 "state": state.status,
                 "since": state.since.isoformat(),
                 "evaluated_by": state.newest.evaluated_by,
+                **({"owner": rows[alert_id]["owner"]} if alert_id in rows else {}),
+                **({"place": f"{place.file}:{place.line}"} if (place := places.get(alert_id)) else {}),
             },
             is_warning=True,
         )
     record_checks(context.op_execution_context, LAST_EVALUATION_SUCCEEDED, outcomes, only_changes=True)
     has_no_version(context.op_execution_context, DEPLOYED_ALERTS)
-    failing = [alert_id for alert_id, outcome in outcomes.items() if not outcome.passed]
     yield dg.AssetCheckResult(
         check_name=LAST_EVALUATION_SUCCEEDED.name,
         asset_key=DEPLOYED_ALERTS,

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
+from alerting_assets.alerts.definitions import Place
 from alerting_assets.alerts.windows import read_windows
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
 from alerting_assets.assets.tables import table
@@ -18,6 +19,7 @@ from alerting_assets.automation.partitions import (
     has_no_version,
     is_in_run,
     known_partitions,
+    latest_passes,
     materialized,
     record_checks,
     record_materializations,
@@ -25,7 +27,17 @@ from alerting_assets.automation.partitions import (
     refuse_unknown,
     requested_ids,
 )
-from alerting_assets.configuration import ConfiguredAlert, Row, channel_notes, notes_on, read_rows, target_in, to_alerts
+from alerting_assets.automation.reasons import NOT_RUN
+from alerting_assets.configuration import (
+    ConfiguredAlert,
+    Row,
+    channel_notes,
+    notes_on,
+    places_of,
+    read_rows,
+    target_in,
+    to_alerts,
+)
 from alerting_assets.lakehouse.tables import ALERT_QUERY_VALIDATIONS
 from alerting_assets.resource import AlertingResource
 from alerting_assets.validation import (
@@ -143,9 +155,13 @@ def validated_queries(
         known: set[str] = set()
         if wanted is None:
             known = materialized(context.instance, VALIDATED_QUERIES) | checked(context.instance, [*CHECKS.values()])
+            shown = {group: latest_passes(context.instance, check) for group, check in CHECKS.items()}
+            known = {item.alert_id for item in batch.verdicts if item.alert_id in known and _is_shown(item, shown)}
         news = [verdict for verdict in batch.verdicts if not (verdict.reused and verdict.alert_id in known)]
         told = {item.alert_id: _metadata(by_id[item.alert_id], item, state[item.alert_id]) for item in news}
         valid = {verdict.alert_id for verdict in batch.valid}
+        wrong = [state[verdict.alert_id] for verdict in news if verdict.findings]
+        places = places_of(alerting.settings.definitions, wrong)
         record_materializations(
             context,
             VALIDATED_QUERIES,
@@ -155,7 +171,8 @@ def validated_queries(
         record_observations(context, VALIDATED_QUERIES, {name: told[name] for name in told if name not in valid})
         for group, check in CHECKS.items():
             if check in context.selected_asset_check_keys:
-                record_checks(context, check, {verdict.alert_id: _outcome(verdict, group) for verdict in news})
+                outcomes = {item.alert_id: _outcome(item, group, state[item.alert_id], places) for item in news}
+                record_checks(context, check, outcomes)
     for group, check in CHECKS.items():
         if check in context.selected_asset_check_keys:
             yield _whole(report, group, by_id)
@@ -214,17 +231,32 @@ def _whole(report: ValidationReport, group: Group, by_id: Mapping[str, Configure
         severity=dg.AssetCheckSeverity.WARN,
         description=f"{len(alerts)} of {ran} alerts have findings"
         + (f"; not run for {stopped}, which an earlier group stopped" if stopped else ""),
-        metadata={"findings": _table(found, by_id)},
+        metadata={"findings": _table(found, by_id), **({NOT_RUN: True} if stopped and not found else {})},
     )
 
 
-def _outcome(verdict: AlertVerdict, group: Group) -> CheckOutcome:
+def _is_shown(verdict: AlertVerdict, shown: Mapping[Group, Mapping[str, bool]]) -> bool:
+    """Whether its checks are recorded as it says. They are not where somebody went back to a query that was judged before. shown: by
+    alert_id, whether it passed when it was last recorded; of passes not all are."""
+    wrong = {finding.group for finding in verdict.findings}
+    return all(
+        shown[group].get(verdict.alert_id, True) is (group not in wrong) for group in Group if verdict.ran(group)
+    )
+
+
+def _outcome(verdict: AlertVerdict, group: Group, row: Row, places: Mapping[str, Place]) -> CheckOutcome:
     found = [finding for finding in verdict.findings if finding.group is group]
     if found:
+        place = places.get(verdict.alert_id)
         return CheckOutcome(
             False,
             "; ".join(finding.text for finding in found),
-            {"verdict": verdict.verdict.value, "rules": ", ".join(sorted({finding.rule for finding in found}))},
+            {
+                "verdict": verdict.verdict.value,
+                "rules": ", ".join(sorted({finding.rule for finding in found})),
+                "owner": row["owner"],
+                **({"place": "; ".join(dict.fromkeys(place.of_query(one.line) for one in found))} if place else {}),
+            },
             is_warning=verdict.verdict is Verdict.VALID,
         )
     if verdict.finding is not None and not verdict.ran(group):

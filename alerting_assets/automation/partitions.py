@@ -26,6 +26,7 @@ from dagster._core.definitions.data_version import (
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from pydantic import Field
 
+from alerting_assets.automation.reasons import NOT_RUN
 from alerting_assets.errors import did_you_mean
 
 # Partitioned check specs: in preview, and pinned (pyproject.toml). Users can do nothing about the warning.
@@ -159,12 +160,12 @@ def record_checks(
 
     only_changes: record only what passed before and fails now, or the other way round, and what is recorded for the first time."""
     if only_changes:
-        before = _latest_passes(context.instance, check)
+        before = latest_passes(context.instance, check)
         outcomes = {
             alert_id: outcome for alert_id, outcome in outcomes.items() if before.get(alert_id) is not outcome.passed
         }
     elif len(outcomes) > SMALL_BATCH:
-        before = _latest_passes(context.instance, check)
+        before = latest_passes(context.instance, check)
         outcomes = {
             alert_id: outcome
             for alert_id, outcome in outcomes.items()
@@ -179,7 +180,7 @@ def record_checks(
             check_name=check.name,
             passed=outcome.passed,
             description=outcome.description,
-            metadata=dict(outcome.metadata),
+            metadata={**outcome.metadata, **({} if outcome.was_run else {NOT_RUN: True})},
             severity=dg.AssetCheckSeverity.WARN if outcome.is_warning else dg.AssetCheckSeverity.ERROR,
             partition=alert_id,
             target_materialization_data=AssetCheckEvaluationTargetMaterializationData(
@@ -191,7 +192,7 @@ def record_checks(
         context.log_event(event)
 
 
-def _latest_passes(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dict[str, bool]:
+def latest_passes(instance: dg.DagsterInstance, check: dg.AssetCheckKey) -> dict[str, bool]:
     """partition → whether it passed when it was last recorded."""
     found = instance.event_log_storage.get_asset_check_partition_info([check])
     return {

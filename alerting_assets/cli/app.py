@@ -58,6 +58,10 @@ COMMANDS = {
         "incidents:app",
         "What fired from when until when: look at incidents, acknowledge and label them.",
     ),
+    "failures": (
+        "failures:app",
+        "What fails now in Dagster: checks, runs, sensors, schedules; since when, and who was told.",
+    ),
     "metrics": (
         "metrics:metrics",
         "The newest syncs: what they did, their requests and latencies, and why one failed.",

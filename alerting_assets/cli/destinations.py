@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from alerting_assets.alerts.destinations import EnvironmentVariable
 from alerting_assets.cli.context import (
     FINDINGS,
     Json,
@@ -20,11 +19,9 @@ from alerting_assets.cli.context import (
     print_table,
     settings,
 )
-from alerting_assets.cli.local import allowed_hosts, mail_server
 from alerting_assets.configuration import (
     DESTINATION,
     ROUTE,
-    ConfiguredDestination,
     plan_listed,
     plan_load,
     read_listed,
@@ -35,11 +32,10 @@ from alerting_assets.configuration import (
     to_configured,
 )
 from alerting_assets.configuration.destinations import grouping_notes
-from alerting_assets.delivery import Destination, Event, EventKind, Http, Sender, Severity, Smtp, delivery_id
-from alerting_assets.deployment.secrets import SecretReader, read_variable
-from alerting_assets.errors import DefinitionError, DeliveryError, SettingsError, did_you_mean
-from alerting_assets.settings import Settings
-from alerting_assets.workspace import open_workspace
+from alerting_assets.delivery import Event, EventKind, Http, Sender, Severity, Smtp, delivery_id
+from alerting_assets.delivery.mail_server import allowed_hosts, mail_server
+from alerting_assets.deployment.reached import configured_destinations, destination_of
+from alerting_assets.errors import DeliveryError
 from alerting_assets.workspace.local.inbox import inbox_mail_server
 
 app = typer.Typer(
@@ -125,13 +121,7 @@ def try_out(
     E-mails go by ALERTING_SMTP_URL, or to `alerting workspace inbox` where one runs. Exit code 1: it was not accepted."""
     chosen, moment = settings(), now()
     with existing_lakehouse(chosen) as tables:
-        rows = read_listed(tables, DESTINATION)
-        rows = plan_listed(DESTINATION, chosen.definitions, rows).rows_after(rows)
-    configured = {one.identity: one for one in to_configured(DESTINATION, rows)}
-    if destination_id not in configured:
-        near = did_you_mean(destination_id, configured)
-        raise SettingsError(f"there is no destination {destination_id!r}{near}; `alerting destinations list` shows all")
-    destination = _reached(configured[destination_id], chosen)
+        destination = destination_of(destination_id, configured_destinations(tables, chosen), chosen)
     mail = mail_server() or inbox_mail_server(chosen.workspace_root)
     event = Event(
         event_id=f"test-{uuid.uuid4()}",
@@ -155,22 +145,3 @@ def try_out(
         console.print(f"{'Sent' if sent else 'Not sent'}: {answer}", markup=False, soft_wrap=True)
     if not sent:
         raise typer.Exit(FINDINGS)
-
-
-def _reached(one: ConfiguredDestination, chosen: Settings) -> Destination:
-    """With its secret, which no one else gets."""
-    configuration = one.definition
-    if configuration is None:
-        raise DefinitionError(one.problems)
-    secret = None
-    if isinstance(configuration.secret, EnvironmentVariable):
-        secret = read_variable(configuration.secret)
-    elif configuration.secret is not None:
-        secret = SecretReader(open_workspace(chosen)).read(configuration.secret)
-    return Destination(
-        one.identity,
-        configuration.destination_name,
-        configuration.destination_type,
-        tuple(configuration.email_addresses or ()),
-        secret,
-    )

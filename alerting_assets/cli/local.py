@@ -20,8 +20,7 @@ from rich.markup import escape
 
 from alerting_assets.cli.context import Json, console, lakehouse, now, print_counts, print_json, progress, settings
 from alerting_assets.dagster_home import dagster_file, prepare_dagster_home
-from alerting_assets.delivery import SmtpSettings
-from alerting_assets.delivery.mail_url import parse_mail_url
+from alerting_assets.delivery.mail_server import allowed_hosts, mail_server
 from alerting_assets.errors import SettingsError, WorkspaceUnavailable
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.settings import LOCAL_WAREHOUSE_ID, Settings
@@ -156,7 +155,8 @@ def dev(
             f"port {workspace_port}, for the local workspace, is in use; choose another with --workspace-port"
         )
     absolute = {"ALERTING_HOME": str(chosen.home), "ALERTING_DEFINITIONS": str(chosen.definitions.absolute())}
-    environment = {**os.environ, **absolute, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::UserWarning"}
+    shown = {"ALERTING_DAGSTER_URL": f"http://127.0.0.1:{port}"}  # where messages about failures lead
+    environment = {**shown, **os.environ, **absolute, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore::UserWarning"}
     command = [
         sys.executable,
         "-m",
@@ -256,18 +256,6 @@ def _delivering(chosen: Settings, tables: Lakehouse) -> Delivering:
         log=delivery_log(tables),
         grouping=MessageGroups(tables, now),
     )
-
-
-def allowed_hosts() -> frozenset[str]:
-    """Receivers that messages may be sent to although they have an address that usually gets none."""
-    names = os.environ.get("ALERTING_ALLOWED_HOSTS", "").split(",")
-    return frozenset(name.strip() for name in names if name.strip())
-
-
-def mail_server() -> SmtpSettings | None:
-    """The one that the environment names."""
-    url = os.environ.get("ALERTING_SMTP_URL")
-    return parse_mail_url(url, os.environ.get("ALERTING_SMTP_FROM")) if url else None
 
 
 def _is_free(port: int) -> bool:

@@ -17,6 +17,7 @@ from alerting_assets.configuration.listed import (
     to_configured,
 )
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
+from alerting_assets.configuration.places import places_of
 from alerting_assets.configuration.routes import ROUTE, route_notes, routed_alerts, routing_of
 from alerting_assets.configuration.rows import (
     ConfiguredAlert,
@@ -62,6 +63,7 @@ __all__ = [
     "load_definitions",
     "load_listed",
     "notes_on",
+    "places_of",
     "plan_listed",
     "plan_load",
     "read_listed",

@@ -19,7 +19,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 from alerting_assets.alerts.definitions import LISTED
 from alerting_assets.alerts.yaml_text import read_round_trip
 from alerting_assets.errors import DefinitionError, Problem, SettingsError
-from alerting_assets.settings import ROUTING_FILE, VALIDATION_FILE
+from alerting_assets.settings import NOTIFY_FILE, ROUTING_FILE, VALIDATION_FILE
 
 SUFFIXES = (".yml", ".yaml")
 TESTS = "tests"
@@ -27,7 +27,11 @@ TESTS = "tests"
 TEMPLATES = "templates"
 """The folder of the user's own templates, below the folder of the definitions."""
 RESERVED = (TESTS, TEMPLATES, *LISTED)
-SINGLE = {VALIDATION_FILE: "what the project decides about validation", ROUTING_FILE: "the routes"}
+SINGLE = {
+    VALIDATION_FILE: "what the project decides about validation",
+    ROUTING_FILE: "the routes",
+    NOTIFY_FILE: "who is told of failures",
+}
 """Files beside the definitions' first ones that hold no alerts, and what they hold."""
 
 

@@ -8,13 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import alerting_assets
 from alerting_assets.alerts.query_text import Identifier, resolve_placeholders
 from alerting_assets.alerts.templates import AlertTemplate, parse_template, render_fields
 from alerting_assets.configuration.files import TEMPLATES
 from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_you_mean
 
-LIBRARY = Path(alerting_assets.__file__).parent / "template_library"
+LIBRARY = Path(__file__).parents[1] / "template_library"
 
 
 class TemplateCatalog(Mapping[str, AlertTemplate]):

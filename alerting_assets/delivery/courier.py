@@ -116,6 +116,15 @@ class Courier:
                 work.wait()
         return not self._outbox.number_waiting()
 
+    def run_what_is_due(self, patience: float) -> None:
+        """Attempt until nothing is due, or for so many seconds; what is under way then is ended. What is to be tried later is left."""
+        deadline = time.monotonic() + patience
+        with self._working(self._clock) as work:
+            while work.turn() or self._outbox.lanes_due(self._clock()):
+                if time.monotonic() > deadline:
+                    break
+                work.wait()
+
     def run(self, stop: threading.Event) -> None:
         """Attempt whatever becomes due, until `stop` is set; it is looked at twice a second. What is under way then is ended."""
         with self._working(self._clock) as work:

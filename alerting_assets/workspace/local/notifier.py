@@ -8,9 +8,8 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from alerting_assets.delivery import (
@@ -24,12 +23,10 @@ from alerting_assets.delivery import (
     Http,
     Limits,
     Outbox,
-    Sender,
     Severity,
-    Smtp,
-    SmtpSettings,
 )
-from alerting_assets.errors import AlertingError, DeliveryRefused, DestinationUnknown, WorkspaceNotFound
+from alerting_assets.delivery.mail_server import FindMailServer, SenderOfNow
+from alerting_assets.errors import AlertingError, DestinationUnknown, WorkspaceNotFound
 from alerting_assets.workspace.local.alert_body import Body, value_at
 from alerting_assets.workspace.local.destinations import Destinations
 from alerting_assets.workspace.local.rules import Clock, read_timestamp
@@ -38,7 +35,6 @@ from alerting_assets.workspace.local.texts import alert_id, condition, number
 
 MADE_GOOD = timedelta(hours=24)
 """How far back evaluations are looked through at the start for messages that a killed server did not put into the outbox."""
-NO_MAIL_SERVER = "no mail server is set: set ALERTING_SMTP_URL, or run `alerting workspace inbox`"
 _STOP_SECONDS = 15.0
 _PLACEHOLDER = re.compile(r"(?<!\{)\{\{([A-Z_]+)\}\}(?!\})")
 _SEVERITY = re.compile(r"\[(CRITICAL|WARNING|INFO)\] ")
@@ -50,7 +46,6 @@ _SECRETS = {
 }
 
 Log = Callable[[Sequence[DeliveryRecord]], None]
-FindMailServer = Callable[[], SmtpSettings | None]
 Grouping = Callable[[str, str, str], str | None]
 """Of a destination's id here, an alert_id and a severity: the name of the group whose messages go together; None: each by itself."""
 
@@ -88,7 +83,7 @@ class Notifier:
         self._outbox = Outbox(folder / "outbox.sqlite", clock=clock, group_wait=limits.group_wait)
         self._courier = Courier(
             self._outbox,
-            _SenderOfNow(Http(allowed_hosts=how.allowed_hosts), how.mail_server),
+            SenderOfNow(Http(allowed_hosts=how.allowed_hosts), how.mail_server),
             self._destination,
             log=how.log,
             on_outcome=_tell,
@@ -164,37 +159,6 @@ class Notifier:
             config.get("username"),
             config.get("password"),
         )
-
-
-class _SenderOfNow(Sender):
-    """Asks for the mail server when there is a mail: one may be started, or named, while the workspace is served."""
-
-    def __init__(self, http: Http, mail_server: FindMailServer) -> None:
-        super().__init__(http)
-        self._mail_server = mail_server
-
-    def render(self, event: Event, destination: Destination, delivery_id: str, delivered: Sequence[str] = ()) -> Any:
-        return self._now(destination, lambda sender: sender.render(event, destination, delivery_id, delivered))
-
-    def send(
-        self,
-        rendered: Any,
-        destination: Destination,
-        delivery_id: str,
-        now: datetime,
-        delivered: Sequence[str] = (),
-    ) -> str:
-        return str(
-            self._now(destination, lambda sender: sender.send(rendered, destination, delivery_id, now, delivered))
-        )
-
-    def _now(self, destination: Destination, work: Callable[[Sender], Any]) -> Any:
-        if destination.type is not DestinationType.EMAIL:
-            return work(Sender(self._http))
-        settings = self._mail_server()
-        if settings is None:
-            raise DeliveryRefused(f"{destination}: {NO_MAIL_SERVER}")
-        return work(Sender(self._http, Smtp(settings)))
 
 
 def event_of(evaluation: Evaluation, body: Body, address: str) -> Event:
