@@ -8,6 +8,7 @@ import dagster as dg
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.tables import table
+from alerting_assets.deployment.recoveries import recoveries_in_words, recoveries_json, tell_recoveries
 from alerting_assets.incidents.store import catch_up
 from alerting_assets.lakehouse.tables import ALERT_INCIDENTS
 from alerting_assets.resource import AlertingResource
@@ -24,12 +25,16 @@ LATELY = timedelta(days=30)
     kinds={"deltalake"},
     description=(
         "One row for every incident, from the first TRIGGERED of an alert to its recovery, with its peak, its evaluations, and what people "
-        "said of it: acknowledgement and label. Beside it alert_state holds what is true of each alert now. Both follow alert_history."
+        "said of it: acknowledgement and label. Beside it alert_state holds what is true of each alert now. Both follow alert_history. "
+        "Recoveries that the workspace cannot tell, those of silenced alerts, are told from here."
     ),
 )
-def alert_incidents(alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
+def alert_incidents(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, now = alerting.get_lakehouse(), alerting.now()
     states = catch_up(lakehouse, alerting.settings.reopen)
+    recoveries = tell_recoveries(lakehouse, alerting.settings, now)
+    for sentence in recoveries_in_words(recoveries):
+        context.log.info("%s", sentence)
     rows = lakehouse.read(ALERT_INCIDENTS.name).to_pylist()
     is_open = [row for row in rows if row["resolved_at"] is None]
     times = [
@@ -45,6 +50,7 @@ def alert_incidents(alerting: AlertingResource) -> dg.MaterializeResult:  # type
             "resolved_in_30_days": len(times),
             "median_minutes_to_resolve": round(statistics.median(times) / 60, 1) if times else 0.0,
             "alerts_ever_evaluated": len(states.by_id),
+            **{f"recoveries_{name}": value for name, value in recoveries_json(recoveries).items()},
             "open incidents": table(
                 [
                     {

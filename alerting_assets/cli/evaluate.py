@@ -23,6 +23,7 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import read_rows, target_of, to_alerts
+from alerting_assets.deployment.recoveries import recoveries_in_words, recoveries_json, tell_recoveries
 from alerting_assets.evaluation import Evaluation, run_evaluations
 from alerting_assets.validation import evaluable, policy_of, validate_all_alert_queries
 
@@ -53,11 +54,19 @@ def evaluate(
         valid = evaluable(alerts, report.by_id)
         with progress("evaluate", as_json) as advance:
             run = run_evaluations(tables, configured, valid, chosen, now(), only_due=due, on_progress=advance)
+        recoveries = tell_recoveries(tables, chosen, now())
     evaluations, skipped = run.evaluations, len(alerts) - len(valid)
     if as_json:
         shown = [_evaluation_json(item) for item in evaluations]
         imported = {"view": run.imported.view, "rows": run.imported.rows, "finding": run.imported.finding}
-        print_json({"evaluations": shown, "skipped": skipped, "imported": imported})
+        print_json(
+            {
+                "evaluations": shown,
+                "skipped": skipped,
+                "imported": imported,
+                "recoveries": recoveries_json(recoveries),
+            }
+        )
     else:
         rows = [_evaluation_row(item) for item in evaluations]
         print_table(
@@ -72,6 +81,8 @@ def evaluate(
             console.print(
                 f"{len(valid) - len(evaluations)} not due, or left to the workspace, which evaluates them by itself"
             )
+        for sentence in recoveries_in_words(recoveries):
+            console.print(sentence, markup=False, soft_wrap=True)
         if run.imported.finding:
             console.print(run.imported.finding, markup=False, soft_wrap=True)
     states = {item.decision.state for item in evaluations}
