@@ -40,7 +40,7 @@ test-thorough: setup  ## the same and what proves it many times over: about a qu
 
 test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tests on the newest databricks-sdk
 	@.venv-sdk/bin/python -c 'from databricks.sdk.version import __version__ as v; print("databricks-sdk", v); exit(v != "$(SDK_LATEST)")'
-	.venv-sdk/bin/python -m pytest alerting_assets_tests/workspace
+	.venv-sdk/bin/python -m pytest alerting_assets_tests/workspace $(IN_PARALLEL)
 
 # The one package, in front of those of .venv: seconds and a few MB instead of a second gigabyte.
 .venv-sdk/.installed-$(SDK_LATEST): .venv/.installed
@@ -53,11 +53,16 @@ test-sdk-latest: .venv-sdk/.installed-$(SDK_LATEST)  ## the workspace port's tes
 # A JVM a worker: a third one is slower than to wait for one of two.
 ON_SPARK = alerting_assets_tests/spark -n 2 --dist loadfile
 
-test-spark: setup  ## the tests on Spark + Delta; need Java 17 and, the first time, Maven Central
-	$(BIN)/python -m pytest $(ON_SPARK) --timeout=600
+# Fetched once, before the workers start: two that fetch at the same time break each other's files.
+.venv/.spark-jars: .venv/.installed
+	$(BIN)/python -m alerting_assets_tests.spark.probe
+	@touch $@
+
+test-spark: .venv/.spark-jars  ## the tests on Spark + Delta; need Java 17 and, the first time, Maven Central
+	$(BIN)/python -m pytest $(ON_SPARK) --timeout=1200
 	@$(BIN)/python -m alerting_assets_tests.lakehouse.count_conformance
 
-test-spark-thorough: setup  ## the same and the whole suite over HTTP, killed JVMs, the main job with all definitions
+test-spark-thorough: .venv/.spark-jars  ## the same and the whole suite over HTTP, killed JVMs, the main job with all definitions
 	ALERTING_TEST_PROFILE=thorough $(BIN)/python -m pytest $(ON_SPARK) -m "" --timeout=1800
 
 test-ui: setup  ## the UI tests; need an installed chromium

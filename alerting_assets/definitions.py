@@ -11,8 +11,11 @@ from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.last_evaluations import last_evaluations
 from alerting_assets.assets.metrics import alert_sync_metrics
+from alerting_assets.assets.routes import notification_routes
+from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.validation import validated_queries
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
+from alerting_assets.automation.heartbeat import heartbeat_sensor
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
 from alerting_assets.automation.own_failures import own_failure_alerts
 from alerting_assets.automation.schedules import (
@@ -37,6 +40,8 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             validated_queries,
             notification_destinations,
             deployed_destinations,
+            notification_routes,
+            alert_silences,
             deployed_alerts,
             alert_sync_metrics,
             alert_history,
@@ -55,6 +60,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
         sensors=[
             change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse"),
             own_failure_alerts(alerting.settings),
+            heartbeat_sensor(minutes=alerting.heartbeat_minutes),
         ],
         resources={"alerting": alerting},
         executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing

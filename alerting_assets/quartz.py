@@ -72,7 +72,7 @@ class Quartz:
     def fire_times(self, after: datetime, zone: ZoneInfo) -> Iterator[datetime]:
         """The fire times after a moment, in UTC, without end but for the last year that Quartz knows. after: with a time zone."""
         wall = after.astimezone(zone).replace(tzinfo=None)
-        for time in self._wall_times(wall - _LONGEST_REPETITION if _comes_twice(wall, zone) else wall):
+        for time in self.wall_times(wall - _LONGEST_REPETITION if _comes_twice(wall, zone) else wall):
             moment = time.replace(tzinfo=zone, fold=1).astimezone(UTC)
             if moment > after and moment.astimezone(zone).replace(tzinfo=None) == time:
                 yield moment
@@ -89,7 +89,9 @@ class Quartz:
     def _clock(self) -> Iterator[tuple[int, int, int]]:
         return product(self.hours, self.minutes, self.seconds)
 
-    def _wall_times(self, start: datetime) -> Iterator[datetime]:
+    def wall_times(self, start: datetime) -> Iterator[datetime]:
+        """The times on the clock on the wall from about `start` on, to the minute, that the expression names, in order and each once:
+        also those that a clock change skips. start: without a time zone, as what is yielded."""
         first = start.date()
         for day in self._dates(first):
             for hour in self.hours:

@@ -56,6 +56,7 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     evaluation_history: str | None
     evaluation_grace_minutes: int
     channels: list[str]
+    heartbeat_minutes: int
     notify: str | None
     dagster_url: str | None
     stuck_minutes: int

@@ -181,7 +181,8 @@ def expected(case: dict[str, Any]) -> tuple[str, bool | None]:
         says_met = [row["status"] == "TRIGGERED" if row["met"] is None else row["met"] for row in window]
         fires = met and all(says_met)
     if (recovery := fields.get("recovery_threshold_double")) is not None:
-        window = [row for row in history if HOUR / 2 <= age(row) < 5.5 * HOUR]
+        known = [row for row in history if row["status"] != "SUPPRESSED" or row["met"] is not None]
+        window = [row for row in known if HOUR / 2 <= age(row) < 5.5 * HOUR]
         before = min(window, key=age, default=None)
         still_bad = value is None or (
             value > recovery if fields["operator"].startswith("GREATER") else value < recovery

@@ -11,6 +11,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[1]
 FILES = (
     *("broken_on_purpose.yml", "cost.yml", "performance.yml", "quality.yml", "reliability.yml", "security.yml"),
+    "routing.yml",
     "destinations/teams.yml",
     "tests/demo.yml",
 )

@@ -78,7 +78,7 @@ class Bench:
         workspace = open_workspace(chosen)
         started = time.perf_counter()
         result = Syncer.from_settings(chosen, workspace).sync(
-            self.lakehouse, lambda: read_desired(self.lakehouse, chosen), now
+            self.lakehouse, lambda: read_desired(self.lakehouse, chosen, workspace.host, now()), now
         )
         seconds = time.perf_counter() - started
         return result, {"seconds": round(seconds, 2), "reads": workspace.reads, "writes": workspace.writes}

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from alerting_assets.alerts import gated
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.alerts.operators import Aggregation, EmptyResultState, Operator, Severity
 from alerting_assets.alerts.origin import Origin
+from alerting_assets.alerts.routes import Routed, Routing
 from alerting_assets.alerts.thresholds import Condition
+from alerting_assets.alerts.windows import Windows
 
 Threshold = float | str | bool | None
 
@@ -25,7 +28,8 @@ class Target:
     history_is_readable: whether deployed queries can read our alert_history. The tables of an embedded lakehouse are out of
         Databricks' sight.
     addresses: whom a channel's name stands for: e-mail addresses, and ids of the workspace's notification destinations.
-    closed: why nobody can be told by a channel of this name, though there is one."""
+    closed: why nobody can be told by a channel of this name, though there is one.
+    routing: whom alerts tell that name no channels."""
 
     catalog: str
     schema: str
@@ -35,6 +39,7 @@ class Target:
     history_is_readable: bool = True
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     closed: Mapping[str, str] = field(default_factory=dict, hash=False)
+    routing: Routing = field(default_factory=Routing, hash=False)
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,11 @@ class CompiledAlert:
     aggregation: what the compiler aggregates the rows of `source_sql` by; None: it takes the first.
     origin: where places of `source_sql` are in what the user wrote.
     channels: e-mail addresses and ids of notification destinations.
-    unmapped: names of channels that stand for nobody."""
+    unmapped: names of channels that stand for nobody.
+    routed: whom it tells, by name, and which route says so.
+    silenced_summary, silenced_description: the texts that go with `windows`.
+    windows: in which its deployed form is silent. `sql`, `operator` and `threshold` know nothing of them: verdicts, unit tests and our own
+        evaluation are about the alert itself."""
 
     alert_id: str
     severity: Severity
@@ -75,6 +84,28 @@ class CompiledAlert:
     target: Target
     template_id: str | None = None
     unmapped: tuple[str, ...] = ()
+    routed: Routed = field(default_factory=Routed)
+    silenced_summary: str | None = None
+    silenced_description: str | None = None
+    windows: Windows = ()
+
+    def silenced(self, windows: Windows) -> CompiledAlert:
+        """This alert, silent in these windows and in no others."""
+        return self if windows == self.windows else replace(self, windows=windows)
+
+    @cached_property
+    def deployed_sql(self) -> str:
+        """What is deployed, without the marker."""
+        if not self.windows:
+            return self.sql
+        return gated.gate(
+            self.measured_sql if self.is_gated else gated.as_measured(self.measured_sql, self.value_column),
+            self.value_column,
+            self.condition,
+            self.empty_result_state,
+            gated.history_looks(self.condition, self.alert_id, self.target.catalog, self.target.schema),
+            self.windows,
+        )
 
     @property
     def is_gated(self) -> bool:
@@ -88,15 +119,15 @@ class CompiledAlert:
     @cached_property
     def config_hash(self) -> str:
         """A hash of all that is deployed, without the nonce; where it is equal there is nothing to write. 32 hex digits."""
-        return _hash(self._body(self.sql))
+        return _hash(self._body(self.deployed_sql))
 
     def body(self, nonce: str) -> dict[str, Any]:
         """The body of the Alerts v2 API that creates this alert."""
-        return self._body(mark(self.sql, Marker(self.alert_id, self.target.environment, nonce)))
+        return self._body(mark(self.deployed_sql, Marker(self.alert_id, self.target.environment, nonce)))
 
     def _body(self, query_text: str) -> dict[str, Any]:
         notification: dict[str, Any] = {
-            "notify_on_ok": self.notify_on_ok,
+            "notify_on_ok": self.notify_on_ok and not self.windows,
             "subscriptions": [
                 {"user_email": channel} if "@" in channel else {"destination_id": channel}
                 for channel in sorted(set(self.channels))
@@ -106,11 +137,11 @@ class CompiledAlert:
             notification["retrigger_seconds"] = self.retrigger_seconds
         evaluation: dict[str, Any] = {
             "source": {"name": self.value_column},
-            "comparison_operator": self.operator.value,
+            "comparison_operator": (Operator.IS_NOT_NULL if self.windows else self.operator).value,
             "empty_result_state": self.empty_result_state.value,
             "notification": notification,
         }
-        if self.threshold is not None:
+        if self.threshold is not None and not self.windows:
             evaluation["threshold"] = {"value": {_threshold_key(self.threshold): self.threshold}}
         body: dict[str, Any] = {
             "display_name": self.display_name,
@@ -123,10 +154,12 @@ class CompiledAlert:
                 "pause_status": "UNPAUSED" if self.is_enabled else "PAUSED",
             },
         }
-        if self.custom_summary is not None:
-            body["custom_summary"] = self.custom_summary
-        if self.custom_description is not None:
-            body["custom_description"] = self.custom_description
+        summary = self.silenced_summary if self.windows else self.custom_summary
+        description = self.silenced_description if self.windows else self.custom_description
+        if summary is not None:
+            body["custom_summary"] = summary
+        if description is not None:
+            body["custom_description"] = description
         if self.target.parent_path is not None:
             body["parent_path"] = self.target.parent_path
         return body

@@ -41,6 +41,7 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         hint = ". Add it under template_params" if isinstance(error, PlaceholderNotResolved) else ""
         raise CompileError(configuration.alert_id, "alert_query_template", f"{error}{hint}") from None
     condition = configuration.condition
+    routed = target.routing.decide(configuration)
     _check_gate(configuration, target)
     measured = _measured(
         configuration,
@@ -66,18 +67,17 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         is_enabled=configuration.is_enabled,
         channels=tuple(
             address
-            for name in configuration.notification_channels
+            for name in routed.channels
             for address in target.addresses.get(name, (name,) if is_address(name) else ())
         ),
-        unmapped=tuple(
-            name
-            for name in configuration.notification_channels
-            if not is_address(name) and name not in target.addresses
-        ),
+        unmapped=tuple(name for name in routed.channels if not is_address(name) and name not in target.addresses),
+        routed=routed,
         notify_on_ok=configuration.notify_on_ok,
         retrigger_seconds=configuration.retrigger_seconds,
         custom_summary=_text(configuration, "custom_subject_template"),
         custom_description=_text(configuration, "custom_body_template"),
+        silenced_summary=_silenced_text(configuration, "custom_subject_template"),
+        silenced_description=_silenced_text(configuration, "custom_body_template"),
         target=target,
         template_id=configuration.template_id,
     )
@@ -126,17 +126,30 @@ def _text(configuration: AlertConfiguration, field: notification.Field) -> str |
         return None
     if wrong := notification.problems(text, field=field):
         raise CompileError(configuration.alert_id, field, "; ".join(wrong))
-    condition = configuration.condition
-    compiled = notification.compile_text(
-        text,
-        static_values(configuration),
-        condition=None if condition.is_native else condition.words,
-        html=field == "custom_body_template",
-    )
+    compiled = _compiled_text(configuration, field, text, is_gated=not configuration.condition.is_native)
     if len(compiled) > (limit := notification.MAX_LENGTH[field]):
         message = f"has {len(compiled):,} characters once its placeholders are filled in, and may have {limit:,}"
         raise CompileError(configuration.alert_id, field, message)
     return compiled
+
+
+def _silenced_text(configuration: AlertConfiguration, field: notification.Field) -> str | None:
+    """The text of the alert as it is deployed with windows of silence, where every alert is gated. Where the words of the condition
+    make it too long, it is the plain one: the workspace then says IS_NOT_NULL in their place."""
+    text: str | None = getattr(configuration, field)
+    if text is None:
+        return None
+    compiled = _compiled_text(configuration, field, text, is_gated=True)
+    return compiled if len(compiled) <= notification.MAX_LENGTH[field] else _text(configuration, field)
+
+
+def _compiled_text(configuration: AlertConfiguration, field: notification.Field, text: str, *, is_gated: bool) -> str:
+    return notification.compile_text(
+        text,
+        static_values(configuration),
+        condition=configuration.condition.words if is_gated else None,
+        html=field == "custom_body_template",
+    )
 
 
 def _check_gate(configuration: AlertConfiguration, target: Target) -> None:

@@ -36,7 +36,8 @@ NOT_YET = (
 """Columns that the tables already have and that no operator or feature reads yet. Setting one is refused, and never ignored."""
 
 
-def _quartz(value: str) -> str:
+def quartz_text(value: str) -> str:
+    """The text of a Quartz expression. Raises ValueError."""
     try:
         parse_quartz(value)
     except QuartzError as error:
@@ -47,7 +48,8 @@ def _quartz(value: str) -> str:
     return value
 
 
-def _timezone(value: str) -> str:
+def timezone_name(value: str) -> str:
+    """The name of a time zone. Raises ValueError."""
     if value not in time_zones():
         raise ValueError(f"{value!r} is no IANA time zone{did_you_mean(value, time_zones())}")
     return value
@@ -82,8 +84,8 @@ class AlertConfiguration(BaseModel):
     for_evaluations: Annotated[int, Field(ge=1, le=MAX_EVALUATIONS)] | None = None
     recovery_threshold_double: FiniteFloat | None = None
     empty_result_state: Annotated[EmptyResultState, BeforeValidator(one_of(EmptyResultState))] = EmptyResultState.OK
-    schedule_cron: Annotated[str, AfterValidator(_quartz)]
-    schedule_timezone: Annotated[str, AfterValidator(_timezone)] = "UTC"
+    schedule_cron: Annotated[str, AfterValidator(quartz_text)]
+    schedule_timezone: Annotated[str, AfterValidator(timezone_name)] = "UTC"
     is_enabled: bool = True
     notification_channels: list[Text] = []
     notify_on_ok: bool = False

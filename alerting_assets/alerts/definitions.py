@@ -19,7 +19,8 @@ from alerting_assets.errors import DefinitionError, Problem, TemplateError, did_
 _log = logging.getLogger(__name__)
 
 DESTINATIONS = "destinations"
-LISTED = (DESTINATIONS,)
+SILENCES = "silences"
+LISTED = (DESTINATIONS, SILENCES)
 """Definitions that are no alerts. Each kind lies in a folder of this name below that of the definitions, or in a list beside alerts."""
 _MANAGED = "is set by the loader; remove it"
 

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -24,9 +25,18 @@ WHAT_IS_SECRET = {
     DestinationType.PAGERDUTY: "its integration key",
     DestinationType.MICROSOFT_TEAMS: "the URL of its workflow",
 }
+_NEVER_DEPLOYED = ("owner", "managed_by", "group_by")
 _ENVIRONMENT = re.compile(r"env:([A-Za-z_][A-Za-z0-9_]*)")
 _SCOPE = re.compile(r"\{\{secrets/([A-Za-z0-9_.@-]{1,128})/([A-Za-z0-9_.-]{1,128})\}\}")
 _FORMS = "env:NAME of an environment variable, or {{secrets/scope/key}} of a Databricks secret scope"
+
+
+class GroupBy(StrEnum):
+    """Which alerts of a destination may be one message: those that have this in common."""
+
+    SEVERITY = "SEVERITY"
+    DOMAIN = "DOMAIN"
+    OWNER = "OWNER"
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def _addresses(value: Any) -> Any:
 
 
 class DestinationConfiguration(BaseModel):
-    """The columns of `notification_destinations` that people own, under the same names (docs/notification_destinations.md)."""
+    """The columns of `notification_destinations` that people own, under the same names (docs/destinations.md)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -75,6 +85,7 @@ class DestinationConfiguration(BaseModel):
     destination_type: Annotated[DestinationType, BeforeValidator(one_of(DestinationType))]
     email_addresses: Annotated[list[Text] | None, BeforeValidator(_addresses)] = None
     secret_ref: Annotated[Text, AfterValidator(_reference)] | None = None
+    group_by: Annotated[GroupBy | None, BeforeValidator(one_of(GroupBy))] = None
     is_enabled: bool = True
     owner: NonEmpty
     managed_by: NonEmpty = "sql"
@@ -85,7 +96,7 @@ class DestinationConfiguration(BaseModel):
     @property
     def config_hash(self) -> str:
         """Of all that decides what is deployed, but the secret itself. 32 hex digits."""
-        row = {name: value for name, value in self.row().items() if name not in ("owner", "managed_by")}
+        row = {name: value for name, value in self.row().items() if name not in _NEVER_DEPLOYED}
         return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
@@ -95,6 +106,9 @@ class DestinationConfiguration(BaseModel):
     @model_validator(mode="after")
     def _has_what_its_type_needs(self) -> Self:
         kind = self.destination_type
+        if kind is DestinationType.PAGERDUTY and self.group_by is not None:
+            message = "has no use for a destination of type PAGERDUTY, where each incident opens and closes by itself; remove it"
+            raise FieldError("group_by", message)
         if kind is DestinationType.EMAIL:
             if not self.email_addresses:
                 raise FieldError("email_addresses", "is needed by a destination of type EMAIL")

@@ -8,12 +8,15 @@ a minute before or a minute after the workspace's. With I for the seconds betwee
 
 - `for_evaluations` N: nothing in (now - (N - 1/2) I, now - I/2] says "not met". A gap in the history says nothing: it fires.
 - a recovery threshold: the last row in (now - 5.5 I, now - I/2] tells whether the alert is firing. No row: it is not. While it is
-  firing, NULL is no recovery.
+  firing, NULL is no recovery. Rows that say SUPPRESSED and not whether the condition held are as if they were not there.
 - CHANGES_BY with lookback L: the value of the row nearest to now - L, at most L/2 from it, is the base. No row: not met.
 
 Rows that say ERROR are as if they were not there. An empty result is what empty_result_state says. Where that is TRIGGERED and
 `for_evaluations` counts, the deployed query has one row for it all the same, in which the condition is met: without a row the
 alert would fire at once. Elsewhere an empty result stays one, and the workspace applies empty_result_state.
+
+With windows of silence every alert is gated, and the compared column is NULL in them, whatever else is true. There an empty result has
+a row where without one the workspace would make it TRIGGERED or ERROR; outside of them it stays as it is.
 """
 
 from __future__ import annotations
@@ -24,12 +27,13 @@ from enum import StrEnum
 
 from alerting_assets.alerts.operators import ChangeDirection, EmptyResultState, Operator
 from alerting_assets.alerts.thresholds import Condition, Item
+from alerting_assets.alerts.windows import Windows, silence_sql
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.sql_literal import identifier, qualified, text_literal
 
 MEASURED = "measured_value"
 RETURNED = "returned_row"
-"""BOOLEAN, never NULL: whether the user's query returned a row; there only where an empty result counts as met."""
+"""BOOLEAN, never NULL: whether the user's query returned a row; there only where an empty result has a row in the deployed query."""
 MET = "condition_met"
 """BOOLEAN, never NULL: whether the condition holds by itself, whatever else holds the alert back."""
 BASE = "base_value"
@@ -40,6 +44,9 @@ BEFORE = "status_before"
 """For a recovery threshold: the status of the last evaluation before this one that was no ERROR; NULL where there is none."""
 RECOVERY_LOOKS_BACK = 5
 """How many intervals ago that evaluation may lie. Errors and gaps of that length do not end an alert that is firing."""
+
+SILENCE = "silence_id"
+"""With windows of silence: the silence that it is, NULL outside of them."""
 
 COLUMNS = (MEASURED, RETURNED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
 
@@ -65,29 +72,52 @@ _NUMBER = f"CAST({MEASURED} AS DOUBLE)"
 _NOW = "CURRENT_TIMESTAMP()"
 
 
-def gate(measured: str, column: str, condition: Condition, empty: EmptyResultState, looks: Mapping[str, str]) -> str:
+def gate(
+    measured: str,
+    column: str,
+    condition: Condition,
+    empty: EmptyResultState,
+    looks: Mapping[str, str],
+    windows: Windows = (),
+) -> str:
     """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares. looks: what
-    each of the columns that look at the history is, in SQL (`history_looks`).
+    each of the columns that look at the history is, in SQL (`history_looks`). windows: in which the alert is silent.
 
     A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
     with_history = "".join(f",\n  {sql} AS {name}" for name, sql in looks.items())
     met = f"COALESCE({_met(condition)}, FALSE)"
     beside = "".join(f", {name}" for name in looks)
     given = MEASURED
-    if counts_empty(condition, empty):
+    fires = _fires(condition)
+    silence = ends = ""
+    if counts_empty(condition, empty) or (windows and empty is not EmptyResultState.OK):
         # An aggregate has a row where its input has none.
         measured = (
             f"SELECT FIRST({MEASURED}) AS {MEASURED}, COUNT(*) > 0 AS {RETURNED}\nFROM (\n{measured}\n) AS returned"
         )
-        met = f"NOT {RETURNED} OR {met}"
+        met = f"NOT {RETURNED} OR {met}" if empty is EmptyResultState.TRIGGERED else f"{RETURNED} AND {met}"
         beside = f", {RETURNED}{beside}"
         given = f"{MEASURED}, {RETURNED}"
+        if not counts_empty(condition, empty):
+            ends = f"\nWHERE {RETURNED} OR {SILENCE} IS NOT NULL"
+    shown = beside
+    if windows:
+        fires = f"({fires}) AND {SILENCE} IS NULL"
+        silence = f", {silence_sql(windows)} AS {SILENCE}"
+        shown += f", {SILENCE}"
+    # An alert that is gated only while it has windows may compare a column of one of these names.
+    listed = [name for name in f"{MEASURED}, {MET}{shown}".split(", ") if name != column.lower()]
     return (
         f"/* {_comment(f'{column} {condition.words}')} */\n"
-        f"SELECT CASE WHEN {_fires(condition)} THEN {_shown(condition, empty)} END AS {identifier(column)}, {MEASURED}, {MET}{beside}\n"
-        f"FROM (\nSELECT {MEASURED}{beside}, {met} AS {MET}\n"
-        f"FROM (\nSELECT {given}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided"
+        f"SELECT CASE WHEN {fires} THEN {_shown(condition, empty)} END AS {identifier(column)}, {', '.join(listed)}\n"
+        f"FROM (\nSELECT {MEASURED}{beside}, {met} AS {MET}{silence}\n"
+        f"FROM (\nSELECT {given}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided{ends}"
     )
+
+
+def as_measured(measured: str, column: str) -> str:
+    """A query of at most one row as `gate` takes it. column: whose value is measured."""
+    return f"SELECT {identifier(column)} AS {MEASURED}\nFROM (\n{measured}\n) AS alert"
 
 
 def counts_empty(condition: Condition, empty: EmptyResultState) -> bool:
@@ -200,6 +230,8 @@ def looks_of(condition: Condition) -> tuple[Look, ...]:
 
 MET_THEN = "COALESCE(threshold_met, evaluation_status = 'TRIGGERED')"
 """SQL of whether the condition held at an evaluation of the history."""
+KNOWS = "(evaluation_status <> 'SUPPRESSED' OR threshold_met IS NOT NULL)"
+"""SQL of whether an evaluation of the history says what the alert would have done without a silence."""
 HAS_VALUE = "query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
 
 
@@ -222,7 +254,7 @@ def history_looks(condition: Condition, alert_id: str, catalog: str, schema: str
         else:
             # Sail takes a subquery over a NOT NULL column for one that always has a row.
             looks[BEFORE] = (
-                f"(SELECT NULLIF(evaluation_status, '') {rows}\n      AND {_between(look)}\n"
+                f"(SELECT NULLIF(evaluation_status, '') {rows}\n      AND {KNOWS}\n      AND {_between(look)}\n"
                 "    ORDER BY evaluated_at DESC, evaluation_id LIMIT 1)"
             )
     return looks

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from alerting_assets.alerts.configuration import AlertConfiguration
 from alerting_assets.alerts.fields import Text, one_of
 from alerting_assets.alerts.operators import Domain, Severity
 
@@ -32,6 +31,19 @@ def _without_none(value: dict[str, str] | None) -> dict[str, str] | None:
     return value or None
 
 
+class Matchable(Protocol):
+    """What of an alert is looked at: a configuration has it, and so has a row."""
+
+    @property
+    def alert_id(self) -> str: ...
+    @property
+    def agent_domain(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def tags(self) -> Mapping[str, str] | None: ...
+
+
 class Matcher(BaseModel):
     """The columns that say which alerts are meant. An alert is meant when it fits each of those that are set; where none is, all are.
 
@@ -51,7 +63,7 @@ class Matcher(BaseModel):
         """Whether it means all alerts there can be."""
         return all(getattr(self, name) is None for name in MATCHER_COLUMNS)
 
-    def matches(self, alert: AlertConfiguration) -> bool:
+    def matches(self, alert: Matchable) -> bool:
         return (
             (self.match_alert_ids is None or any(fnmatchcase(alert.alert_id, one) for one in self.match_alert_ids))
             and (self.match_domains is None or alert.agent_domain in self.match_domains)

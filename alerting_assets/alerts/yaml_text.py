@@ -88,11 +88,11 @@ def read_round_trip(file: str, text: str) -> Any:
 
 
 def read_entries(
-    file: str, text: str, *, key: str, what: str, beside: frozenset[str] = frozenset()
+    file: str, text: str, *, key: str, what: str, beside: frozenset[str] = frozenset(), may_be_empty: bool = False
 ) -> tuple[list[YamlMap], list[Problem]]:
     """The mappings under `key`, and what is wrong with the rest of the text. A mapping without the key, or a list, stands for
     itself. what: `alert`, `test`, in messages. beside: keys of other lists that the file may hold; one that has only those holds no
-    entries and is right."""
+    entries and is right. may_be_empty: an empty list under `key` says that there are none."""
 
     def problem(message: str, line: int) -> Problem:
         return Problem(message, file=file, line=line)
@@ -102,7 +102,8 @@ def read_entries(
     except DefinitionError as error:
         return [], list(error.problems)
     if document is None:
-        return [], [problem(f"holds no {what}; write a list under `{key}:`, or delete the file", 1)]
+        way_out = f"or `{key}: []` where there are none" if may_be_empty else "or delete the file"
+        return [], [problem(f"holds no {what}; write a list under `{key}:`, {way_out}", 1)]
     problems = []
     if isinstance(document, YamlMap) and key in document:
         problems = [
@@ -115,7 +116,7 @@ def read_entries(
         return [], []
     elif isinstance(document, YamlMap):
         document = [document]
-    if not isinstance(document, list) or not document:
+    if not isinstance(document, list) or not (document or may_be_empty):
         return [], [*problems, problem(f"expected a list of {what}s under `{key}:`", 1)]
     article = "an" if what[0] in "aeiou" else "a"
     lines = document.lines if isinstance(document, YamlList) else [1]

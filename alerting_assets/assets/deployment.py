@@ -10,6 +10,8 @@ from pydantic import Field
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.destinations import deployed_destinations
+from alerting_assets.assets.routes import notification_routes
+from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.tables import table
 from alerting_assets.assets.validation import DEPLOYED_ALERTS, VALIDATED_QUERIES, VALIDATION_REPORT
 from alerting_assets.automation.partitions import (
@@ -71,7 +73,7 @@ NO_ALERT_FAILED = dg.AssetCheckKey(DEPLOYMENT_REPORT, "no_alert_failed")
         dg.AssetSpec(
             DEPLOYED_ALERTS,
             partitions_def=ALERTS,
-            deps=[VALIDATION_REPORT, deployed_destinations],
+            deps=[VALIDATION_REPORT, deployed_destinations, notification_routes, alert_silences],
             skippable=True,
             group_name=GROUP,
             owners=OWNERS,
@@ -111,7 +113,7 @@ def deployed_alerts(
         validate_all_alert_queries(lakehouse, chosen, alerting.now(), alerting.policy)
 
     def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-        return read_desired(lakehouse, settings, workspace.host)
+        return read_desired(lakehouse, settings, workspace.host, alerting.now())
 
     syncer = Syncer.from_settings(
         settings,
@@ -136,7 +138,7 @@ def deployed_alerts(
         context,
         DEPLOYED_ALERTS,
         {outcome.alert_id: _metadata(outcome, workspace) for outcome in news},
-        made_from=[VALIDATION_REPORT, deployed_destinations.key],
+        made_from=[VALIDATION_REPORT, deployed_destinations.key, notification_routes.key, alert_silences.key],
     )
     unfit = [outcome for outcome in result.outcomes if outcome.status in (*HELD_BACK, Status.ERROR)]
     record_observations(

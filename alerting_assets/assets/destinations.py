@@ -53,6 +53,7 @@ def notification_destinations(context: dg.AssetExecutionContext, alerting: Alert
                         "destination_id": row["destination_id"],
                         "name": row["destination_name"],
                         "type": row["destination_type"],
+                        "grouped by": row["group_by"],
                         "enabled": row["is_enabled"],
                         "owner": row["owner"],
                         "managed_by": row["managed_by"],

@@ -20,7 +20,8 @@ from alerting_assets.resource import AlertingResource
     ),
 )
 def no_drift(alerting: AlertingResource) -> dg.AssetCheckResult:
-    rows, desired = read_desired(alerting.get_lakehouse(), alerting.settings, alerting.get_workspace().host)
+    host = alerting.get_workspace().host
+    rows, desired = read_desired(alerting.get_lakehouse(), alerting.settings, host, alerting.now())
     syncer = Syncer.from_settings(alerting.settings, alerting.get_workspace())
     plan = syncer.plan(rows, desired, syncer.registry(alerting.get_lakehouse()))
     drifted = [action for action in plan.actions if action.is_drift]

@@ -177,7 +177,7 @@ def _numbers(run: EvaluationRun, seconds: float) -> dict[str, Any]:
     return {
         "evaluated": len(run.evaluations),
         "imported": run.imported.rows,
-        **{state.value.lower(): states[state] for state in (State.TRIGGERED, State.OK, State.ERROR)},
+        **{state.value.lower(): states[state] for state in (State.TRIGGERED, State.SUPPRESSED, State.OK, State.ERROR)},
         "missed": sum(evaluation.due.missed for evaluation in run.evaluations if evaluation.due),
         "seconds": round(seconds, 3),
         "slowest_query_ms": round(max(durations, default=0.0), 1),

@@ -25,7 +25,7 @@ def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
 
 
 def problem_table(problems: Sequence[Problem], subject: str) -> dg.MetadataValue:
-    """What is wrong with definitions. subject: the field of a problem that names what it is about, `alert_id` or `destination_id`."""
+    """What is wrong with definitions. subject: the field of a problem that names what it is about, `alert_id`, `route_id`, …"""
     return table(
         [
             {

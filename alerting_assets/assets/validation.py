@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from alerting_assets.alerts.definitions import Place
+from alerting_assets.alerts.windows import read_windows
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
 from alerting_assets.assets.tables import table
 from alerting_assets.automation.partitions import (
@@ -303,7 +304,10 @@ def _no_systemic_failure(
 
 
 def _is_deployed_as_it_is(alert: ConfiguredAlert, row: Row) -> bool:
-    return alert.compiled is not None and row["applied_hash"] == alert.compiled.config_hash
+    if alert.compiled is None:
+        return False
+    deployed = alert.compiled.silenced(read_windows(row["applied_silences"]))
+    return bool(row["applied_hash"] == deployed.config_hash)
 
 
 def _running_are_valid(

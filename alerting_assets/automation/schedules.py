@@ -28,6 +28,8 @@ sync = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         "alert_configurations",
         "notification_destinations",
+        "notification_routes",
+        "alert_silences",
         "validated_queries",
         "validation_report",
         "deployed_destinations",

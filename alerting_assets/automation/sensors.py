@@ -12,7 +12,7 @@ import dagster as dg
 from alerting_assets.automation.looks import lakehouse_of_looks, run_under_way
 from alerting_assets.automation.partitions import ALERTS, known_partitions
 from alerting_assets.automation.schedules import sync_changed
-from alerting_assets.deployment import Work, find_work, with_destinations
+from alerting_assets.deployment import Work, find_work, with_destinations, with_routes, with_silences
 from alerting_assets.deployment.work import pause_after
 from alerting_assets.errors import WorkspaceUnavailable
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -54,8 +54,9 @@ def change_sensor(*, seconds: int, running: bool) -> dg.SensorDefinition:
         minimum_interval_seconds=seconds,
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description=(
-            "Looks at the change feed of alert_configurations, and at notification_destinations, and deploys what people changed, in one "
-            "run for any number of alerts: those that use a destination that changed, too. "
+            "Looks at the change feed of alert_configurations, at notification_destinations, notification_routes and alert_silences, and "
+            "deploys what people changed, in one run for any number of alerts: those that use a destination or a route that changed, or "
+            "that a silence is about, too. "
             "Alerts that failed are tried again, with growing pauses. What a sync writes back starts nothing."
         ),
     )
@@ -72,7 +73,9 @@ def look(context: dg.SensorEvaluationContext, settings: Settings, now: datetime)
     except WorkspaceUnavailable as error:
         return dg.SensorResult(skip_reason=str(error), cursor=cursor.text())
     with lakehouse_of_looks(settings) as lakehouse:
-        work = with_destinations(find_work(lakehouse, settings.environment, host, now), lakehouse, settings, host, now)
+        work = with_routes(find_work(lakehouse, settings.environment, host, now), lakehouse)
+        work = with_destinations(work, lakehouse, settings, host, now)
+        work = with_silences(work, lakehouse, host, now)
         configured = set(lakehouse.read(ALERT_CONFIGURATIONS.name, ["alert_id"])["alert_id"].to_pylist())
     partitions = _partition_requests(context.instance, configured, work)
     if work.is_nothing or (work.alert_ids is None and not configured):

@@ -66,6 +66,10 @@ COMMANDS = {
         "metrics:metrics",
         "The newest syncs: what they did, their requests and latencies, and why one failed.",
     ),
+    "heartbeat": (
+        "heartbeat:heartbeat",
+        "Send a heartbeat to ALERTING_HEARTBEAT_URL if evaluation and sync are healthy; for cron, where no Dagster daemon runs.",
+    ),
     "maintain": (
         "maintain:maintain",
         "Delete evaluations that are too old, compact the small files of every table, and remove those that are needed no more.",
@@ -77,6 +81,8 @@ COMMANDS = {
     "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
     "config": ("config:app", "Look at and edit rows of alert_configurations."),
     "destinations": ("destinations:app", "Notification destinations: whom alerts tell, and by which way."),
+    "routes": ("routes:app", "Routes: whom alerts tell that name no channels themselves, and why."),
+    "silence": ("silence:app", "Silences: alerts that tell nobody for a while, as during maintenance."),
     "templates": ("templates:app", "The library of templates: alerts that need only parameters."),
     "notification": ("notification:app", "Custom texts of notifications."),
     "workspace": ("local:workspace", "The local workspace: everything with no account."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -68,6 +69,17 @@ def now() -> datetime:
 
 def settings() -> Settings:
     return Settings.from_environment()
+
+
+def who(by: str | None) -> str:
+    """Who says something: the name given by `--by`, or the user of this process. Raises SettingsError."""
+    try:
+        name = (getpass.getuser() if by is None else by).strip()
+    except (OSError, KeyError):
+        name = ""
+    if not name:
+        raise SettingsError("--by: who says so? this process has no user with a name; give --by NAME")
+    return name
 
 
 @contextmanager

@@ -21,13 +21,17 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.configuration import (
     DESTINATION,
+    ROUTE,
     plan_listed,
     plan_load,
     read_listed,
     read_rows,
+    routed_alerts,
+    routing_of,
     rows_after_load,
     to_configured,
 )
+from alerting_assets.configuration.destinations import grouping_notes
 from alerting_assets.delivery import Event, EventKind, Http, Sender, Severity, Smtp, delivery_id
 from alerting_assets.delivery.mail_server import allowed_hosts, mail_server
 from alerting_assets.deployment.reached import configured_destinations, destination_of
@@ -49,9 +53,12 @@ def list_destinations(as_json: Json = False) -> None:
         rows = loaded.rows_after(stored)
         users: dict[str, list[str]] = defaultdict(list)
         alerts = read_rows(tables)
-        for row in rows_after_load(alerts, plan_load(chosen.definitions, alerts)):
-            for channel in row["notification_channels"] or ():
-                users[channel].append(row["alert_id"])
+        routes = read_listed(tables, ROUTE)
+        routing = routing_of(plan_listed(ROUTE, chosen.definitions, routes).rows_after(routes))
+        after = rows_after_load(alerts, plan_load(chosen.definitions, alerts))
+        for alert_id, routed in routed_alerts(after, routing).items():
+            for channel in routed.channels:
+                users[channel].append(alert_id)
     wrong = {one.identity: "; ".join(map(str, one.problems)) for one in to_configured(DESTINATION, rows)}
     found = [
         {
@@ -60,6 +67,7 @@ def list_destinations(as_json: Json = False) -> None:
             "type": row["destination_type"],
             "email_addresses": row["email_addresses"],
             "secret_ref": None if wrong[row["destination_id"]] else row["secret_ref"],
+            "group_by": row["group_by"],
             "is_enabled": row["is_enabled"],
             "owner": row["owner"],
             "managed_by": row["managed_by"],
@@ -71,18 +79,21 @@ def list_destinations(as_json: Json = False) -> None:
         }
         for row in rows
     ]
+    notes = grouping_notes(rows, chosen.workspace)
     if as_json:
-        print_json({"destinations": found, "problems": [str(problem) for problem in loaded.problems]})
+        problems = [str(problem) for problem in loaded.problems]
+        print_json({"destinations": found, "problems": problems, "notes": notes})
     else:
         print_table(
             f"{len(found)} destinations",
-            ("destination", "name", "type", "leads to", "alerts", "enabled", "last sync"),
+            ("destination", "name", "type", "leads to", "grouped by", "alerts", "enabled", "last sync"),
             [
                 (
                     one["destination_id"],
                     one["name"],
                     one["type"],
                     ", ".join(one["email_addresses"] or ()) or one["secret_ref"],
+                    one["group_by"],
                     len(one["alerts"]),
                     "yes" if one["is_enabled"] else "no",
                     one["last_sync_status"] or "not yet",
@@ -91,6 +102,8 @@ def list_destinations(as_json: Json = False) -> None:
             ],
         )
         print_problems(loaded.problems)
+        for note in notes:
+            console.print(note, markup=False, soft_wrap=True)
         for one in found:
             if one["problem"]:
                 console.print(f"{one['destination_id']}: {one['problem']}", markup=False, soft_wrap=True)

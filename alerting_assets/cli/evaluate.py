@@ -63,13 +63,7 @@ def evaluate(
         print_table(
             "Evaluations", ("state", "alert", "name", "value", "condition", "before", "ms", "error or note"), rows
         )
-        print_counts(
-            {
-                state.value: sum(item.decision.state is state for item in evaluations)
-                for state in State
-                if state != "SUPPRESSED"
-            }
-        )
+        print_counts({state.value: sum(item.decision.state is state for item in evaluations) for state in State})
         if run.imported.rows:
             console.print(f"{run.imported.rows} evaluations of the workspace imported", soft_wrap=True)
         if skipped:
@@ -94,8 +88,12 @@ def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
         item.condition_text,
         item.seen.previous_status,
         f"{item.duration_ms:.0f}",
-        item.decision.error or item.decision.note,
+        item.decision.error or item.decision.note or _silenced(item),
     )
+
+
+def _silenced(item: Evaluation) -> str | None:
+    return f"silenced by {item.decision.silence_id}" if item.decision.silence_id else None
 
 
 def _evaluation_json(item: Evaluation) -> dict[str, Any]:
@@ -107,6 +105,7 @@ def _evaluation_json(item: Evaluation) -> dict[str, Any]:
         "resolution_time_seconds",
         "query_duration_ms",
         "statement_alerts",
+        "silence_id",
         "due_at",
         "missed",
         "error_message",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from alerting_assets.cli.context import (
     print_table,
     progress,
     settings,
+    who,
 )
 from alerting_assets.cli.moments import moment_of
 from alerting_assets.configuration import read_rows
@@ -112,7 +112,7 @@ def show(incident_id: IncidentId, as_json: Json = False) -> None:
 def ack(incident_id: IncidentId, by: By = None, as_json: Json = False) -> None:
     """Say that somebody looks after an incident. The first one who does stays."""
     with _lakehouse() as (tables, reopen):
-        noted = people.acknowledge(tables, reopen, incident_id, _name(by), now())
+        noted = people.acknowledge(tables, reopen, incident_id, who(by), now())
     if as_json:
         print_json({"incident": _json(noted, now())})
     else:
@@ -133,7 +133,7 @@ def label(
     """Say whether an incident was one."""
     chosen = _label(verdict, remove)
     with _lakehouse() as (tables, reopen):
-        noted = people.label(tables, reopen, incident_id, chosen, _name(by), now())
+        noted = people.label(tables, reopen, incident_id, chosen, who(by), now())
     if as_json:
         print_json({"incident": _json(noted, now())})
     else:
@@ -177,17 +177,6 @@ def _label(verdict: str | None, remove: bool) -> people.Label | None:
             f"label {verdict!r} is not allowed; use one of: {', '.join(names)}{did_you_mean(wanted, names)}"
         )
     return people.Label(wanted)
-
-
-def _name(by: str | None) -> str:
-    """Raises SettingsError."""
-    try:
-        name = (getpass.getuser() if by is None else by).strip()
-    except (OSError, KeyError):
-        name = ""
-    if not name:
-        raise SettingsError("--by: who says so? this process has no user with a name; give --by NAME")
-    return name
 
 
 def _json(noted: Noted, moment: datetime) -> dict[str, Any]:

@@ -246,6 +246,7 @@ def _server(chosen: Settings, tables: Lakehouse, port: int, *, evaluates: bool, 
 
 def _delivering(chosen: Settings, tables: Lakehouse) -> Delivering:
     """Raises SettingsError for a mail server that cannot be understood."""
+    from alerting_assets.configuration.message_groups import MessageGroups
     from alerting_assets.lakehouse.deliveries import delivery_log
 
     given = mail_server()
@@ -253,6 +254,7 @@ def _delivering(chosen: Settings, tables: Lakehouse) -> Delivering:
         mail_server=lambda: given or inbox_mail_server(chosen.workspace_root),
         allowed_hosts=allowed_hosts(),
         log=delivery_log(tables),
+        grouping=MessageGroups(tables, now),
     )
 
 

@@ -22,7 +22,7 @@ from alerting_assets.cli.context import (
     print_table,
     settings,
 )
-from alerting_assets.configuration import Row, read_rows, target_of
+from alerting_assets.configuration import Row, read_rows, silences_in, target_of, traits_of
 from alerting_assets.errors import SettingsError, did_you_mean
 from alerting_assets.incidents.fold import AlertState
 from alerting_assets.incidents.store import read_states
@@ -46,16 +46,21 @@ _NARROW = ("alert", "name", "severity", "state", "since", "value")
 """The columns that stay in a narrow terminal; what is wrong with verdict or sync is told below the table in any case."""
 
 
+NAMED = 10
+"""So many alerts under a silence are named."""
+
+
 class Shown(StrEnum):
     """A state as people choose it, in the order in which they are shown."""
 
     FIRING = "firing"
+    SILENCED = "silenced"
     ERROR = "error"
     UNKNOWN = "unknown"
     OK = "ok"
 
 
-_SHOWN = {"TRIGGERED": Shown.FIRING, "SUPPRESSED": Shown.FIRING, "ERROR": Shown.ERROR, "OK": Shown.OK}
+_SHOWN = {"TRIGGERED": Shown.FIRING, "SUPPRESSED": Shown.SILENCED, "ERROR": Shown.ERROR, "OK": Shown.OK}
 
 
 def status(
@@ -66,7 +71,9 @@ def status(
     state: Annotated[
         list[Shown] | None,
         typer.Option(
-            help="Only alerts in this state; may be given several times. unknown: never evaluated.", show_default=False
+            help="Only alerts in this state; may be given several times. silenced: would fire, or may, but for a silence. "
+            "unknown: never evaluated.",
+            show_default=False,
         ),
     ] = None,
     owner: Annotated[str | None, typer.Option(help="Only alerts of this owner.")] = None,
@@ -84,9 +91,13 @@ def status(
         rows = read_rows(tables)
         verdicts = verdicts_of_rows(tables, rows, target_of(chosen), policy_of(chosen))
         states = read_states(tables, chosen.reopen)
+        silences = silences_in(tables, moment)
     by_id = {row["alert_id"]: row for row in rows}
     _refuse_unknown_owner(owner, rows)
-    found = [_facts(row, verdicts[alert_id], states.get(alert_id)) for alert_id, row in by_id.items()]
+    found = [
+        _facts(row, verdicts[alert_id], states.get(alert_id), silences.active(traits_of(row)))
+        for alert_id, row in by_id.items()
+    ]
     found = [
         item
         for item in found
@@ -108,7 +119,8 @@ def _refuse_unknown_owner(owner: str | None, rows: Sequence[Row]) -> None:
         raise SettingsError(f"--owner {owner!r}: nobody of that name owns an alert{did_you_mean(owner, owners)}")
 
 
-def _facts(row: Row, verdict: AlertVerdict | None, state: AlertState | None) -> dict[str, Any]:
+def _facts(row: Row, verdict: AlertVerdict | None, state: AlertState | None, silence_id: str | None) -> dict[str, Any]:
+    """silence_id: of the silence that it is under now."""
     incident = state.open_incident if state else None
     return {
         "alert_id": row["alert_id"],
@@ -130,6 +142,7 @@ def _facts(row: Row, verdict: AlertVerdict | None, state: AlertState | None) -> 
         "evaluated_by": state.newest.evaluated_by if state else None,
         "firing_since": incident.opened_at if incident else None,
         "incident_id": incident.incident_id if incident else None,
+        "silence_id": silence_id,
     }
 
 
@@ -159,6 +172,11 @@ def _print(found: Sequence[Mapping[str, Any]], limit: int, total: int, moment: d
     if len(found) > limit:
         console.print(f"and {len(found) - limit} more; --limit 0 shows all of them", soft_wrap=True)
     print_counts({shown.value: sum(_shown(item) is shown for item in found) for shown in Shown})
+    if under := [item["alert_id"] for item in found if item["silence_id"]]:
+        named = ", ".join(under[:NAMED]) + (f" and {len(under) - NAMED} more" if len(under) > NAMED else "")
+        console.print(
+            f"under a silence now: {named}; `alerting silence list` says until when", markup=False, soft_wrap=True
+        )
     for item in found:
         if item["reason"] or item["last_sync_status"] == "ERROR":
             console.print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -24,7 +24,10 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.configuration import (
     DESTINATION,
+    ROUTE,
+    SILENCE,
     ConfiguredAlert,
+    Kind,
     LoadResult,
     Row,
     load_definitions,
@@ -34,10 +37,15 @@ from alerting_assets.configuration import (
     plan_load,
     read_listed,
     read_rows,
+    route_notes,
     rows_after_load,
+    silence_notes,
+    silence_problems,
+    silences_in,
     target_in,
     to_alerts,
 )
+from alerting_assets.configuration.destinations import grouping_notes
 from alerting_assets.deployment import (
     Action,
     DesiredAlert,
@@ -49,9 +57,13 @@ from alerting_assets.deployment import (
     desired_alerts,
     due_destinations,
     find_work,
+    held_back_notes,
     look_ahead,
     read_desired,
+    silenced_alerts,
     users_of,
+    with_routes,
+    with_silences,
 )
 from alerting_assets.deployment.destination_render import (
     destination_plan_json,
@@ -144,35 +156,47 @@ def apply(
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        plan_listed(DESTINATION, chosen.definitions, read_listed(tables, DESTINATION), strict=chosen.strict)
+        kinds: tuple[Kind[Any], ...] = (DESTINATION, ROUTE, SILENCE)
+        for kind in kinds:
+            plan_listed(kind, chosen.definitions, read_listed(tables, kind), strict=chosen.strict)
         loaded = load_definitions(
             tables, chosen.definitions, now(), strict=chosen.strict, max_delete_percent=_limit(chosen, allow_deletes)
         )
-        wrong_destinations = load_listed(DESTINATION, tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_others: tuple[Problem, ...] = ()
+        for kind in kinds:
+            wrong_others += load_listed(kind, tables, chosen.definitions, now(), strict=chosen.strict).problems
+        wrong_others += tuple(silence_problems(read_listed(tables, SILENCE)))
         destination_syncer = DestinationSyncer.from_settings(chosen, workspace)
         is_due = not changed or due_destinations(tables, chosen.environment, workspace.host, now())
         destinations = destination_syncer.sync(tables, now) if is_due else DestinationResult()
         rows = read_rows(tables)
-        alerts = to_alerts(rows, target_in(tables, chosen, workspace.host))
+        target = target_in(tables, chosen, workspace.host)
+        alerts = to_alerts(rows, target)
         only = frozenset(alert_ids) if alert_ids else None
         work = find_work(tables, chosen.environment, workspace.host, now()) if changed else None
         if work is not None:
-            only = None if work.alert_ids is None else work.alert_ids | users_of(rows, destinations.changed)
+            work = with_silences(with_routes(work, tables), tables, workspace.host, now())
+            only = None
+            if work.alert_ids is not None:
+                only = work.alert_ids | users_of(rows, destinations.changed, target.routing)
         with progress("validate", as_json) as advance:
             wanted = [alert for alert in alerts if only is None or alert.alert_id in only]
             validate_all_alert_queries(tables, wanted, now(), policy, on_progress=advance)
 
         def read() -> tuple[Sequence[Row], Sequence[DesiredAlert]]:
-            return read_desired(tables, chosen, workspace.host, alerts)
+            return read_desired(tables, chosen, workspace.host, now(), alerts)
 
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         with progress("apply", as_json) as advance:
             result = syncer.sync(tables, read, now, advance, up_to=work.up_to if work else None)
+        if not alert_ids:
+            notes = grouping_notes(read_listed(tables, DESTINATION), chosen.workspace)
+            result = replace(result, plan=replace(result.plan, notes=(*result.plan.notes, *notes)))
         if destinations.waiting and result.count(Status.UPDATED, Status.DELETED):
             destinations = destinations.with_later(destination_syncer.sync(tables, now))
     _refuse_unknown(alert_ids, [outcome.alert_id for outcome in result.outcomes], alerts)
     problems = _problems(loaded, frozenset(alert_ids) if alert_ids else None)
-    problems += () if alert_ids else wrong_destinations
+    problems += () if alert_ids else wrong_others
     if not as_json:
         print_problems(problems)
         if (text := destination_result_text(destinations)) is not None:
@@ -217,12 +241,20 @@ def _show_plan(
         loaded_destinations = plan_listed(DESTINATION, chosen.definitions, destination_rows, strict=chosen.strict)
         destination_rows = loaded_destinations.rows_after(destination_rows)
         destinations = DestinationSyncer.from_settings(chosen, workspace).plan(tables, destination_rows)
-        target = look_ahead(target_in(tables, chosen, rows=destination_rows), destinations)
+        route_rows = read_listed(tables, ROUTE)
+        loaded_routes = plan_listed(ROUTE, chosen.definitions, route_rows, strict=chosen.strict)
+        silence_rows = read_listed(tables, SILENCE)
+        loaded_silences = plan_listed(SILENCE, chosen.definitions, silence_rows, strict=chosen.strict)
+        silence_rows = loaded_silences.rows_after(silence_rows)
+        silences = silences_in(tables, now(), silence_rows)
+        target = target_in(tables, chosen, rows=destination_rows, routes=loaded_routes.rows_after(route_rows))
+        target = look_ahead(target, destinations)
         alerts = to_alerts(after, target)
         only = frozenset(alert_ids) if alert_ids else None
         with progress("validate", as_json) as advance:
             report = validate_all_alert_queries(tables, alerts, now(), policy, store=False, on_progress=advance)
-        desired = desired_alerts(alerts, report.by_id, admission_policy(chosen))
+        silenced = silenced_alerts(alerts, after, silences, workspace.host)
+        desired = desired_alerts(silenced, report.by_id, admission_policy(chosen))
         syncer = _syncer(chosen, workspace, only, keep_remote, allow_deletes, recreate)
         made = (
             syncer.dry_run(tables, lambda: (after, desired), now)
@@ -231,9 +263,13 @@ def _show_plan(
         )
     _refuse_unknown(alert_ids, [action.alert_id for action in made.actions], alerts)
     notes = notes_on((alert for alert in alerts if only is None or alert.alert_id in only), now())
-    made = replace(made, notes=(*made.notes, *notes))
     problems = _problems(loaded, only)
-    problems += () if alert_ids else loaded_destinations.problems
+    if only is None:
+        notes += [*grouping_notes(destination_rows, chosen.workspace), *route_notes(target)]
+        notes += [*silence_notes(silences, after), *held_back_notes(silences, after)]
+        problems += (*loaded_destinations.problems, *loaded_routes.problems, *loaded_silences.problems)
+        problems += silence_problems(silence_rows)
+    made = replace(made, notes=(*made.notes, *notes))
     if as_json:
         print_json(
             {

@@ -31,6 +31,8 @@ from alerting_assets.cli.context import (
 from alerting_assets.cli.sync import wanted_alerts
 from alerting_assets.configuration import (
     DESTINATION,
+    ROUTE,
+    SILENCE,
     ConfiguredAlert,
     channel_notes,
     defined_alerts,
@@ -39,6 +41,8 @@ from alerting_assets.configuration import (
     plan_load,
     read_listed,
     read_rows,
+    route_notes,
+    silence_problems,
     target_in,
 )
 from alerting_assets.errors import Problem, SettingsError
@@ -97,14 +101,16 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
     with existing_lakehouse(chosen) as tables, progress("validate", as_json) as advance:
         rows = read_rows(tables)
         loaded = plan_load(chosen.definitions, rows, max_delete_percent=chosen.max_delete_percent)
-        target, wrong_destinations = _target(tables, chosen)
+        target, wrong_others = _target(tables, chosen)
+        wrong_others = (*wrong_others, *_wrong_silences(tables, chosen))
         alerts = wanted_alerts(defined_alerts(rows, loaded, target), alert_ids)
         report = validate_all_alert_queries(tables, alerts, now(), policy, fresh=fresh, on_progress=advance)
     notes = [*notes_on(alerts, now()), *channel_notes(alerts)]
     if not alert_ids:
+        notes += route_notes(target)
         notes += policy.idle_silences(alert.alert_id for alert in alerts)
     problems = [problem for problem in loaded.problems if not alert_ids or problem.alert_id in alert_ids]
-    problems += () if alert_ids else wrong_destinations
+    problems += () if alert_ids else wrong_others
     places = loaded.definitions.places
     if as_json:
         print_json(
@@ -120,10 +126,19 @@ def _configured(chosen: Settings, alert_ids: Sequence[str] | None, fresh: bool, 
 
 
 def _target(tables: Lakehouse, chosen: Settings) -> tuple[Target, tuple[Problem, ...]]:
-    """With the destinations that the files define, and what is wrong with these."""
-    rows = read_listed(tables, DESTINATION)
+    """With the destinations and routes that the files define, and what is wrong with these."""
+    rows, routes = read_listed(tables, DESTINATION), read_listed(tables, ROUTE)
     loaded = plan_listed(DESTINATION, chosen.definitions, rows)
-    return target_in(tables, chosen, rows=loaded.rows_after(rows)), loaded.problems
+    loaded_routes = plan_listed(ROUTE, chosen.definitions, routes)
+    target = target_in(tables, chosen, rows=loaded.rows_after(rows), routes=loaded_routes.rows_after(routes))
+    return target, (*loaded.problems, *loaded_routes.problems)
+
+
+def _wrong_silences(tables: Lakehouse, chosen: Settings) -> tuple[Problem, ...]:
+    """What is wrong with the silences of the files, and with the rows that people made."""
+    rows = read_listed(tables, SILENCE)
+    loaded = plan_listed(SILENCE, chosen.definitions, rows)
+    return (*loaded.problems, *silence_problems(loaded.rows_after(rows)))
 
 
 def _one_text(chosen: Settings, path: Path, as_json: bool) -> bool:

@@ -9,6 +9,7 @@ from alerting_assets.configuration.destinations import (
 from alerting_assets.configuration.edit import delete_alert, set_fields
 from alerting_assets.configuration.listed import (
     Configured,
+    Kind,
     Load,
     load_listed,
     plan_listed,
@@ -17,6 +18,7 @@ from alerting_assets.configuration.listed import (
 )
 from alerting_assets.configuration.load import LoadResult, defined_alerts, load_definitions, plan_load, rows_after_load
 from alerting_assets.configuration.places import places_of
+from alerting_assets.configuration.routes import ROUTE, route_notes, routed_alerts, routing_of
 from alerting_assets.configuration.rows import (
     ConfiguredAlert,
     Row,
@@ -29,13 +31,25 @@ from alerting_assets.configuration.rows import (
     to_alerts,
 )
 from alerting_assets.configuration.seed import seed_template_alerts
+from alerting_assets.configuration.silences import (
+    SILENCE,
+    ConfiguredSilence,
+    silence_notes,
+    silence_problems,
+    silences_in,
+    traits_of,
+)
 from alerting_assets.configuration.templates import get_template, list_templates, render_template, templates_of
 
 __all__ = [
     "DESTINATION",
+    "ROUTE",
+    "SILENCE",
     "Configured",
     "ConfiguredAlert",
     "ConfiguredDestination",
+    "ConfiguredSilence",
+    "Kind",
     "Load",
     "LoadResult",
     "Row",
@@ -55,13 +69,20 @@ __all__ = [
     "read_listed",
     "read_rows",
     "render_template",
+    "route_notes",
+    "routed_alerts",
+    "routing_of",
     "row_hash",
     "rows_after_load",
     "seed_template_alerts",
     "set_fields",
+    "silence_notes",
+    "silence_problems",
+    "silences_in",
     "target_in",
     "target_of",
     "templates_of",
     "to_alerts",
     "to_configured",
+    "traits_of",
 ]

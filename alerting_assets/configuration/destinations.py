@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from alerting_assets.alerts.compiled import Target
@@ -13,6 +13,7 @@ from alerting_assets.alerts.destinations import (
     parse_destination,
 )
 from alerting_assets.configuration.listed import Configured, Kind, read_listed, to_configured
+from alerting_assets.configuration.routes import ROUTE, routing_of
 from alerting_assets.configuration.rows import Row, target_of
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import NOTIFICATION_DESTINATIONS
@@ -35,13 +36,17 @@ def is_enabled(one: ConfiguredDestination) -> bool:
 
 
 def target_in(
-    lakehouse: Lakehouse, settings: Settings, host: str | None = None, rows: Sequence[Row] | None = None
+    lakehouse: Lakehouse,
+    settings: Settings,
+    host: str | None = None,
+    rows: Sequence[Row] | None = None,
+    routes: Sequence[Row] | None = None,
 ) -> Target:
-    """The target of an environment with its channels: destinations, and the names that ALERTING_CHANNELS sets.
+    """The target of an environment with its channels: destinations, and the names that ALERTING_CHANNELS sets; and with its routes.
 
     host: of the workspace that alerts are about to be deployed to; there a destination without an id is closed. None: for a look ahead,
         in which a destination that is yet to be created counts as there.
-    rows: of notification_destinations, where not those of the table."""
+    rows, routes: of notification_destinations and notification_routes, where not those of the tables."""
     addresses: dict[str, tuple[str, ...]] = dict(settings.addresses)
     closed: dict[str, str] = {}
     for one in to_configured(DESTINATION, read_listed(lakehouse, DESTINATION) if rows is None else rows):
@@ -56,14 +61,23 @@ def target_in(
             addresses[name] = (remote_id or f"new:{name}",)
         else:
             closed[name] = f"is not in the workspace: {row['last_sync_error'] or 'run `alerting apply`'}"
-    return replace(target_of(settings), addresses=addresses, closed=closed)
+    routing = routing_of(read_listed(lakehouse, ROUTE) if routes is None else routes)
+    return replace(target_of(settings), addresses=addresses, closed=closed, routing=routing)
 
 
-def destinations_in_words(lakehouse: Lakehouse) -> dict[str, str]:
+def destinations_in_words(rows: Iterable[Row]) -> dict[str, str]:
     """destination_id → its name, and by which way it is reached."""
     return {
         row[
             "destination_id"
         ]: f"{row['destination_name']}: {', '.join(row['email_addresses'] or ()) or row['destination_type']}"
-        for row in read_listed(lakehouse, DESTINATION)
+        for row in rows
     }
+
+
+def grouping_notes(rows: Iterable[Row], workspace: str) -> list[str]:
+    """What people should know about group_by. workspace: as ALERTING_WORKSPACE has it."""
+    grouped = sorted(row["destination_id"] for row in rows if row["group_by"])
+    if workspace == "local" or not grouped:
+        return []
+    return [f"group_by has no effect on what Databricks sends by itself (destinations: {', '.join(grouped)})"]

@@ -19,19 +19,20 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, LiteralScalarStri
 from alerting_assets.alerts.definitions import LISTED
 from alerting_assets.alerts.yaml_text import read_round_trip
 from alerting_assets.errors import DefinitionError, Problem, SettingsError
-from alerting_assets.settings import NOTIFY_FILE, VALIDATION_FILE
+from alerting_assets.settings import NOTIFY_FILE, ROUTING_FILE, VALIDATION_FILE
 
 SUFFIXES = (".yml", ".yaml")
 TESTS = "tests"
 """Folders of unit tests of alerts, wherever they are below the folder of the definitions."""
 TEMPLATES = "templates"
 """The folder of the user's own templates, below the folder of the definitions."""
-_OTHER_FILES = {
+RESERVED = (TESTS, TEMPLATES, *LISTED)
+SINGLE = {
     VALIDATION_FILE: "what the project decides about validation",
+    ROUTING_FILE: "the routes",
     NOTIFY_FILE: "who is told of failures",
 }
-"""Files of the folder of the definitions that hold none, and what they hold."""
-RESERVED = (TESTS, TEMPLATES, *LISTED)
+"""Files beside the definitions' first ones that hold no alerts, and what they hold."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,29 @@ def read_folder(directory: Path) -> Folder:
         if misplaced:
             problems.append(Problem(misplaced, file=name))
             continue
-        try:
-            content = path.read_bytes()
-            texts[name] = content.decode("utf-8")
-        except UnicodeDecodeError as error:
-            problems.append(Problem(f"is not UTF-8 text (byte {error.start})", file=name))
-            unreadable[name] = content.decode("utf-8", "replace")
-        except OSError as error:
-            problems.append(Problem(f"cannot be read: {error.strerror}", file=name))
-            unreadable[name] = None
+        one = _read(name, path)
+        texts |= one.texts
+        problems += one.problems
+        unreadable |= one.unreadable
     return Folder(texts, tuple(problems), unreadable)
+
+
+def read_single(directory: Path, name: str) -> Folder:
+    """One file of the folder, and nothing where it is not there."""
+    path = directory / name
+    return _read(name, path) if path.exists() or path.is_symlink() else Folder({})
+
+
+def _read(name: str, path: Path) -> Folder:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        return Folder({}, (Problem(f"cannot be read: {error.strerror}", file=name),), {name: None})
+    try:
+        return Folder({name: content.decode("utf-8")})
+    except UnicodeDecodeError as error:
+        problem = Problem(f"is not UTF-8 text (byte {error.start})", file=name)
+        return Folder({}, (problem,), {name: content.decode("utf-8", "replace")})
 
 
 def read_files(directory: Path) -> dict[str, str]:
@@ -99,7 +113,7 @@ def _definition_files(directory: Path) -> list[tuple[str, Path]]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in others)
         for file in files:
             name = (here / file).relative_to(directory).as_posix()
-            if file.endswith(SUFFIXES) and not file.startswith(".") and name not in _OTHER_FILES:
+            if file.endswith(SUFFIXES) and not file.startswith(".") and name not in SINGLE:
                 found.append((name, here / file))
     return sorted(found)
 
@@ -109,8 +123,10 @@ def _misplaced(name: str) -> str | None:
     for folder in (TEMPLATES, *LISTED):
         if folder in folders:
             return f"{folder} are read from the folder {folder} beside the definitions' first files only; move it there"
-    if file in _OTHER_FILES:
+    if file in SINGLE:
         return f"{file} is read where the definitions' first files lie only; move it there"
+    if file.removesuffix(".yaml") + ".yml" == ROUTING_FILE:
+        return f"is not read under this name; call it {ROUTING_FILE}"
     return None
 
 
@@ -127,8 +143,8 @@ def file_name(directory: Path, given: str) -> str:
     name = inside.relative_to(root).as_posix()
     if path.suffix not in SUFFIXES:
         raise SettingsError(f"--file {given}: definitions are read from *.yml files; give a name that ends so")
-    if name in _OTHER_FILES:
-        raise SettingsError(f"--file {given}: that file holds {_OTHER_FILES[name]}; give another name")
+    if name in SINGLE:
+        raise SettingsError(f"--file {given}: that file holds {SINGLE[name]}; give another name")
     folders = name.split("/")[:-1]
     if any(folder in RESERVED or folder.startswith(".") for folder in folders):
         raise SettingsError(f"--file {given}: that folder holds no definitions; give another name")

@@ -1,7 +1,8 @@
 """Definitions that are no alerts: notification destinations, silences, routes. YAML files into their table, rows out as checked models.
 
 A kind of them lies in a folder of its own below that of the definitions, or in a list beside alerts. YAML owns what it defined, and
-nothing else; a definition that cannot be used costs itself only: its row stays as it was last right."""
+nothing else; a definition that cannot be used costs itself only: its row stays as it was last right. Where the order of the definitions
+counts, all are in one file, which is used whole or not at all: without one of them the others would mean something else."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from alerting_assets.alerts.definitions import LISTED
 from alerting_assets.alerts.yaml_text import YamlMap, line_of, read_entries
-from alerting_assets.configuration.files import Folder, read_folder
+from alerting_assets.configuration.files import Folder, read_folder, read_single
 from alerting_assets.configuration.rows import Row
 from alerting_assets.errors import DefinitionError, Problem
 from alerting_assets.lakehouse.arrow import arrow_schema, as_rows
@@ -36,12 +37,23 @@ Defined = TypeVar("Defined", bound=Model)
 
 
 @dataclass(frozen=True)
+class InOrder:
+    """file: the one that holds all of them, beside the definitions' first files. column: the definition's place in it, which is first,
+    first + step, and so on."""
+
+    file: str
+    column: str
+    first: int
+    step: int
+
+
+@dataclass(frozen=True)
 class Kind(Generic[Defined]):
     """A kind of definitions.
 
     key: the name of its list in YAML, and of its folder. what: one of them is, in messages. id_column: its key, in the table, in YAML
     and of a `Problem`. owned: the columns that people own. parse: checks values; raises DefinitionError, and takes the file and what
-    tells the line of a field."""
+    tells the line of a field. in_order: of those of which the order counts."""
 
     table: TableSpec
     key: str
@@ -49,6 +61,7 @@ class Kind(Generic[Defined]):
     id_column: str
     owned: tuple[str, ...]
     parse: Callable[..., Defined]
+    in_order: InOrder | None = None
 
     def problem(self, message: str, field: str | None, identity: str | None, **place: Any) -> Problem:
         named: dict[str, Any] = {self.id_column: identity, **place}
@@ -136,9 +149,14 @@ def plan_listed(kind: Kind[Defined], directory: Path, rows: Sequence[Row], *, st
     no file at all, removes nothing: it is the wrong one.
 
     rows: the table as it is. strict: one problem, and nothing is loaded: raises DefinitionError."""
-    own, beside = read_folder(directory / kind.key), read_folder(directory)
-    if not (own.texts or beside.texts):
-        return Load(kind, {})
+    if kind.in_order:
+        own, beside = read_single(directory, kind.in_order.file), Folder({})
+        if not (own.texts or own.problems):
+            return _without_file(kind, kind.in_order.file, rows, strict=strict)
+    else:
+        own, beside = read_folder(directory / kind.key), read_folder(directory)
+        if not (own.texts or beside.texts):
+            return Load(kind, {})
     defined: dict[str, Defined] = {}
     places: dict[str, str] = {}
     held: set[str] = set()
@@ -148,8 +166,8 @@ def plan_listed(kind: Kind[Defined], directory: Path, rows: Sequence[Row], *, st
         problems += wrong
         if wrong:
             unclear.add(file)
-        for entry in entries:
-            one, faults = _parse(kind, entry, file)
+        for index, entry in enumerate(entries):
+            one, faults = _parse(kind, entry, file, index)
             problems += faults
             identity = entry.get(kind.id_column)
             if not isinstance(identity, str):
@@ -174,6 +192,9 @@ def plan_listed(kind: Kind[Defined], directory: Path, rows: Sequence[Row], *, st
             held.add(identity)
     if strict and problems:
         raise DefinitionError(problems)
+    if kind.in_order and problems:
+        held |= defined.keys()
+        unclear.add(kind.in_order.file)
     usable = {name: one for name, one in sorted(defined.items()) if name not in held}
     return _difference(kind, rows, usable, held, unclear, problems)
 
@@ -216,7 +237,13 @@ def table_of(kind: Kind[Any], names: Sequence[str], rows: Iterable[Row]) -> pa.T
 
 
 def _entries(kind: Kind[Any], own: Folder, beside: Folder) -> Iterable[tuple[str, list[YamlMap], list[Problem]]]:
-    """(file, entries, problems) of each file that may hold some. own: their folder; beside: that of the alerts."""
+    """(file, entries, problems) of each file that may hold some. own: their folder, or their file; beside: that of the alerts."""
+    if kind.in_order:
+        for file, text in own.texts.items():
+            yield file, *read_entries(file, text, key=kind.key, what=kind.what, may_be_empty=True)
+        for problem in own.problems:
+            yield kind.in_order.file, [], [problem]
+        return
     for problem in own.problems:
         file = f"{kind.key}/{problem.file}"
         yield file, [], [replace(problem, file=file)]
@@ -233,15 +260,37 @@ def _entries(kind: Kind[Any], own: Folder, beside: Folder) -> Iterable[tuple[str
         yield file, entries, wrong
 
 
-def _parse(kind: Kind[Defined], entry: YamlMap, file: str) -> tuple[Defined | None, Sequence[Problem]]:
+def _without_file(kind: Kind[Any], file: str, rows: Sequence[Row], *, strict: bool) -> Load[Any]:
+    """Its absence says nothing: it may be the wrong folder."""
+    gone = sorted(row[kind.id_column] for row in rows if _is_from_yaml(row))
+    if not gone:
+        return Load(kind, {})
+    message = (
+        f"is gone, and {len(gone)} {kind.what}s came from it, which stay as they are. If they are to go, write "
+        f"`{kind.key}: []` into it"
+    )
+    problem = Problem(message, file=file)
+    if strict:
+        raise DefinitionError([problem])
+    return Load(kind, {}, kept=dict.fromkeys(gone, str(problem)), problems=(problem,))
+
+
+def _parse(kind: Kind[Defined], entry: YamlMap, file: str, index: int) -> tuple[Defined | None, Sequence[Problem]]:
+    """index: its place in the file, from 0."""
     given = entry.get(kind.id_column)
-    if "managed_by" in entry:
-        line = line_of(entry, "managed_by")
-        identity = given if isinstance(given, str) else None
-        return None, [kind.problem("is set by the loader; remove it", "managed_by", identity, file=file, line=line)]
+    order = kind.in_order
+    loaded: dict[str, tuple[Any, str]] = {"managed_by": (f"{YAML}{file}", "is set by the loader; remove it")}
+    if order:
+        reason = "is set by the loader, from the order of the file; remove it"
+        loaded[order.column] = (order.first + order.step * index, reason)
+    identity = given if isinstance(given, str) else None
+    if wrong := [name for name in loaded if name in entry]:
+        return None, [
+            kind.problem(loaded[name][1], name, identity, file=file, line=line_of(entry, name)) for name in wrong
+        ]
     try:
         made = kind.parse(
-            {**entry, "managed_by": f"{YAML}{file}"},
+            {**entry, **{name: value for name, (value, _) in loaded.items()}},
             file=file,
             line_of=lambda field: line_of(entry, field) if field in entry else line_of(entry),
         )
@@ -287,7 +336,7 @@ def _stored(kind: Kind[Defined], one: Defined) -> Row:
 def _why_kept(kind: Kind[Any], identity: str, problems: Sequence[Problem]) -> str:
     own = [problem for problem in problems if kind.id_of(problem) == identity]
     others = [problem for problem in problems if kind.id_of(problem) is None]
-    return "; ".join(str(problem) for problem in own or others)
+    return "; ".join(str(problem) for problem in own or others or problems)
 
 
 def _is_from_yaml(row: Row) -> bool:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import OWNED_COLUMNS, AlertConfiguration, parse_configuration
+from alerting_assets.alerts.routes import RouteSubject
 from alerting_assets.alerts.schedule import schedule_notes
 from alerting_assets.errors import CompileError, DefinitionError, Problem, did_you_mean
 from alerting_assets.lakehouse.arrow import arrow_schema, as_rows
@@ -26,10 +27,14 @@ _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+SHOWN = 5
+"""How many alerts a note names."""
+
 
 @dataclass(frozen=True)
 class ConfiguredAlert:
-    """A row, checked and compiled. With problems there is no compiled alert; no other alert is touched by that."""
+    """A row, checked and compiled. With problems there is no compiled alert; no other alert is touched by that. routed_to: what routes
+    do to it (`Routed.effect`)."""
 
     alert_id: str
     name: str
@@ -39,6 +44,7 @@ class ConfiguredAlert:
     problems: tuple[Problem, ...] = ()
     is_enabled: bool = True
     row_hash: str = ""
+    routed_to: str | None = None
 
 
 def target_of(settings: Settings) -> Target:
@@ -73,7 +79,7 @@ def row_hash(row: Mapping[str, Any], target: Target) -> str:
     """What an alert's query and condition are compiled from, as a hash: the part of its row that people own, and the target without its
     channels. Where it is the same, the same code makes the same of it."""
     there = replace(target, addresses={}, closed={})
-    parts = [owned(row), {name: getattr(there, name) for name in there.__dataclass_fields__}]
+    parts = [owned(row), {name: getattr(there, name) for name in there.__dataclass_fields__ if name != "routing"}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
@@ -90,6 +96,7 @@ def to_alerts(rows: Iterable[Row], target: Target, known: Iterable[ConfiguredAle
 def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | None) -> ConfiguredAlert:
     row = rows[0]
     alert_id = row["alert_id"]
+    routed_to = target.routing.decide(RouteSubject.of_row(row)).effect
     is_of_target = before is not None and before.compiled is not None and before.compiled.target == target
     if before and is_of_target and before.configuration and [before.configuration.row()] == [*map(owned, rows)]:
         return before
@@ -121,9 +128,12 @@ def _to_alert(rows: Sequence[Row], target: Target, before: ConfiguredAlert | Non
             compiled,
             is_enabled=compiled.is_enabled,
             row_hash=row_hash(row, target),
+            routed_to=routed_to,
         )
     is_enabled = row["is_enabled"] is not False
-    return ConfiguredAlert(alert_id, row["alert_name"], row["severity"], configuration, None, problems, is_enabled)
+    return ConfiguredAlert(
+        alert_id, row["alert_name"], row["severity"], configuration, None, problems, is_enabled, routed_to=routed_to
+    )
 
 
 def notes_on(alerts: Iterable[ConfiguredAlert], now: datetime) -> list[str]:
@@ -138,25 +148,42 @@ def notes_on(alerts: Iterable[ConfiguredAlert], now: datetime) -> list[str]:
 
 
 def channel_notes(alerts: Iterable[ConfiguredAlert]) -> list[str]:
-    """Sentences about enabled alerts that are right and cannot reach everybody that they name."""
-    return [
-        f"{alert.alert_id}: {problem}. Until then it is not deployed"
-        for alert in alerts
-        if alert.compiled and alert.is_enabled and (problem := channel_problems(alert.compiled))
+    """Sentences about enabled alerts that are right and cannot reach everybody whom they are to tell, or are to tell nobody."""
+    enabled = [(alert.alert_id, alert.compiled) for alert in alerts if alert.compiled and alert.is_enabled]
+    found = [
+        f"{alert_id}: {problem}. Until then it is not deployed"
+        for alert_id, compiled in enabled
+        if (problem := channel_problems(compiled))
     ]
+    if quiet := [name for name, one in enabled if not one.routed.channels and one.routed.route is None]:
+        more = f" and {len(quiet) - SHOWN} more" if len(quiet) > SHOWN else ""
+        told = "names no notification_channels" if len(quiet) == 1 else "name no notification_channels"
+        found.append(
+            f"{', '.join(quiet[:SHOWN])}{more} {told}, and no route means {'it' if len(quiet) == 1 else 'them'}: nobody is told"
+        )
+    return found
 
 
 def channel_problems(compiled: CompiledAlert) -> str:
-    """Why an alert cannot reach everybody that it names, as one sentence; empty where it can."""
-    target, found = compiled.target, []
-    for name in compiled.unmapped:
+    """Why an alert cannot reach everybody that it is to tell, as one sentence; empty where it can."""
+    routed = compiled.routed
+    if routed.problem:
+        return routed.problem
+    source = f"route {routed.route.route_id}" if routed.route else "notification_channels"
+    return f"{source}: {'; '.join(unreachable(compiled.unmapped, compiled.target))}" if compiled.unmapped else ""
+
+
+def unreachable(names: Iterable[str], target: Target) -> list[str]:
+    """Why nobody is reached by these names of channels, which stand for nobody."""
+    found = []
+    for name in names:
         near = did_you_mean(name, [*target.addresses, *target.closed])
         found.append(
             f"the destination {name} {target.closed[name]}"
             if name in target.closed
             else f"{name} is no destination{near}; define it under `destinations:`, or set ALERTING_CHANNELS={name}=you@example.com"
         )
-    return f"notification_channels: {'; '.join(found)}" if found else ""
+    return found
 
 
 def as_table(configurations: Iterable[AlertConfiguration], now: datetime) -> pa.Table:

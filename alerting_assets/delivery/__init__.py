@@ -2,7 +2,8 @@
 
 from alerting_assets.delivery.courier import Courier, Limits
 from alerting_assets.delivery.destination import Destination, DestinationType, parse_addresses
-from alerting_assets.delivery.event import Event, EventKind, Severity, delivery_id, digest
+from alerting_assets.delivery.digest import digest
+from alerting_assets.delivery.event import Event, EventKind, Severity, delivery_id
 from alerting_assets.delivery.http import Http
 from alerting_assets.delivery.message import Origin
 from alerting_assets.delivery.outbox import Outbox

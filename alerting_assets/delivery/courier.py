@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from alerting_assets.delivery.destination import Destination
+from alerting_assets.delivery.grouping import GROUP_WAIT
 from alerting_assets.delivery.outbox import Outbox
 from alerting_assets.delivery.record import Attempt, Claim, DeliveryRecord, Lane, Outcome
 from alerting_assets.delivery.sender import Sender
@@ -45,7 +46,8 @@ class Limits:
     """max_concurrency: attempts at a time. kept_free: so many of these places one destination never takes.
     first_pause, longest_pause: seconds between two attempts, doubled each time. give_up_after: how long a message is tried.
     lease: how long after the death of a process another one takes over what it was about.
-    log_pause: how long after a failure the log is left alone. poll: seconds between two looks for what has become due."""
+    log_pause: how long after a failure the log is left alone. poll: seconds between two looks for what has become due.
+    group_wait: how long whoever makes the outbox has events wait for others of their group."""
 
     max_concurrency: int = 16
     kept_free: int = 4
@@ -55,6 +57,7 @@ class Limits:
     lease: timedelta = timedelta(seconds=60)
     log_pause: timedelta = timedelta(seconds=30)
     poll: float = 0.5
+    group_wait: timedelta = GROUP_WAIT
 
 
 @dataclass(frozen=True)

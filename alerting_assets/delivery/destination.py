@@ -49,7 +49,7 @@ class Destination:
     password: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return f"destination {self.destination_id} ({self.name})"
+        return f"destination {self.destination_id}{'' if self.name == self.destination_id else f' ({self.name})'}"
 
     def scrub(self, text: str) -> str:
         """The text with everything that is secret about this destination made unreadable, whichever way a receiver writes it back."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -35,7 +35,7 @@ class Severity(StrEnum):
     INFO = "INFO"
 
 
-_WORST_FIRST = tuple(Severity)
+WORST_FIRST = tuple(Severity)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Event:
     event_id: unique. The same event may be put into an outbox any number of times and is sent once.
     key: the incident. Events with one key reach a destination in the order in which they were put, and are one incident to PagerDuty.
     body_html, body_text: either may be empty, it is then made of the other one.
+    parts, left_out: of a digest (digest.py), the events that it tells, and how many more it stands for.
     """
 
     event_id: str
@@ -61,6 +62,8 @@ class Event:
     threshold: Value = None
     url: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[Event, ...] = ()
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         for name in ("event_id", "key"):
@@ -95,6 +98,8 @@ class Event:
             "threshold": self.threshold,
             "url": self.url,
             "details": dict(self.details),
+            "parts": [part.to_dict() for part in self.parts],
+            "left_out": self.left_out,
         }
 
     def to_json(self) -> str:
@@ -108,6 +113,7 @@ class Event:
                 "kind": EventKind(stored["kind"]),
                 "severity": Severity(stored["severity"]),
                 "occurred_at": datetime.fromisoformat(stored["occurred_at"]),
+                "parts": tuple(cls.from_dict(part) for part in stored.get("parts", ())),
             }
         )
 
@@ -124,41 +130,3 @@ def _well_formed(text: str) -> str:
 def delivery_id(event_id: str, destination_id: str) -> str:
     """The id of one event's way to one destination: the same at each attempt, and on every machine."""
     return hashlib.sha256(json.dumps([event_id, destination_id]).encode()).hexdigest()[:32]
-
-
-def digest(events: Sequence[Event]) -> Event:
-    """Several events as one: what people who want fewer messages are sent. A single event is its own digest.
-
-    Not for PagerDuty, where each incident opens and closes under its own key."""
-    if not events:
-        raise DeliveryError("a digest needs at least one event")
-    if len(events) == 1:
-        return events[0]
-    identity = hashlib.sha256(json.dumps(sorted(event.event_id for event in events)).encode()).hexdigest()[:32]
-    recoveries = all(event.kind.is_recovery for event in events)
-    kinds = {event.kind for event in events}
-    open_ones = [event for event in events if not event.kind.is_recovery] or events
-    return replace(
-        events[0],
-        event_id=f"digest-{identity}",
-        key=f"digest-{identity}",
-        kind=kinds.pop() if len(kinds) == 1 else EventKind.RECOVERY if recoveries else EventKind.ALERT,
-        subject=f"{len(events)} messages: {'; '.join(event.subject for event in events)}",
-        body_html="",
-        body_text="\n\n".join(_part(event) for event in events),
-        severity=min((event.severity for event in open_ones), key=_WORST_FIRST.index),
-        alert_id=None,
-        alert_name=None,
-        value=None,
-        threshold=None,
-        url=None,
-        occurred_at=max(event.occurred_at for event in events),
-        details={},
-    )
-
-
-def _part(event: Event) -> str:
-    from alerting_assets.delivery.texts import plain_text  # texts knows events
-
-    head = f"[{event.severity}] {event.subject}"
-    return "\n".join(part for part in (head, plain_text(event), event.url or "") if part)

@@ -10,7 +10,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 
 from alerting_assets.delivery.event import Event
-from alerting_assets.delivery.texts import facts, link, plain_text, subject
+from alerting_assets.delivery.texts import facts, link, subject
 from alerting_assets.delivery.webhook import html_that_fits, text_that_fits
 
 SUBJECT = 250
@@ -39,7 +39,7 @@ def email_message(event: Event, delivery_id: str, sender: str, recipients: Seque
 def _text(event: Event) -> str:
     url = link(event)
     lines = [f"{name}: {value}" for name, value in facts(event)]
-    body = text_that_fits(event) if plain_text(event) else subject(event, SUBJECT)
+    body = text_that_fits(event) or subject(event, SUBJECT)
     return "\n".join([body, "", *lines, *(["", url] if url else []), ""])
 
 

@@ -18,13 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from alerting_assets.delivery import grouping
 from alerting_assets.delivery.event import Event, EventKind, delivery_id
 from alerting_assets.delivery.record import WAITING, Attempt, Claim, Delivery, DeliveryRecord, Lane, Outcome
 from alerting_assets.errors import OutboxUnavailable
 
 KEPT = timedelta(days=30)
 """How long a delivery is kept once it is over."""
-_VERSION = 1
+_VERSION = 2
 _BUSY_SECONDS = 30.0
 
 # A lane is a destination: it fails, pauses and recovers as a whole.
@@ -36,42 +37,57 @@ CREATE TABLE IF NOT EXISTS deliveries (
     next_at REAL NOT NULL DEFAULT 0, holder TEXT, lease_until REAL NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0,
     first_attempt_at REAL, attempted_at REAL, response TEXT NOT NULL DEFAULT '', delivered TEXT NOT NULL DEFAULT '[]', shown TEXT,
     logged INTEGER NOT NULL DEFAULT 0, log_lease_until REAL NOT NULL DEFAULT 0);
-CREATE INDEX IF NOT EXISTS waiting_by_lane ON deliveries (destination_id, next_at, seq) WHERE state = 'WAITING';
-CREATE INDEX IF NOT EXISTS waiting_by_incident ON deliveries (destination_id, incident, seq) WHERE state = 'WAITING';
 CREATE INDEX IF NOT EXISTS not_logged ON deliveries (seq) WHERE logged = 0 AND state <> 'WAITING';
 CREATE INDEX IF NOT EXISTS over_since ON deliveries (attempted_at) WHERE state <> 'WAITING';
 CREATE INDEX IF NOT EXISTS by_event ON deliveries (event_id);
 CREATE TABLE IF NOT EXISTS lanes (
     destination_id TEXT PRIMARY KEY, proven INTEGER NOT NULL DEFAULT 0, failures INTEGER NOT NULL DEFAULT 0, failing_since REAL,
     next_at REAL NOT NULL DEFAULT 0);
+DROP INDEX IF EXISTS waiting_by_lane;
+DROP INDEX IF EXISTS waiting_by_incident;
+"""
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS messages_by_lane ON deliveries (destination_id, next_at, seq) WHERE state = 'WAITING' AND message = seq;
+CREATE INDEX IF NOT EXISTS messages_by_incident ON deliveries (destination_id, incident, message) WHERE state = 'WAITING';
 """
 
 _DUE = """
 SELECT destination_id, failures, proven FROM lanes WHERE next_at <= :now AND EXISTS (
-    SELECT 1 FROM deliveries WHERE state = 'WAITING' AND destination_id = lanes.destination_id
+    SELECT 1 FROM deliveries WHERE state = 'WAITING' AND message = seq AND destination_id = lanes.destination_id
         AND next_at <= :now AND lease_until <= :now)
 """
-# What was never tried goes first: one message that always fails must not hold up the others.
+# What was never tried goes first: one message that always fails must not hold up the others, but for those of an incident that it tells.
 _NEXT = """
 SELECT seq, delivery_id, destination_id, attempts, delivered, body FROM deliveries AS d JOIN events USING (event_id)
-WHERE state = 'WAITING' AND destination_id = :lane AND next_at <= :now AND lease_until <= :now AND NOT EXISTS (
-    SELECT 1 FROM deliveries AS earlier WHERE earlier.state = 'WAITING' AND earlier.destination_id = d.destination_id
-        AND earlier.incident = d.incident AND earlier.seq < d.seq)
+WHERE state = 'WAITING' AND message = seq AND destination_id = :lane AND next_at <= :now AND lease_until <= :now AND NOT EXISTS (
+    SELECT 1 FROM deliveries AS told JOIN deliveries AS earlier ON earlier.state = 'WAITING'
+        AND earlier.destination_id = told.destination_id AND earlier.incident = told.incident AND earlier.message < told.message
+    WHERE told.message = d.seq)
 ORDER BY next_at, seq LIMIT 1
 """
 _SHOWN = """
 SELECT delivery_id, kind, event_id, json_extract(body, '$.subject') AS subject, destination_id, alert_id, incident, state, attempts,
-    created_at, attempted_at, CASE state WHEN 'WAITING' THEN nullif(max(d.next_at, coalesce(lanes.next_at, 0)), 0) END AS next_at, response
+    created_at, attempted_at, response, message IS NULL AS waits_for_others,
+    CASE WHEN state <> 'WAITING' THEN NULL WHEN message IS NULL THEN closes_at
+        ELSE nullif(max(d.next_at, coalesce(lanes.next_at, 0)), 0) END AS next_at
 FROM deliveries AS d JOIN events USING (event_id) LEFT JOIN lanes USING (destination_id)
+WHERE coalesce(message, seq) = seq
 """
 
 
 class Outbox:
-    """path: created if it is not there, readable by its owner only. clock: tells when something was put. Safe from several threads."""
+    """path: created if it is not there, readable by its owner only. clock: tells when something was put. group_wait: how long an event
+    waits for others of its group. Safe from several threads."""
 
-    def __init__(self, path: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        group_wait: timedelta = grouping.GROUP_WAIT,
+    ) -> None:
         self.path = path
-        self._clock = clock
+        self._clock, self._group_wait = clock, group_wait
         self._lock = threading.RLock()
         with self._translated():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,32 +121,39 @@ class Outbox:
         """Have the event sent to each destination. What was put already is not put again, whatever became of it."""
         self.put_all([(event, tuple(destination_ids))])
 
-    def put_all(self, events: Iterable[tuple[Event, Iterable[str]]]) -> None:
-        """All of them or, where it fails, none."""
-        created_at = self._clock().timestamp()
+    def put_all(self, events: Iterable[tuple[Event, Iterable[str]]], groups: grouping.Groups = lambda *_: None) -> None:
+        """All of them or, where it fails, none. groups: which of them wait for others (grouping.py); asked before anything is put."""
+        wanted = [(event, to, groups(event, to)) for event, all_of_them in events for to in dict.fromkeys(all_of_them)]
+        now = self._clock()
         with self._transaction(durable=True) as db:
-            for event, destination_ids in events:
-                for destination_id in dict.fromkeys(destination_ids):
-                    db.execute("INSERT OR IGNORE INTO events VALUES (?, ?)", (event.event_id, event.to_json()))
-                    db.execute("INSERT OR IGNORE INTO lanes (destination_id) VALUES (?)", (destination_id,))
-                    db.execute(
-                        """INSERT OR IGNORE INTO deliveries (delivery_id, event_id, destination_id, incident, kind, alert_id, created_at)
-                        VALUES (?, ?, ?, ?, ?, ?, ?)""",
-                        (
-                            delivery_id(event.event_id, destination_id),
-                            event.event_id,
-                            destination_id,
-                            event.key,
-                            event.kind.value,
-                            event.alert_id,
-                            created_at,
-                        ),
-                    )
+            for event, destination_id, group in wanted:
+                db.execute("INSERT OR IGNORE INTO events VALUES (?, ?)", (event.event_id, event.to_json()))
+                db.execute("INSERT OR IGNORE INTO lanes (destination_id) VALUES (?)", (destination_id,))
+                put = db.execute(
+                    """INSERT OR IGNORE INTO deliveries (delivery_id, event_id, destination_id, incident, kind, alert_id, created_at)
+                    VALUES (?, ?, ?, ?, ?, ?, ?)""",
+                    (
+                        delivery_id(event.event_id, destination_id),
+                        event.event_id,
+                        destination_id,
+                        event.key,
+                        event.kind.value,
+                        event.alert_id,
+                        now.timestamp(),
+                    ),
+                )
+                if put.rowcount and put.lastrowid:
+                    grouping.place(db, put.lastrowid, group, (now + self._group_wait).timestamp())
 
     # -- attempting
 
     def lanes_due(self, now: datetime) -> dict[str, Lane]:
-        """The destinations that something can be sent to now."""
+        """The destinations that something can be sent to now; groups whose time is over are closed for that."""
+        with self._lock, self._translated():
+            is_any_due = grouping.is_any_due(self._db, now.timestamp())
+        if is_any_due:
+            with self._transaction(durable=True) as db:
+                grouping.close_due(db, now.timestamp())
         with self._lock, self._translated():
             return self._lanes_due(now)
 
@@ -193,6 +216,7 @@ class Outbox:
                     continue
                 over += self._postpone(db, attempt, holder, give_up_after)
                 over += self._lane_failed(db, attempt, give_up_after, lane_pause)
+            grouping.pass_on(db, over)
             return [_record(row) for identity in over for row in _rows(db, "delivery_id = ?", identity)]
 
     @staticmethod
@@ -250,7 +274,7 @@ class Outbox:
         limit = now - give_up_after.total_seconds()
         if since > limit:
             return []
-        where = "state = 'WAITING' AND destination_id = ? AND created_at <= ? AND lease_until <= ?"
+        where = "state = 'WAITING' AND message = seq AND destination_id = ? AND created_at <= ? AND lease_until <= ?"
         over = [row["delivery_id"] for row in _rows(db, where, lane, limit, now)]
         db.executemany(
             "UPDATE deliveries SET state = 'DEAD', attempted_at = ?, response = ? WHERE delivery_id = ?",
@@ -313,12 +337,12 @@ class Outbox:
     # -- looking
 
     def waiting(self) -> list[Delivery]:
-        """What has not arrived yet, in the order in which it was put."""
-        return self._shown(f"WHERE state = '{WAITING}' ORDER BY seq")
+        """What has not arrived yet, in the order in which it was put. A digest stands for the events in it, here and below."""
+        return self._shown(f"AND state = '{WAITING}' ORDER BY seq")
 
     def dead(self) -> list[Delivery]:
         """What did not arrive and will not, the newest first: outcomes FAILED and DEAD."""
-        return self._shown("WHERE state IN ('FAILED', 'DEAD') ORDER BY attempted_at DESC, seq DESC")
+        return self._shown("AND state IN ('FAILED', 'DEAD') ORDER BY attempted_at DESC, seq DESC")
 
     def recent(self, limit: int) -> list[Delivery]:
         """The deliveries put last, the newest first."""
@@ -329,10 +353,11 @@ class Outbox:
             return int(self._db.execute("SELECT count(*) FROM deliveries WHERE state = 'WAITING'").fetchone()[0])
 
     def message_as_sent(self, identity: str) -> str | None:
-        """The message of a delivery's last attempt without its secrets: an e-mail with its headers, or a JSON document. None before
-        the first attempt, and where there is no such delivery."""
+        """The message of a delivery's last attempt without its secrets: an e-mail with its headers, or a JSON document; where it went as
+        a part of a digest, the digest. None before the first attempt, and where there is no such delivery."""
         with self._lock, self._translated():
-            row = self._db.execute("SELECT shown FROM deliveries WHERE delivery_id = ?", (identity,)).fetchone()
+            query = "SELECT shown FROM deliveries WHERE seq = (SELECT message FROM deliveries WHERE delivery_id = ?)"
+            row = self._db.execute(query, (identity,)).fetchone()
             return row[0] if row else None
 
     def _shown(self, rest: str, *parameters: Any) -> list[Delivery]:
@@ -360,6 +385,9 @@ class Outbox:
             if version > _VERSION:
                 raise OutboxUnavailable(f"{self.path} was written by a newer release")
             for statement in _SCHEMA.split(";"):
+                db.execute(statement)
+            grouping.add_columns(db)
+            for statement in _INDEXES.split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -407,6 +435,7 @@ def _record(row: sqlite3.Row) -> DeliveryRecord:
         Outcome(row["state"]),
         row["attempts"],
         row["response"],
+        row["sent_as"],
     )
 
 
@@ -425,6 +454,7 @@ def _delivery(row: sqlite3.Row) -> Delivery:
         _moment(row["attempted_at"]) if row["attempted_at"] is not None else None,
         _moment(row["next_at"]) if row["next_at"] is not None else None,
         row["response"],
+        bool(row["waits_for_others"]),
     )
 
 

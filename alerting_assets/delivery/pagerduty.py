@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from alerting_assets.delivery.digest import body_text
 from alerting_assets.delivery.event import Event, Severity
-from alerting_assets.delivery.texts import cut, facts, json_size, link, one_line, plain_text, subject
+from alerting_assets.delivery.texts import cut, facts, json_size, link, one_line, subject
 
 ENQUEUE = "https://events.pagerduty.com/v2/enqueue"
 DEDUP_KEY = 255
@@ -39,7 +40,7 @@ def pagerduty_message(event: Event, routing_key: str, source: str) -> dict[str, 
         "timestamp": event.occurred_at.isoformat(),
         "class": event.kind.value.lower(),
         "custom_details": {
-            _BODY: cut(plain_text(event), _BODY_BYTES, json_size),
+            _BODY: body_text(event, _BODY_BYTES, json_size),
             **{
                 cut(name, _DETAIL_BYTES, json_size): cut(value, _DETAIL_BYTES, json_size)
                 for name, value in details.items()

@@ -24,7 +24,8 @@ WAITING = "WAITING"
 
 @dataclass(frozen=True)
 class DeliveryRecord:
-    """A delivery that is over, as the table alert_deliveries has it. One a delivery: delivery_id is its key."""
+    """A delivery that is over, as the table alert_deliveries has it. One a delivery: delivery_id is its key. sent_as: the delivery_id of
+    the digest that it was a part of."""
 
     delivery_id: str
     event: EventKind
@@ -36,12 +37,13 @@ class DeliveryRecord:
     outcome: Outcome
     attempts: int
     response: str
+    sent_as: str | None = None
 
 
 @dataclass(frozen=True)
 class Delivery:
     """A delivery as pages and commands show it. state: WAITING, or its outcome. attempted_at, response: of the last attempt.
-    next_attempt_at: None where there is none to come, or no reason to wait."""
+    next_attempt_at: None where there is none to come, or no reason to wait. waits_for_others: until then, to be one message with them."""
 
     delivery_id: str
     event: EventKind
@@ -56,6 +58,7 @@ class Delivery:
     attempted_at: datetime | None
     next_attempt_at: datetime | None
     response: str
+    waits_for_others: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from alerting_assets.delivery.digest import tail, told
 from alerting_assets.delivery.event import Event, Severity
 from alerting_assets.delivery.texts import cut, facts, link, one_line, plain_text, subject
 
@@ -16,6 +17,8 @@ FIELDS = 10
 BLOCKS = 50
 # Slack says 50 blocks; messages with more than some 13,000 characters in all of them were answered msg_blocks_too_long.
 _SECTIONS_OF_BODY = 2
+_BODY = _SECTIONS_OF_BODY * SECTION
+_PARTS = 40
 _FIELD = 300
 _MARKS = {Severity.CRITICAL: "🔴", Severity.WARNING: "🟠", Severity.INFO: "🔵"}
 
@@ -24,13 +27,28 @@ def slack_message(event: Event) -> dict[str, Any]:
     mark = "✅" if event.kind.is_recovery else _MARKS[event.severity]
     title = _fit(f"{mark} {subject(event, HEADER)}", HEADER)
     blocks: list[dict[str, Any]] = [{"type": "header", "text": {"type": "plain_text", "text": title, "emoji": False}}]
-    blocks += [{"type": "section", "text": _mrkdwn(text)} for text in _sections(plain_text(event))]
+    sections = _parts(event) if event.parts else _sections(plain_text(event))
+    blocks += [{"type": "section", "text": _mrkdwn(text)} for text in sections]
     fields = [_mrkdwn(_fit(f"{name}: {value}", _FIELD)) for name, value in facts(event)]
     blocks.append({"type": "section", "fields": fields[:FIELDS]})
-    opens = f"<{_address(link(event) or '')}|Open>"
-    if link(event) and len(opens) <= SECTION:  # half of an address would lead elsewhere
+    if opens := _opens(link(event)):
         blocks.append({"type": "section", "text": _mrkdwn(opens)})
     return {"text": _fit(f"{mark} {one_line(event.subject) or subject(event, HEADER)}", SECTION), "blocks": blocks}
+
+
+def _parts(event: Event) -> Iterator[str]:
+    """A section for each part of a digest that there is room for, and one for the number of the others."""
+    shown, left_out = told(event, _BODY, _size, lambda url: _opens(url, SECTION // 3), between=2, most=_PARTS)
+    for one in shown:
+        yield "\n".join(filter(None, (_fit(one.title, _FIELD), _fit(one.text, SECTION // 2), one.url)))
+    if left_out:
+        yield tail(left_out)
+
+
+def _opens(url: str | None, limit: int = SECTION) -> str:
+    """A link; none where there is no address, or no room for all of it: half of it would lead elsewhere."""
+    opens = f"<{_address(url)}|Open>" if url else ""
+    return opens if len(opens) <= limit else ""
 
 
 def _sections(text: str) -> Iterator[str]:

@@ -10,7 +10,12 @@
         "subject": "…", "body_text": "…", "body_html": "…",
         "value": 12.5, "threshold": 10, "url": "https://…" or null, "details": {"name": "text"}
       },
-      "alert": {"id": "…", "name": "…"} or null
+      "alert": {"id": "…", "name": "…"} or null,
+      "digest": null, or of several events in one message {
+        "parts": [{"id": "…", "kind": "…", "incident": "…", "occurred_at": "…", "severity": "…", "subject": "…",
+                   "value": 12.5, "threshold": 10, "url": "https://…" or null, "alert": {"id": "…", "name": "…"} or null}],
+        "left_out": 0          how many more events it stands for
+      }
     }
 
 Within one version members may be added; none changes its meaning or goes.
@@ -18,18 +23,22 @@ Within one version members may be added; none changes its meaning or goes.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+from alerting_assets.delivery.digest import body_html, body_text
 from alerting_assets.delivery.event import Event, Value
-from alerting_assets.delivery.texts import as_html, clean, cut, html_text, json_size, link, plain_text, subject
+from alerting_assets.delivery.texts import clean, cut, json_size, link, subject
 
 VERSION = "1"
 SUBJECT = 1_000
 TEXT_BYTES = 48 * 1024
 HTML_BYTES = 112 * 1024
+PARTS_BYTES = 56 * 1024
 _DETAILS = 50
 _DETAIL_BYTES = 500
 _ID = 500
+_SUBJECT_OF_PART = 300
 
 
 def webhook_message(event: Event, delivery_id: str) -> dict[str, Any]:
@@ -53,22 +62,46 @@ def webhook_message(event: Event, delivery_id: str) -> dict[str, Any]:
                 for name, value in list(event.details.items())[:_DETAILS]
             },
         },
-        "alert": {"id": _optional(event.alert_id), "name": _optional(event.alert_name)}
-        if event.alert_id or event.alert_name
-        else None,
+        "alert": _alert(event),
+        "digest": _digest(event) if event.parts else None,
     }
 
 
 def text_that_fits(event: Event) -> str:
-    return cut(plain_text(event), TEXT_BYTES, json_size)
+    return body_text(event, TEXT_BYTES, json_size)
 
 
 def html_that_fits(event: Event) -> str:
-    """The HTML, or where it is too long to be sent whole, what fits of the plain text: half of a tag would spoil the rest."""
-    fragment = html_text(event)
-    if json_size(fragment) <= HTML_BYTES:
-        return fragment
-    return as_html(cut(plain_text(event), TEXT_BYTES // 4, json_size))
+    return body_html(event, HTML_BYTES, TEXT_BYTES // 4, json_size)
+
+
+def _digest(event: Event) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    room = PARTS_BYTES
+    for one in event.parts:
+        part = {
+            "id": cut(clean(one.event_id), _ID),
+            "kind": one.kind.value,
+            "incident": cut(clean(one.key), _ID),
+            "occurred_at": one.occurred_at.isoformat(),
+            "severity": one.severity.value,
+            "subject": subject(one, _SUBJECT_OF_PART),
+            "value": _value(one.value),
+            "threshold": _value(one.threshold),
+            "url": link(one),
+            "alert": _alert(one),
+        }
+        room -= len(json.dumps(part, ensure_ascii=False).encode()) + len(", ")
+        if room < 0:
+            break
+        parts.append(part)
+    return {"parts": parts, "left_out": len(event.parts) - len(parts) + event.left_out}
+
+
+def _alert(event: Event) -> dict[str, Any] | None:
+    if not (event.alert_id or event.alert_name):
+        return None
+    return {"id": _optional(event.alert_id), "name": _optional(event.alert_name)}
 
 
 def _value(value: Value) -> Value:

@@ -8,8 +8,10 @@ from enum import StrEnum, auto
 from typing import Any, ClassVar
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.windows import windows_text
 from alerting_assets.deployment.difference import FieldDifference
 from alerting_assets.deployment.identity import SyncState
+from alerting_assets.deployment.told import Told, told_by
 from alerting_assets.workspace.port import RemoteAlert
 
 
@@ -49,6 +51,7 @@ class Reason(StrEnum):
     AS_CONFIGURED = auto()
     NEW = auto()
     CHANGED = auto()
+    SILENCES = auto()  # changed, or ended for an alert that tells of recoveries; all else is as it was
     DRIFTED = auto()  # somebody changed or trashed it in the workspace, and not the configuration
     GONE = auto()  # from the workspace, and the configuration changed as well
     FOUND = auto()  # by its marker
@@ -97,6 +100,11 @@ class PlannedAction(ABC):
         return self.remote_name or ""
 
     @property
+    def told(self) -> Told:
+        """Who hears of the alert by this, and who no longer."""
+        return Told()
+
+    @property
     def status(self) -> Status:
         return Status.NOT_VALIDATED if self.why is Reason.NOT_VALIDATED else self.done
 
@@ -138,11 +146,27 @@ class _Deployable(PlannedAction):
     def name(self) -> str:
         return self.compiled.display_name
 
+    @property
+    def told(self) -> Told:
+        if not self.writes:
+            return Told()
+        old = self.remote.body if self.remote else {}
+        return told_by(old, self.compiled.body(self.nonce or ""), self.compiled.target)
+
     def state_after(self, outcome: Outcome, before: SyncState, host: str) -> SyncState:
         known = before.on(host).last_sync_status
         settled = outcome.status is Status.UNCHANGED and known in (Status.CREATED, Status.UPDATED)
         status, hashed = known if settled else outcome.status.value, self.compiled.config_hash
-        return SyncState(self.alert_id, outcome.remote_id, host, outcome.remote_name, outcome.nonce, hashed, status)
+        return SyncState(
+            self.alert_id,
+            outcome.remote_id,
+            host,
+            outcome.remote_name,
+            outcome.nonce,
+            hashed,
+            status,
+            applied_silences=windows_text(self.compiled.windows),
+        )
 
 
 class Create(_Deployable):

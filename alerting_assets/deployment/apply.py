@@ -79,7 +79,7 @@ def apply_plan(
         outcomes = execution.outcomes.values()
         on_end(outcomes)
         remember(lakehouse, news(outcomes, registry), environment=plan.environment, host=plan.host, now=now())
-        write_back(lakehouse, outcomes, state, plan.host, now())
+        write_back(lakehouse, outcomes, state, plan.host, now(), plan.routed_to)
     return SyncResult(plan, tuple(execution.outcomes[id(planned)] for planned in plan.actions))
 
 

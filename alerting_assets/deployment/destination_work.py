@@ -7,7 +7,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from alerting_assets.alerts.compiled import Target
-from alerting_assets.configuration import DESTINATION, ConfiguredDestination, Row, read_listed, read_rows, to_configured
+from alerting_assets.alerts.routes import Routing
+from alerting_assets.configuration import (
+    DESTINATION,
+    ROUTE,
+    ConfiguredDestination,
+    Row,
+    read_listed,
+    read_rows,
+    routed_alerts,
+    routing_of,
+    to_configured,
+)
 from alerting_assets.deployment.actions import Status
 from alerting_assets.deployment.destination_plan import PlannedDestination
 from alerting_assets.deployment.destination_records import known_deployments, may_look_again
@@ -23,7 +34,9 @@ def with_destinations(work: Work, lakehouse: Lakehouse, settings: Settings, host
     if not due:
         return work
     version = lakehouse.version(NOTIFICATION_DESTINATIONS.name)
-    alert_ids = None if work.alert_ids is None else work.alert_ids | users_of(read_rows(lakehouse), due)
+    alert_ids = work.alert_ids
+    if alert_ids is not None:
+        alert_ids |= users_of(read_rows(lakehouse), due, routing_of(read_listed(lakehouse, ROUTE)))
     return replace(
         work,
         alert_ids=alert_ids,
@@ -56,11 +69,11 @@ def _is_due(one: ConfiguredDestination, host: str, now: datetime) -> bool:
     return bool(row["applied_hash"] != one.definition.config_hash)
 
 
-def users_of(rows: Iterable[Row], destination_ids: Collection[str]) -> frozenset[str]:
-    """The alerts whose rows name one of these destinations."""
-    return frozenset(
-        row["alert_id"] for row in rows if not set(destination_ids).isdisjoint(row["notification_channels"] or ())
-    )
+def users_of(rows: Iterable[Row], destination_ids: Collection[str], routing: Routing) -> frozenset[str]:
+    """The alerts that tell one of these destinations, because their rows or their routes say so."""
+    wanted = set(destination_ids)
+    told = routed_alerts(rows, routing)
+    return frozenset(alert_id for alert_id, routed in told.items() if not wanted.isdisjoint(routed.channels))
 
 
 def look_ahead(target: Target, planned: Iterable[PlannedDestination]) -> Target:

@@ -35,6 +35,8 @@ class SyncState:
     last_sync_status: str | None = None
     last_sync_error: str | None = None
     failed_syncs: int | None = None
+    routed_to: str | None = None
+    applied_silences: str | None = None
 
     @property
     def is_reserved(self) -> bool:

@@ -5,11 +5,12 @@ Which remote alert belongs to which configuration is decided in `identity`."""
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.windows import read_windows, windows_in_words
 from alerting_assets.configuration.load import MIN_REMOVALS, removal_limit
 from alerting_assets.deployment.actions import (
     Absent,
@@ -31,29 +32,37 @@ from alerting_assets.deployment.actions import (
 from alerting_assets.deployment.difference import FieldDifference, differences
 from alerting_assets.deployment.identity import Ours, SyncState, marker_of, ours_in
 from alerting_assets.deployment.registry import Registry
+from alerting_assets.deployment.told import told_by
 from alerting_assets.workspace.port import RemoteAlert
 
 
 @dataclass(frozen=True)
 class DesiredAlert:
     """What should be deployed: a compiled alert, or the reason why this one is left as it is. A disabled alert is never left running,
-    whatever else is wrong with it."""
+    whatever else is wrong with it. routed_to: what routes do to it."""
 
     alert_id: str
     compiled: CompiledAlert | None
     held_reason: str = ""
     is_enabled: bool = True
     why: Reason = Reason.QUARANTINED
+    routed_to: str | None = None
 
     @classmethod
     def deploy(cls, compiled: CompiledAlert) -> DesiredAlert:
-        return cls(compiled.alert_id, compiled, is_enabled=compiled.is_enabled)
+        return cls(compiled.alert_id, compiled, is_enabled=compiled.is_enabled, routed_to=compiled.routed.effect)
 
     @classmethod
     def held(
-        cls, alert_id: str, reason: str, *, is_enabled: bool = True, why: Reason = Reason.QUARANTINED
+        cls,
+        alert_id: str,
+        reason: str,
+        *,
+        is_enabled: bool = True,
+        why: Reason = Reason.QUARANTINED,
+        routed_to: str | None = None,
     ) -> DesiredAlert:
-        return cls(alert_id, None, reason, is_enabled, why)
+        return cls(alert_id, None, reason, is_enabled, why, routed_to)
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,8 @@ class Choices:
 @dataclass(frozen=True)
 class Plan:
     """actions: ordered by alert_id. notes: what people should know and nothing is done about. deployed: alerts of this environment
-    in the workspace, those that the plan is not about included. objection: why it leaves removals out that were asked for."""
+    in the workspace, those that the plan is not about included. objection: why it leaves removals out that were asked for. routed_to:
+    what routes do to each alert that is configured."""
 
     environment: str
     host: str
@@ -76,6 +86,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     deployed: int = 0
     objection: str | None = None
+    routed_to: Mapping[str, str | None] = field(default_factory=dict)
 
     def of(self, *kinds: Action) -> list[PlannedAction]:
         return [action for action in self.actions if action.action in kinds]
@@ -153,6 +164,7 @@ def make_plan(
         tuple(sorted(actions, key=lambda action: (action.alert_id, action.action, action.remote_id or ""))),
         tuple(sorted(notes)),
         deployed,
+        routed_to={wanted.alert_id: wanted.routed_to for wanted in desired},
     )
 
 
@@ -278,6 +290,8 @@ def _compared(
     body = compiled.body(current.nonce)
     fields = tuple(differences(body, current.alert.body, compiled.alert_id, given_name=given_name))
     changed = ", ".join(difference.path for difference in fields)
+    if fields and (told := told_by(current.alert.body, body, compiled.target).words):
+        changed = f"{changed} ({told})"
     kind: type[Adopt | AdoptAsItIs | Unchanged | Kept | Update] = Unchanged
     why, reason = Reason.AS_CONFIGURED, "is as configured"
     if taken_over:
@@ -289,11 +303,24 @@ def _compared(
         kind, why, reason = Update, Reason.DRIFTED, f"was changed in the workspace: {changed}"
         if choices.keep_remote:
             kind, reason = Kept, f"{reason}; left so"
+    elif fields and _only_silences_changed(compiled, known):
+        kind, why, reason = Update, Reason.SILENCES, _silence_reason(compiled)
     elif fields:
         source = f" (template {compiled.template_id})" if compiled.template_id else ""
         kind, why, reason = Update, Reason.CHANGED, f"changed: {changed}{source}"
     given: dict[str, Any] = {"remote": current.alert, "nonce": current.nonce, "fields": fields}
     return kind(compiled.alert_id, why, reason, compiled=compiled, **given)
+
+
+def _only_silences_changed(compiled: CompiledAlert, known: SyncState) -> bool:
+    applied = read_windows(known.applied_silences)
+    return applied != compiled.windows and compiled.silenced(applied).config_hash == known.applied_hash
+
+
+def _silence_reason(compiled: CompiledAlert) -> str:
+    if compiled.windows:
+        return f"silences changed: it is silent {windows_in_words(compiled.windows)}"
+    return "silences changed: none is to come, so it gets its own form back"
 
 
 def _without_marker(wanted: DesiredAlert, stored: RemoteAlert, known: SyncState, environment: str) -> PlannedAction:

@@ -119,6 +119,7 @@ def _action_json(action: PlannedAction) -> dict[str, Any]:
         "reason": action.reason,
         "databricks_alert_id": action.remote_id,
         "is_drift": action.is_drift,
+        "told": {"added": list(action.told.added), "removed": list(action.told.removed)},
         "fields": [{"path": field.path, "old": field.old, "new": field.new} for field in action.fields],
     }
 

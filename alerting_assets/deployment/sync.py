@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from alerting_assets.configuration import ConfiguredAlert, Row, channel_problems, read_rows, target_in, to_alerts
+from alerting_assets.configuration import (
+    ConfiguredAlert,
+    Row,
+    channel_problems,
+    read_rows,
+    silences_in,
+    target_in,
+    to_alerts,
+)
 from alerting_assets.deployment.actions import Reason
 from alerting_assets.deployment.apply import SyncResult, apply_plan
 from alerting_assets.deployment.identity import read_state
@@ -17,6 +25,7 @@ from alerting_assets.deployment.observe import observe
 from alerting_assets.deployment.plan import Choices, DesiredAlert, Plan, make_plan, without_mass_deletion
 from alerting_assets.deployment.recording import Record, expected_outcomes, recorded
 from alerting_assets.deployment.registry import Registry, read_registry
+from alerting_assets.deployment.silence_work import silenced_alerts
 from alerting_assets.errors import SyncStopped
 from alerting_assets.lakehouse.port import Lakehouse, TableVersion
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
@@ -219,7 +228,9 @@ def desired_alerts(
                 desired.append(DesiredAlert.deploy(alert.compiled))
                 continue
             why = Reason.NO_DESTINATION
-        desired.append(DesiredAlert.held(alert.alert_id, reason, is_enabled=alert.is_enabled, why=why))
+        desired.append(
+            DesiredAlert.held(alert.alert_id, reason, is_enabled=alert.is_enabled, why=why, routed_to=alert.routed_to)
+        )
         if verdict and alert.is_enabled:
             unfit.append(f"{alert.alert_id}: {reason}")
     if admission.strict and unfit:
@@ -232,11 +243,12 @@ def desired_alerts(
 
 
 def read_desired(
-    lakehouse: Lakehouse, settings: Settings, host: str, known: Iterable[ConfiguredAlert] = ()
+    lakehouse: Lakehouse, settings: Settings, host: str, now: datetime, known: Iterable[ConfiguredAlert] = ()
 ) -> tuple[list[Row], list[DesiredAlert]]:
-    """The rows of alert_configurations, and what they ask for by the verdicts that are stored. host: of the workspace. known: alerts
-    read a moment ago."""
+    """The rows of alert_configurations, and what they and the silences ask for by the verdicts that are stored. host: of the workspace.
+    known: alerts read a moment ago, without their silences."""
     rows = read_rows(lakehouse)
     alerts = to_alerts(rows, target_in(lakehouse, settings, host), known)
     verdicts = alert_verdicts(lakehouse, alerts, policy_of(settings))
+    alerts = silenced_alerts(alerts, rows, silences_in(lakehouse, now), host)
     return rows, desired_alerts(alerts, verdicts, admission_policy(settings))

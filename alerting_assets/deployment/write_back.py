@@ -26,23 +26,30 @@ def store_nonces(lakehouse: Lakehouse, nonces: Mapping[str, str], host: str) -> 
             "databricks_host": host,
             "deployment_nonce": nonce,
             "applied_hash": None,
+            "applied_silences": None,
         }
         for alert_id, nonce in nonces.items()
     ]
-    _merge(lakehouse, rows, ("databricks_alert_id", "databricks_host", "deployment_nonce", "applied_hash"))
+    columns = ("databricks_alert_id", "databricks_host", "deployment_nonce", "applied_hash", "applied_silences")
+    _merge(lakehouse, rows, columns)
 
 
 def write_back(
-    lakehouse: Lakehouse, outcomes: Iterable[Outcome], state: Mapping[str, SyncState], host: str, now: datetime
+    lakehouse: Lakehouse,
+    outcomes: Iterable[Outcome],
+    state: Mapping[str, SyncState],
+    host: str,
+    now: datetime,
+    routed_to: Mapping[str, str | None],
 ) -> None:
     """Store what became of each alert, in one MERGE of the rows that say something new; where there are none, no commit is made.
-    Rows that are gone by now stay gone."""
+    Rows that are gone by now stay gone. routed_to: what routes do to each alert."""
     rows = []
     for outcome in outcomes:
         if not outcome.planned.is_configured:
             continue  # its row says nothing about a leftover, and a removed alert has none
         before = state.get(outcome.alert_id, SyncState(outcome.alert_id))
-        after = _state_after(outcome, before, host)
+        after = replace(_state_after(outcome, before, host), routed_to=routed_to.get(outcome.alert_id))
         if after != before:
             rows.append({**asdict(after), "last_synced_at": now})
     _merge(lakehouse, rows, SYNC_COLUMNS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -25,7 +25,8 @@ class Decision:
     threshold_met: whether the condition holds by itself, before what may hold the alert back; an empty result counts as
         `empty_result_state` says. None for errors.
     error: one sentence, for State.ERROR.
-    note: what a condition on time did not find in the history."""
+    note: what a condition on time did not find in the history.
+    silence_id: for State.SUPPRESSED, by which silence."""
 
     state: State
     value: Any
@@ -33,6 +34,13 @@ class Decision:
     threshold_met: bool | None
     error: str | None = None
     note: str | None = None
+    silence_id: str | None = None
+
+    def under(self, silence_id: str | None) -> Decision:
+        """The decision under this silence: it suppresses nothing but what would fire. None: under no silence."""
+        if silence_id is None or self.state is not State.TRIGGERED:
+            return self
+        return replace(self, state=State.SUPPRESSED, silence_id=silence_id)
 
     @property
     def number(self) -> float | None:

@@ -7,15 +7,17 @@ keeps its `alert_run_id` as evaluation_id, by which it is known again. Rows of t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.gated import compares_with_history
+from alerting_assets.alerts.windows import Windows, silence_at
 from alerting_assets.errors import QueryError, QueryErrorKind, TableNotFound
 from alerting_assets.evaluation.decide import number_and_text
 from alerting_assets.lakehouse.arrow import arrow_schema
@@ -67,12 +69,15 @@ def import_evaluations(
     now: datetime,
     environment: str,
     history_days: int,
+    windows: Callable[[str, datetime], Windows] = lambda _alert_id, _since: (),
 ) -> Imported:
     """Append what the view holds and alert_history does not. A view that cannot be read is a finding.
 
     alerts: by alert_id; evaluations of alerts that are no longer there are imported, too. Left out are those of alerts whose condition
         compares with history: of a gated alert the workspace says neither the measured value nor whether the condition was met.
     since: when the newest evaluation was that is imported already; None: none is.
+    windows: (alert_id, a moment) → the windows of silence of that alert since then. A silent alert is OK for the workspace and has no
+        value, whether the condition held or not: such an evaluation is SUPPRESSED, so that an open incident stays open.
 
     Raises LakehouseUnavailable."""
     if view is None:
@@ -80,13 +85,14 @@ def import_evaluations(
     oldest = now - timedelta(days=history_days)
     start = oldest if since is None else max(oldest, since - LATE)
     left_out = sorted(alert_id for alert_id, alert in alerts.items() if compares_with_history(alert.condition))
+    silent = cache(lambda alert_id: windows(alert_id, start))
     count = 0
     while True:
         try:
             found = lakehouse.query(_sql(lakehouse, view, environment, start, left_out)).to_pylist()
         except (QueryError, TableNotFound) as error:
             return _refused(view, error)
-        rows = [_row(row, alerts.get(row["alert_id"])) for row in found]
+        rows = [_row(row, alerts.get(row["alert_id"]), silent(row["alert_id"])) for row in found]
         if rows:
             table = pa.Table.from_pylist(rows, arrow_schema(ALERT_HISTORY))
             bound = f"target.evaluated_at >= {moment_literal(min(row['evaluated_at'] for row in rows))}"
@@ -117,14 +123,17 @@ def _sql(lakehouse: Lakehouse, view: str, environment: str, start: datetime, lef
     )
 
 
-def _row(seen: Mapping[str, Any], alert: CompiledAlert | None) -> dict[str, Any]:
-    """The row of alert_history for a row of the view."""
+def _row(seen: Mapping[str, Any], alert: CompiledAlert | None, windows: Windows) -> dict[str, Any]:
+    """The row of alert_history for a row of the view. windows: of silence of its alert."""
     state, value = seen["evaluated_state"], _value(seen["value"])
     error = seen["error_message"] or seen["error_code"]
     if state not in _STATES:  # a state that is new to us
         state, error = "ERROR", f"the workspace says {state}{f': {error}' if error else ''}"
     number, text = number_and_text(value)
     met = {"TRIGGERED": True, "OK": False}.get(state)
+    silence_id = silence_at(windows, seen["start_time"]) if state == "OK" and value is None else None
+    if silence_id is not None:
+        state, met = "SUPPRESSED", None
     threshold = _value(seen["threshold"])
     duration = seen["end_time"] and (seen["end_time"] - seen["start_time"]).total_seconds() * 1000
     return {
@@ -139,6 +148,7 @@ def _row(seen: Mapping[str, Any], alert: CompiledAlert | None) -> dict[str, Any]
         "threshold_value": threshold if isinstance(threshold, float) else None,
         "threshold_met": None if alert and alert.is_gated and not met else met,
         "ml_suppressed": False,
+        "silence_id": silence_id,
         "notified": seen["notified"],
         "query_duration_ms": duration,
         "statement_alerts": 1,

@@ -78,9 +78,10 @@ def _sql(kind: Kind, pairs: Sequence[tuple[CompiledAlert, Look]], now: datetime)
     if kind is Kind.COUNTS:
         not_met = f"COUNT(CASE WHEN NOT {gated.MET_THEN} THEN 1 END)"
         return f"SELECT asked.n, COUNT(*) AS earlier, {not_met} AS not_met\n{rows}\nGROUP BY asked.n"
-    column, order = "evaluation_status", "evaluated_at DESC, evaluation_id"
+    column, order, counted = "evaluation_status", "evaluated_at DESC, evaluation_id", gated.KNOWS
     if kind is Kind.NEAREST:
         column, order = "query_result_value", "ABS(unix_seconds(evaluated_at) - middle), evaluated_at, evaluation_id"
-        rows = f"{rows} AND {gated.HAS_VALUE}"
+        counted = gated.HAS_VALUE
     ranked = f"ROW_NUMBER() OVER (PARTITION BY asked.n ORDER BY {order})"
-    return f"SELECT n, found FROM (\nSELECT asked.n, {column} AS found, {ranked} AS place\n{rows}\n) AS ranked WHERE place = 1"
+    found = f"SELECT asked.n, {column} AS found, {ranked} AS place\n{rows} AND {counted}"
+    return f"SELECT n, found FROM (\n{found}\n) AS ranked WHERE place = 1"

@@ -6,15 +6,19 @@ impossible, whoever tries: a run that was killed is made good by the next one, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import State
+from alerting_assets.alerts.silencing import Silences
 from alerting_assets.alerts.thresholds import number_text
+from alerting_assets.alerts.windows import Windows, read_windows
+from alerting_assets.configuration import silences_in, traits_of
 from alerting_assets.evaluation.batch import Judged, Limits, judge_alerts
 from alerting_assets.evaluation.decide import Decision
 from alerting_assets.evaluation.due import Due, due_alerts, evaluation_id
@@ -82,6 +86,7 @@ class Evaluation:
             "threshold_value": threshold if isinstance(threshold, float) else None,
             "threshold_met": self.decision.threshold_met,
             "ml_suppressed": False,
+            "silence_id": self.decision.silence_id,
             "resolution_time_seconds": self.seen.resolution_time_seconds,
             "query_duration_ms": self.duration_ms,
             "statement_alerts": self.statement_alerts,
@@ -118,8 +123,17 @@ def run_evaluations(
     states = read_states(lakehouse, reopen)
     by_id = {alert.alert_id: alert for alert in alerts}
     newest = max(filter(None, (state.workspace_evaluated_at for state in states.by_id.values())), default=None)
+    silences = silences_in(lakehouse, now)
+    known = {row["alert_id"]: row for row in rows} if silences.all else {}
     imported = import_evaluations(
-        lakehouse, view_of(settings), by_id, newest, now, settings.environment, settings.history_days
+        lakehouse,
+        view_of(settings),
+        by_id,
+        newest,
+        now,
+        settings.environment,
+        settings.history_days,
+        windows=_windows_since(silences, rows),
     )
     if imported.rows:
         states = read_states(lakehouse, reopen)
@@ -128,11 +142,39 @@ def run_evaluations(
         grace = timedelta(minutes=settings.evaluation_grace_minutes)
         due = due_alerts((row for row in rows if row["alert_id"] in by_id), states.by_id, now, grace)
         alerts = [alert for alert in alerts if alert.alert_id in due]
+    under = {
+        alert.alert_id: silence_id
+        for alert in alerts
+        if alert.alert_id in known and (silence_id := silences.active(traits_of(known[alert.alert_id])))
+    }
     limits = Limits(settings.query_seconds, settings.evaluation_seconds)
     evaluations = evaluate_alerts(
-        lakehouse, alerts, now, due=due, states=states, reopen=reopen, limits=limits, on_progress=on_progress
+        lakehouse,
+        alerts,
+        now,
+        due=due,
+        states=states,
+        under=under,
+        reopen=reopen,
+        limits=limits,
+        on_progress=on_progress,
     )
     return EvaluationRun(evaluations, imported)
+
+
+def _windows_since(silences: Silences, rows: Sequence[Mapping[str, Any]]) -> Callable[[str, datetime], Windows]:
+    """(alert_id, a moment) → the windows of silence of that alert from then to now: those that are configured, and those that it was
+    deployed with, whose silence may be gone by now. rows: of alert_configurations."""
+    known = {row["alert_id"]: row for row in rows}
+
+    def since(alert_id: str, moment: datetime) -> Windows:
+        row = known.get(alert_id)
+        if row is None:
+            return ()
+        applied = read_windows(row.get("applied_silences"))
+        return (*(silences.since(traits_of(row), moment) if silences.all else ()), *applied)
+
+    return since
 
 
 def evaluate_alerts(
@@ -142,6 +184,7 @@ def evaluate_alerts(
     *,
     due: Mapping[str, Due] | None = None,
     states: States | None = None,
+    under: Mapping[str, str] = MappingProxyType({}),
     reopen: timedelta = Settings().reopen,
     limits: Limits | None = None,
     on_progress: Progress = lambda _done, _all: None,
@@ -150,6 +193,7 @@ def evaluate_alerts(
 
     due: by alert_id, the fire time that an evaluation answers to; without, somebody asked for it.
     states: what is true of the alerts so far; None: it is read.
+    under: alert_id → the silence_id of the silence that it is under.
 
     Raises LakehouseUnavailable, with nothing recorded, when the engine is away."""
     states = read_states(lakehouse, reopen) if states is None else states
@@ -162,9 +206,9 @@ def evaluate_alerts(
     judged = judge_alerts(lakehouse, alerts, now, alone=failed_before, limits=limits, on_progress=on_progress)
     evaluations, folded = list[Evaluation](), dict[str, Folded]()
     for alert in alerts:
-        evaluation, outcome = _folded(
-            alert, judged[alert.alert_id], now, states, due.get(alert.alert_id) if due else None, reopen
-        )
+        own = judged[alert.alert_id]
+        own = replace(own, decision=own.decision.under(under.get(alert.alert_id)))
+        evaluation, outcome = _folded(alert, own, now, states, due.get(alert.alert_id) if due else None, reopen)
         evaluations.append(evaluation)
         folded[alert.alert_id] = outcome
     recorded = record(lakehouse, [evaluation.row() for evaluation in evaluations])

@@ -12,17 +12,23 @@ from zoneinfo import ZoneInfo
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.definitions import Place
 from alerting_assets.alerts.schedule import schedule_interval
+from alerting_assets.alerts.silences import SilenceConfiguration
+from alerting_assets.alerts.silencing import Silences
 from alerting_assets.alerts.thresholds import MAX_EVALUATIONS
 from alerting_assets.configuration import (
+    DESTINATION,
     ConfiguredAlert,
     LoadResult,
     Row,
     destinations_in_words,
     plan_load,
+    read_listed,
     read_rows,
+    silences_in,
     target_in,
     to_alerts,
 )
+from alerting_assets.deployment import silenced_alerts
 from alerting_assets.errors import DefinitionError, Problem, SettingsError, did_you_mean
 from alerting_assets.explanation.facts import (
     Deployment,
@@ -84,13 +90,17 @@ def explain(
         status = _as_of_now(lakehouse, status, state)
     last = evaluations[-1] if evaluations else None
     verdict = alert_verdicts(lakehouse, [subject.alert], policy_of(settings))[alert_id]
-    deployment = _deployment(lakehouse, settings, subject)
+    silences = silences_in(lakehouse, now)
+    deployment = _deployment(lakehouse, settings, subject, silences)
+    configured = subject.alert.configuration
+    under = silences.of(configured) if configured else ()
     schedule = _schedule(alert, last, now, timedelta(minutes=settings.evaluation_grace_minutes))
     decision = decision_sentence(alert, last) if alert and last else None
     reasons = evaluation_reasons(alert, evaluations) if alert else []
     if alert is None and last is not None and last.error_message:
         reasons.append(f"The evaluation failed: {last.error_message}")
     if at is None:
+        reasons += [_silence_reason(one, now) for one in under if one.is_active(now)]
         reasons += _present_reasons(subject, verdict, deployment, schedule, last)
     configuration, row = subject.alert.configuration, subject.row or {}
     shown = evaluations[-EVALUATIONS:]
@@ -119,7 +129,9 @@ def explain(
         sync=Sync(row.get("last_synced_at"), row.get("last_sync_status"), row.get("last_sync_error")),
         schedule=schedule,
         notification=_notification(
-            alert, configuration.notification_channels if configuration else (), destinations_in_words(lakehouse)
+            alert,
+            destinations_in_words(read_listed(lakehouse, DESTINATION)),
+            tuple(_silence_words(one) for one in under),
         ),
         query_text=alert.sql if alert else None,
     )
@@ -252,7 +264,7 @@ def _is_open(resolved_at: datetime | None, at: datetime) -> bool:
     return resolved_at is None or resolved_at > at
 
 
-def _deployment(lakehouse: Lakehouse, settings: Settings, subject: _Subject) -> Deployment | None:
+def _deployment(lakehouse: Lakehouse, settings: Settings, subject: _Subject, silences: Silences) -> Deployment | None:
     row = subject.row
     if row is None or row["databricks_alert_id"] is None:
         return None
@@ -265,7 +277,8 @@ def _deployment(lakehouse: Lakehouse, settings: Settings, subject: _Subject) -> 
         for one in table
         if (one["environment"], one["databricks_host"], one["deployment_nonce"]) == key
     ]
-    compiled = subject.alert.compiled
+    (silenced,) = silenced_alerts([subject.alert], [row], silences, row["databricks_host"])
+    compiled = silenced.compiled
     return Deployment(
         row["databricks_alert_id"],
         row["databricks_host"],
@@ -291,18 +304,38 @@ def _schedule(alert: CompiledAlert | None, last: Evaluated | None, now: datetime
 
 
 def _notification(
-    alert: CompiledAlert | None, names: Sequence[str], destinations: Mapping[str, str]
+    alert: CompiledAlert | None, destinations: Mapping[str, str], silences: tuple[str, ...]
 ) -> Notification | None:
-    """destinations: by their ids, in words."""
+    """destinations: by their ids, in words. silences: in words."""
     if alert is None:
         return None
     addresses: Mapping[str, tuple[str, ...]] = alert.target.addresses
     channels = {
         name: (destinations[name],) if name in destinations else addresses.get(name, (name,))
-        for name in names
+        for name in alert.routed.channels
         if name not in alert.unmapped
     }
-    return Notification(channels, alert.unmapped, alert.notify_on_ok, alert.retrigger_seconds)
+    routed = alert.routed
+    return Notification(
+        channels,
+        alert.unmapped,
+        alert.notify_on_ok,
+        alert.retrigger_seconds,
+        routed.because,
+        routed.route.route_id if routed.route else None,
+        routed.problem,
+        silences,
+    )
+
+
+def _silence_words(one: SilenceConfiguration) -> str:
+    return f"{one.silence_id}: {one.when_in_words()} ({one.reason}; {one.created_by})"
+
+
+def _silence_reason(one: SilenceConfiguration, now: datetime) -> str:
+    window = one.next_window(now)
+    until = f" until {moment(window.end)}" if window is not None else ""
+    return f"It is silenced{until} by {one.silence_id} of {one.created_by}: {one.reason}"
 
 
 def _verdict_reason(verdict: AlertVerdict | None, place: Place | None) -> str | None:

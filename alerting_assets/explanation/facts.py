@@ -26,6 +26,7 @@ class Evaluated:
     threshold_value: float | None
     error_message: str | None
     note: str | None
+    silence_id: str | None
     config_hash: str
 
     @property
@@ -101,12 +102,18 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Notification:
-    """channels: name → the addresses that it stands for. unmapped: names that stand for nobody."""
+    """channels: name → the addresses that it stands for. unmapped: names that stand for nobody. because: what decided whom it tells, in
+    words. route_id: of the route that did. problem: why nobody can tell whom to tell. silences: those that are about it and not over, in
+    words."""
 
     channels: Mapping[str, tuple[str, ...]]
     unmapped: tuple[str, ...]
     notify_on_ok: bool
     retrigger_seconds: int | None
+    because: str
+    route_id: str | None
+    problem: str
+    silences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

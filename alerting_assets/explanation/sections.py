@@ -152,8 +152,14 @@ def _notification(explanation: Explanation) -> list[tuple[str, str]]:
     ]
     rows = [("tells", "; ".join(told) or "nobody")]
     rows += [("", f"{name} stands for nobody; see `alerting destinations list`") for name in notification.unmapped]
+    rows += [("", notification.problem)] if notification.problem else []
+    rows += [("because", notification.because)] if notification.route_id or not told else []
     rows.append(("when", retrigger_words(notification.retrigger_seconds)))
-    rows.append(("on recovery", "yes" if notification.notify_on_ok else "no"))
+    told_of_recovery = "yes" if notification.notify_on_ok else "no"
+    if notification.notify_on_ok and notification.silences:
+        told_of_recovery = "no, as long as silences are to come: the workspace would take their begin for a recovery"
+    rows.append(("on recovery", told_of_recovery))
+    rows += [("silences" if number == 0 else "", words) for number, words in enumerate(notification.silences)]
     return rows
 
 

@@ -23,6 +23,8 @@ def decision_sentence(alert: CompiledAlert, evaluation: Evaluated) -> str:
     words = _words_then(alert, evaluation)
     met = {True: "met", False: "not met", None: "met" if evaluation.fires else "not met"}[evaluation.threshold_met]
     met = "not decided" if evaluation.evaluation_status == "ERROR" else met
+    if evaluation.evaluation_status == "SUPPRESSED" and evaluation.threshold_met is None:
+        return f"{alert.value_column} {words} → not known"
     if evaluation.evaluation_status == "ERROR" and evaluation.value_text is None:
         return f"{alert.value_column} (no value) {words} → {met}"
     if evaluation.row_count == 0:
@@ -103,7 +105,7 @@ def evaluation_reasons(alert: CompiledAlert, evaluations: Sequence[Evaluated]) -
         found.append(f"The evaluation failed: {last.error_message or 'no message'}")
         found.append("An error neither fires nor recovers: whoever was told before is not told anything new.")
     if last.evaluation_status == "SUPPRESSED":
-        found.append("The condition is met, and the alert was suppressed, so nobody is told.")
+        found.append(_suppressed(last))
     if condition.evaluations > 1:
         found += _held_by_evaluations(condition, evaluations)
     if condition.recovery is not None and last.fires and last.threshold_met is False:
@@ -125,6 +127,13 @@ def evaluation_reasons(alert: CompiledAlert, evaluations: Sequence[Evaluated]) -
     if last.config_hash != alert.config_hash:
         found.append("The alert was edited after that evaluation: what it decides now, the next one says.")
     return found
+
+
+def _suppressed(last: Evaluated) -> str:
+    by = f"the silence {last.silence_id}" if last.silence_id else "what suppressed it"
+    if last.threshold_met is None:
+        return f"It was under {by}, so nobody is told; the workspace does not say whether it would have fired."
+    return f"It would fire, and {by} keeps it quiet, so nobody is told."
 
 
 def _held_by_evaluations(condition: Condition, evaluations: Sequence[Evaluated]) -> list[str]:

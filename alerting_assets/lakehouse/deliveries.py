@@ -28,6 +28,7 @@ def delivery_log(lakehouse: Lakehouse) -> Callable[[Sequence[DeliveryRecord]], N
                 "outcome": one.outcome.value,
                 "attempts": one.attempts,
                 "response": one.response,
+                "sent_as": one.sent_as,
             }
             for one in records
         ]

@@ -84,6 +84,13 @@ ALERT_CONFIGURATIONS = TableSpec(
         _optional("last_sync_status", comment="CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR"),
         _optional("last_sync_error"),
         _optional("failed_syncs", INT, comment="in a row; the pauses between them grow"),
+        _optional(
+            "routed_to", comment="whom a route told at the last sync, by name, or why nobody can tell; NULL: none"
+        ),
+        _optional(
+            "applied_silences",
+            comment="the windows in which what is deployed is silent, as JSON: [start, end, silence_id]",
+        ),
     ),
 )
 
@@ -97,6 +104,8 @@ SYNC_COLUMNS = (
     "last_sync_status",
     "last_sync_error",
     "failed_syncs",
+    "routed_to",
+    "applied_silences",
 )
 """Columns of alert_configurations that only the sync writes; a change in them wakes nothing."""
 
@@ -126,7 +135,7 @@ ALERT_HISTORY = TableSpec(
         _optional("lower", DOUBLE),
         _optional("upper", DOUBLE),
         _optional("model_version"),
-        _optional("silence_id"),
+        _optional("silence_id", comment="where it is SUPPRESSED: by which silence"),
         _optional("notified", BOOLEAN),
         _optional("resolution_time_seconds", DOUBLE, comment="on the evaluation that observed the recovery"),
         _optional("query_duration_ms", DOUBLE, comment="of the statement, shared equally by the alerts that it judged"),
@@ -310,6 +319,7 @@ NOTIFICATION_DESTINATIONS = TableSpec(
         _optional(
             "secret_ref", comment="where its URL or key is read from: env:NAME, {{secrets/scope/key}}; never the secret"
         ),
+        _optional("group_by", comment="SEVERITY, DOMAIN, OWNER: what alerts have in common that may be one message"),
         _required("is_enabled", BOOLEAN),
         _required("owner"),
         _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
@@ -359,6 +369,51 @@ DESTINATION_DEPLOYMENTS = TableSpec(
     ),
 )
 
+NOTIFICATION_ROUTES = TableSpec(
+    name="notification_routes",
+    comment="One row a route: whom those alerts tell that name no channels. The first, by position, that means an alert counts.",
+    key=("route_id",),
+    columns=(
+        _required("route_id"),
+        _required("position", INT, comment="the smallest is asked first"),
+        _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL: any, as in all that follow"),
+        _optional("match_domains", STRINGS),
+        _optional("match_severities", STRINGS),
+        _optional("match_tags", STRING_MAP, comment="tag, pattern of its value"),
+        _required("channels", STRINGS, comment="as notification_channels of an alert; owner: that of the alert"),
+        _required("owner"),
+        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("definition_error", comment="written by the load: why its file is not used as it is now"),
+    ),
+)
+
+ALERT_SILENCES = TableSpec(
+    name="alert_silences",
+    comment="One row a silence: which alerts are silent, and when. One that has ended stays, for the record.",
+    key=("silence_id",),
+    columns=(
+        _required("silence_id"),
+        _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL in all four: every alert"),
+        _optional("match_domains", STRINGS),
+        _optional("match_severities", STRINGS),
+        _optional("match_tags", STRING_MAP, comment="tag to pattern"),
+        _optional("starts_at", TIMESTAMP, comment="of a recurring silence: NULL where it has no beginning"),
+        _optional("ends_at", TIMESTAMP, comment="of a recurring silence: NULL where it has no end"),
+        _optional("schedule_cron", comment="Quartz: when a recurring silence begins"),
+        _optional("schedule_timezone"),
+        _optional("duration_minutes", INT, comment="of each window of a recurring silence, on the clock on the wall"),
+        _optional("is_forced", BOOLEAN, comment="what lasts longer than 30 days needs it"),
+        _required("reason"),
+        _required("created_by"),
+        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+    ),
+)
+
 ALERT_DELIVERIES = TableSpec(
     name="alert_deliveries",
     comment="One row a message to one destination, once it is over. Append only. No secret and no address's key stands here.",
@@ -374,6 +429,7 @@ ALERT_DELIVERIES = TableSpec(
         _required("outcome", comment="SENT; FAILED: refused for good; DEAD: tried for a day in vain"),
         _optional("attempts", INT),
         _optional("response", comment="in short, without secrets"),
+        _optional("sent_as", comment="the delivery_id of the message that it went in with others; NULL: it went alone"),
     ),
 )
 
@@ -382,6 +438,8 @@ TABLES = (
     ALERT_CONFIGURATIONS,
     NOTIFICATION_DESTINATIONS,
     DESTINATION_DEPLOYMENTS,
+    NOTIFICATION_ROUTES,
+    ALERT_SILENCES,
     ALERT_HISTORY,
     ALERT_STATE,
     ALERT_INCIDENTS,

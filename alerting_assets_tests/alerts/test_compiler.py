@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from alerting_assets.alerts.gated import COLUMNS
 from alerting_assets.alerts.marker import Marker, mark, read_marker
 from alerting_assets.alerts.operators import OPERATORS, Aggregation, Operator
 from alerting_assets.alerts.query_text import resolve_placeholders
+from alerting_assets.alerts.windows import Window
 from alerting_assets.errors import CompileError
 from alerting_assets_tests.conditions import condition_fields
 from alerting_assets_tests.examples import compiled
@@ -78,6 +80,51 @@ FORMS: dict[str, dict[str, Any]] = {
     },
     "odd_column": {"aggregation_column": "the `cost`", "alert_query_template": "SELECT 1 AS `the ``cost```"},
 }
+
+
+SILENCED: dict[str, dict[str, Any]] = {
+    "native": {"notify_on_ok": True},
+    "empty_is_error": {"empty_result_state": "ERROR", "threshold_value_double": None, "operator": "IS_NULL"},
+    "gated": FORMS["gated_recovery"],
+    "column_of_ours": {"aggregation_column": "measured_value", "empty_result_state": "TRIGGERED"},
+}
+WINDOWS = (
+    Window(datetime(2026, 12, 6, 1, tzinfo=UTC), datetime(2026, 12, 6, 3, tzinfo=UTC), "weekly"),
+    Window(datetime(2026, 12, 13, 1, tzinfo=UTC), datetime(2026, 12, 13, 3, tzinfo=UTC), "weekly"),
+)
+
+
+@pytest.mark.parametrize("name", SILENCED)
+def test_the_deployed_text_under_a_silence_is(name: str) -> None:
+    alert = compiled(**SILENCED[name]).silenced(WINDOWS)
+    body = alert.body(NONCE)
+    assert_matches(GOLDEN / f"silenced_{name}.sql", alert.deployed_sql + "\n")
+    assert body["query_text"].endswith(alert.deployed_sql)
+    assert body["evaluation"]["comparison_operator"] == "IS_NOT_NULL"
+    assert "threshold" not in body["evaluation"]
+    assert body["evaluation"]["notification"]["notify_on_ok"] is False, "the begin of a silence is no recovery"
+
+
+def test_a_text_tells_the_condition_and_not_that_of_the_deployed_form() -> None:
+    texts = {
+        "custom_subject_template": "{{ALERT_CONDITION}} {{ALERT_THRESHOLD}}",
+        "custom_body_template": "<p>{{ALERT_CONDITION}}</p>",
+    }
+    silenced = compiled(**texts).silenced(WINDOWS).body(NONCE)
+    gated = compiled(**texts, for_evaluations=2, schedule_cron="0 0 * * * ?").body(NONCE)
+    assert "greater than" in silenced["custom_description"]
+    assert silenced["custom_summary"].replace(", at 2 evaluations in a row", "") == gated["custom_summary"].replace(
+        ", at 2 evaluations in a row", ""
+    )
+    assert compiled(**texts).silenced(()).body(NONCE)["custom_summary"] == compiled(**texts).custom_summary
+
+
+def test_a_silence_changes_what_is_deployed_and_not_what_is_judged() -> None:
+    plain = compiled()
+    silenced = plain.silenced(WINDOWS)
+    assert (silenced.sql, silenced.compiled_hash) == (plain.sql, plain.compiled_hash)
+    assert silenced.config_hash != plain.config_hash
+    assert silenced.silenced(()).config_hash == plain.config_hash
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -241,6 +241,7 @@ def killed(world: World, *arguments: str, after: bool) -> None:
     assert done.returncode == -signal.SIGKILL
 
 
+@pytest.mark.thorough
 def test_killed_between_the_rows_and_the_file_nothing_is_touched(world: World) -> None:
     world.define({"alert_id": "OLD"})
     world.json("apply")
@@ -256,7 +257,7 @@ def test_killed_between_the_rows_and_the_file_nothing_is_touched(world: World) -
         alerts = to_alerts(read_rows(tables), target_of(world.settings))
         validate_all_alert_queries(tables, alerts, now(), policy_of(world.settings))
         syncer = Syncer.from_settings(world.settings, open_workspace(world.settings))
-        result = syncer.sync(tables, lambda: read_desired(tables, world.settings, "local"), now)
+        result = syncer.sync(tables, lambda: read_desired(tables, world.settings, "local", now()), now)
     (held,) = result.held
     assert (held.alert_id, f"run `alerting adopt {remote_id}` again" in (held.error or "")) == ("DAILY-COST", True)
     assert world.remote() == before

@@ -197,7 +197,8 @@ def test_many_removals_at_once_stay_until_somebody_says_so(home: Home) -> None:
 @pytest.mark.usefixtures("server")
 def test_a_schedule_that_never_fires_again_is_told(home: Home) -> None:
     home.define(
-        {"alert_id": "A", "schedule_cron": "0 0 0 30 2 ?"}, {"alert_id": "B", "schedule_cron": "0 0 22-2 * * ?"}
+        {"alert_id": "A", "schedule_cron": "0 0 0 30 2 ?", "notification_channels": ["a@example.com"]},
+        {"alert_id": "B", "schedule_cron": "0 0 22-2 * * ?", "notification_channels": ["a@example.com"]},
     )
     for command in ("validate", "plan"):
         (note,) = home.json(command)["notes"]

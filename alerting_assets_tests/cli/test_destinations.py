@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from alerting_assets.workspace import open_workspace
+from alerting_assets.workspace.endpoint import Endpoint
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.delivery.receiver import Receiver, Reply
@@ -152,6 +153,28 @@ def test_the_list_shows_types_users_and_problems(home: Home) -> None:
     told = home.run("destinations", "list")
     assert told.returncode == 1
     assert "OPS_URL is not set" in told.stdout
+
+
+def test_grouping_is_shown_writes_nothing_remote_and_databricks_is_said_not_to_heed_it(home: Home) -> None:
+    home.define({"alert_id": "A-1", "notification_channels": ["mail"]})
+    define(home, MAIL)
+    home.json("apply")
+    define(home, {**MAIL, "group_by": "severity"})
+    assert home.json("apply")["requests"]["writes"] == 0
+    (listed,) = home.json("destinations", "list")["destinations"]
+    assert (listed["group_by"], listed["problem"]) == ("SEVERITY", None)
+    assert home.json("destinations", "list")["notes"] == []
+    endpoint = Endpoint.read(home.settings.workspace_root)
+    databricks = {
+        "ALERTING_WORKSPACE": "databricks",
+        "DATABRICKS_HOST": endpoint.address,
+        "DATABRICKS_TOKEN": endpoint.token,
+        "DATABRICKS_WAREHOUSE_ID": "local",
+    }
+    for command in (["plan"], ["apply"], ["destinations", "list"]):
+        note = "group_by has no effect on what Databricks sends by itself (destinations: mail)"
+        assert note in home.json(*command, **databricks)["notes"], command
+        assert note in " ".join(home.run(*command, **databricks).stdout.split()), command
 
 
 def test_a_test_message_arrives_and_a_refusal_is_told(home: Home) -> None:

@@ -59,6 +59,10 @@ def test_a_firing_alert_tells_why_since_when_and_whom_it_tells(home: Home) -> No
         "unmapped": ["nobody_yet"],
         "notify_on_ok": False,
         "retrigger_seconds": 3600,
+        "silences": [],
+        "because": "it names them itself (notification_channels)",
+        "route_id": None,
+        "problem": "",
     }
     shown = home.run("explain", "A").stdout
     for part in (

@@ -6,18 +6,21 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import requests
 
+from alerting_assets.configuration.message_groups import MessageGroups
 from alerting_assets.delivery import Limits
 from alerting_assets.lakehouse.deliveries import delivery_log
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_DELIVERIES, create_tables
 from alerting_assets.workspace.local.notifier import Delivering
+from alerting_assets.workspace.local.rules import utc_now
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.cli.home import Home
 from alerting_assets_tests.delivery.receiver import Receiver, Reply
@@ -62,7 +65,8 @@ def home(tmp_path: Path) -> Home:
 def served(home: Home, tables: EmbeddedLakehouse) -> Iterator[LocalWorkspaceServer]:
     create_tables(tables)
     tables.create_table(PROBE)
-    delivers = Delivering(log=delivery_log(tables), limits=Limits(first_pause=0.05, longest_pause=0.2))
+    limits = Limits(first_pause=0.05, longest_pause=0.2, group_wait=timedelta(seconds=1))
+    delivers = Delivering(log=delivery_log(tables), limits=limits, grouping=MessageGroups(tables, utc_now))
     root = home.settings.workspace_root
     with LocalWorkspaceServer(root, tables.query, port=0, evaluates=True, delivers=delivers) as server:
         yield server
@@ -94,6 +98,34 @@ def test_from_a_definition_to_one_message_and_one_of_the_recovery(home: Home, re
         ("RECOVERY", "SENT", "A-1"),
     ]
     assert holding(home.path, SECRET) == []
+
+
+def test_alerts_of_one_domain_are_one_message_where_the_destination_says_so(home: Home, receiver: Receiver) -> None:
+    home.define(
+        *(
+            {"alert_id": f"{domain}-{number}", "agent_domain": domain, "notification_channels": ["hook"]}
+            for domain, count in (("COST", 3), ("SECURITY", 2))
+            for number in range(count)
+        )
+    )
+    hook = {"destination_id": "hook", "destination_type": "WEBHOOK", "secret_ref": "env:HOOK_URL", "owner": "o"}
+    told = json.dumps({"destinations": [{**hook, "group_by": "domain"}]})
+    (home.path / "alerts" / "destinations" / "all.yml").write_text(told)
+    with home.tables() as tables, served(home, tables) as server:
+        home.json("apply", HOOK_URL=receiver.url)
+        headers = {"Authorization": f"Bearer {server.token}"}
+        requests.post(f"{server.address}/api/local/evaluate", headers=headers, timeout=60).raise_for_status()
+        wait_for(lambda: tables.read(ALERT_DELIVERIES.name).num_rows == 5)
+        rows = tables.read(ALERT_DELIVERIES.name).to_pylist()
+    messages = {
+        request.delivery_id: {part["alert"]["id"] for part in request.json["digest"]["parts"]}
+        for request in receiver.requests
+    }
+    assert sorted(map(sorted, messages.values())) == [
+        ["COST-0", "COST-1", "COST-2"],
+        ["SECURITY-0", "SECURITY-1"],
+    ]
+    assert all(row["outcome"] == "SENT" and row["alert_id"] in messages[row["sent_as"]] for row in rows)
 
 
 def test_whatever_fails_on_the_way_the_secret_stands_nowhere(home: Home, receiver: Receiver) -> None:

@@ -86,7 +86,7 @@ def test_a_wrong_choice_is_told(home: Home, arguments: tuple[str, ...], says: st
 def test_people_get_a_table_that_fits(home: Home) -> None:
     narrow = home.run_process("status", COLUMNS="80").stdout
     assert max(map(len, narrow.splitlines())) <= 80
-    assert "2 firing  1 error  1 unknown  1 ok" in narrow
+    assert "2 firing  0 silenced  1 error  1 unknown  1 ok" in narrow
     for part in ("TRIGGERED", "5 h", "160"):
         assert part in narrow
     wide = home.run("status").stdout

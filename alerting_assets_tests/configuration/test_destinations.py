@@ -75,6 +75,12 @@ def test_addresses_are_taken_as_people_write_them(given: Any, expected: list[str
         ({"email_addresses": ["a@example.com"]}, "email_addresses", "has no use"),
         ({"url": SECRET}, "url", "is no field of a destination"),
         ({"owner": None}, "owner", ""),
+        ({"group_by": "team"}, "group_by", "'team' is not one of SEVERITY, DOMAIN, OWNER"),
+        (
+            {"destination_type": "PAGERDUTY", "group_by": "owner"},
+            "group_by",
+            "each incident opens and closes by itself",
+        ),
         ({"destination_type": "EMAIL", "secret_ref": None}, "email_addresses", "is needed"),
         ({"destination_type": "EMAIL", "email_addresses": "a@example.com"}, "secret_ref", "has no use"),
         (
@@ -93,9 +99,16 @@ def test_a_wrong_field_is_named_and_no_secret_is_told(changes: dict[str, Any], f
     assert "KNOWN-SECRET" not in str(told.value)
 
 
+@pytest.mark.parametrize(("written", "meant"), [("severity", "SEVERITY"), ("Domain", "DOMAIN"), (None, None)])
+def test_what_is_grouped_is_no_part_of_what_is_deployed(written: str | None, meant: str | None) -> None:
+    made = parse_destination({**SLACK, "group_by": written})
+    assert made.row()["group_by"] == meant
+    assert made.config_hash == parse_destination(SLACK).config_hash, "so a change of it alone sends nothing"
+
+
 @given(
     st.dictionaries(
-        st.sampled_from([*SLACK, "email_addresses", "is_enabled"]),
+        st.sampled_from([*SLACK, "email_addresses", "is_enabled", "group_by"]),
         st.one_of(st.none(), st.booleans(), st.integers(), st.text(), st.lists(st.text())),
     )
 )

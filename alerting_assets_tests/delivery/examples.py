@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hypothesis import strategies as st
 
-from alerting_assets.delivery import Destination, DestinationType, Event, EventKind, Severity
+from alerting_assets.delivery import Destination, DestinationType, Event, EventKind, Severity, digest
 
 NOW = datetime(2026, 1, 31, 8, 0, tzinfo=UTC)
 
@@ -71,4 +72,11 @@ EVENTS = st.builds(
     url=st.none() | _TEXT | _long(st.text("abc|>&é ", max_size=20)).map(lambda text: f"https://example.com/{text}"),
     details=st.dictionaries(_TEXT, _long(_TEXT), max_size=4)
     | st.just({f"name {number}": "ä" * 5_000 for number in range(100)}),
+)
+
+# Few events many times over: what is long about a digest is the number of its parts.
+DIGESTS = st.tuples(st.lists(EVENTS, min_size=2, max_size=5), st.sampled_from([1, 60])).map(
+    lambda given: digest(
+        [replace(one, event_id=f"{one.event_id}{number}") for number in range(given[1]) for one in given[0]]
+    )
 )

@@ -98,7 +98,7 @@ def teams(message: Any) -> None:
 
 
 def _text_block(element: Json) -> None:
-    only(element, "type text", "wrap size weight color")
+    only(element, "type text", "wrap size weight color separator")
     assert isinstance(element["text"], str)
     assert element["text"]
     assert element.get("size", "Default") in ("Default", "Small", "Medium", "Large", "ExtraLarge")
@@ -145,7 +145,7 @@ def pagerduty(message: Any) -> None:
 def generic(message: Any) -> None:
     message = well_formed(message)
     assert len(json.dumps(message, ensure_ascii=False).encode()) <= 256 * 1024
-    only(message, "version delivery_id event alert")
+    only(message, "version delivery_id event alert digest")
     assert message["version"] == "1"
     names = "id kind incident occurred_at severity subject body_text body_html value threshold url details"
     only(message["event"], names)
@@ -156,5 +156,16 @@ def generic(message: Any) -> None:
     if message["event"]["url"] is not None:
         a_link(message["event"]["url"])
     assert all(isinstance(value, str) for value in message["event"]["details"].values())
-    if message["alert"] is not None:
-        only(message["alert"], "id name")
+    _generic_alert(message["alert"])
+    if message["digest"] is not None:
+        only(message["digest"], "parts left_out")
+        assert message["digest"]["parts"]
+        assert message["digest"]["left_out"] >= 0
+        for part in message["digest"]["parts"]:
+            only(part, "id kind incident occurred_at severity subject value threshold url alert")
+            _generic_alert(part["alert"])
+
+
+def _generic_alert(alert: Any) -> None:
+    if alert is not None:
+        only(alert, "id name")

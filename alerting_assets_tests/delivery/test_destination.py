@@ -18,6 +18,12 @@ from alerting_assets_tests.profile import examples
 pytestmark = pytest.mark.unit
 
 
+def test_a_destination_whose_name_is_its_id_is_named_once() -> None:
+    address = "ann@example.com"
+    assert str(Destination(address, address, DestinationType.EMAIL, (address,))) == "destination ann@example.com"
+    assert str(webhook("https://example.com")) == "destination w (the hook)"
+
+
 @pytest.mark.parametrize(
     ("given_list", "found"),
     [

@@ -18,32 +18,32 @@ from alerting_assets.delivery.texts import plain_text
 from alerting_assets.delivery.webhook import webhook_message
 from alerting_assets.errors import DeliveryRefused
 from alerting_assets_tests.delivery import schemas
-from alerting_assets_tests.delivery.examples import EVENTS, event, webhook
+from alerting_assets_tests.delivery.examples import DIGESTS, EVENTS, event, webhook
 from alerting_assets_tests.profile import examples
 
 pytestmark = pytest.mark.unit
 
 
 @examples(20, 1000)
-@given(EVENTS)
+@given(EVENTS | DIGESTS)
 def test_slack_takes_every_event(one: Event) -> None:
     schemas.slack(slack_message(one))
 
 
 @examples(20, 1000)
-@given(EVENTS)
+@given(EVENTS | DIGESTS)
 def test_teams_takes_every_event(one: Event) -> None:
     schemas.teams(teams_message(one))
 
 
 @examples(20, 1000)
-@given(EVENTS, st.text(st.characters()))
+@given(EVENTS | DIGESTS, st.text(st.characters()))
 def test_pagerduty_takes_every_event(one: Event, source: str) -> None:
     schemas.pagerduty(pagerduty_message(one, "0" * 32, source))
 
 
 @examples(20, 1000)
-@given(EVENTS)
+@given(EVENTS | DIGESTS)
 def test_the_generic_document_is_as_documented(one: Event) -> None:
     schemas.generic(webhook_message(one, "d" * 32))
 
@@ -125,6 +125,7 @@ def test_the_generic_document() -> None:
             "details": {"owner": "ann@example.com"},
         },
         "alert": {"id": "COST", "name": "Daily cost"},
+        "digest": None,
     }
 
 

@@ -102,7 +102,9 @@ class Case:
         assert {row["databricks_alert_id"]: row["alert_id"] for row in read_rows(tables)} == ours
         before = len(self.world.writes()), tables.version(ALERT_CONFIGURATIONS.name)
         third = Syncer.from_settings(settings, open_workspace(settings))
-        third.sync(tables, lambda: read_desired(tables, settings, "local"), lambda: datetime.now(UTC))
+        third.sync(
+            tables, lambda: read_desired(tables, settings, "local", datetime.now(UTC)), lambda: datetime.now(UTC)
+        )
         assert (len(self.world.writes()), tables.version(ALERT_CONFIGURATIONS.name)) == before
 
 

@@ -25,6 +25,7 @@ from alerting_assets.validation import Group
 from alerting_assets.workspace import open_workspace
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets_tests.examples import values
+from alerting_assets_tests.profile import THOROUGH
 
 COSTS = TableSpec("costs", "", (Column("cost", "double"),), key=())
 
@@ -150,12 +151,18 @@ class Platform:
         return sorted(alert.body["display_name"] for alert in open_workspace(self.settings).list_alerts())
 
 
+def instance_in(folder: Path) -> dg.DagsterInstance:
+    """In memory, which saves a third of the time of each run; in `make test-thorough` in files, as people have it. Files it is each time
+    for the main job, `alerting dev` and the UI."""
+    return dg.DagsterInstance.local_temp(str(folder)) if THOROUGH else dg.DagsterInstance.ephemeral(str(folder))
+
+
 @contextmanager
 def in_folder(folder: Path) -> Iterator[Platform]:
     settings = Settings(home=folder)
     with (
         EmbeddedLakehouse(settings.lakehouse_root, settings.catalog, settings.schema) as tables,
         LocalWorkspaceServer(settings.workspace_root, tables.query, port=0) as server,
-        dg.DagsterInstance.local_temp(str(folder)) as instance,
+        instance_in(folder) as instance,
     ):
         yield Platform(folder, server, instance)

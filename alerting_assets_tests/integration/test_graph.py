@@ -328,6 +328,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "deployed_destinations",
             "deployment_report",
             "notification_destinations",
+            "notification_routes",
             "validated_queries",
             "validation_report",
         ]

@@ -59,7 +59,11 @@ class Specified:
         alerts = to_alerts(read_rows(self.tables), target_of(settings))
         validate_all_alert_queries(self.tables, alerts, datetime.now(UTC), policy_of(settings))
         syncer = Syncer.from_settings(settings, open_workspace(settings))
-        syncer.sync(self.tables, lambda: read_desired(self.tables, settings, "local"), lambda: datetime.now(UTC))
+        syncer.sync(
+            self.tables,
+            lambda: read_desired(self.tables, settings, "local", datetime.now(UTC)),
+            lambda: datetime.now(UTC),
+        )
 
     def names(self) -> list[str]:
         return [body["display_name"] for body in self.world.remote()]

@@ -115,6 +115,7 @@ def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
         "alert_configurations",
         "notification_destinations",
         "deployed_destinations",
+        "notification_routes",
         "validated_queries",
         "validation_report",
         "deployed_alerts",

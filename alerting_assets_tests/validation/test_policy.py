@@ -28,6 +28,7 @@ ALERT = """
     operator: GREATER_THAN
     threshold_value_double: 1
     schedule_cron: 0 0 8 * * ?
+    notification_channels: [a@example.com]
     owner: a@example.com
 """
 SILENCE = "silences:\n  - {alert_id: RAND-001, rule: is_deterministic, reason: one column}\n"

@@ -10,6 +10,7 @@ from alerting_assets.lakehouse.functions import documented
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.validation import Policy, validate_lines
 from alerting_assets.validation.signatures import PATH, Argument, Kind, Signature, signature_of, signatures
+from alerting_assets_tests.profile import THOROUGH
 from alerting_assets_tests.validation.signature_text import text_of
 
 
@@ -135,14 +136,14 @@ def call(name: str, texts: list[str]) -> str:
 
 @pytest.mark.integration
 def test_every_line_of_the_table_refuses_broken_calls(corpus_lakehouse: Lakehouse) -> None:
-    """Whatever way sqlglot goes through its parser, and whatever it leaves out of its tree."""
+    """Whatever way sqlglot goes through its parser, and whatever it leaves out of its tree; each time of every fourth function."""
     items = []
-    for name, counts in signatures().items():
+    for name, counts in sorted(signatures().items())[:: 1 if THOROUGH else 4]:
         for signature in counts.values():
             texts = list(broken_calls(signature, counts))
             items += [{"id": text_of(signature), "sql": sql} for sql in texts]
             assert texts or {None, 0} <= set(counts), name  # unless it takes any number of anything
-    assert len(items) > 1_400
+    assert len(items) > (1_400 if THOROUGH else 300)
     refused, left = set(), {}
     for item, verdict in zip(items, validate_lines(corpus_lakehouse, items, Policy()), strict=True):
         assert verdict.verdict != "VALID", item["sql"]

@@ -188,7 +188,7 @@ def test_a_secret_is_in_no_error_record_or_log_whatever_the_workspace_answers(
     databricks: Callable[[str], DatabricksWorkspace], answer: Answer | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("databricks.sdk").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "databricks.sdk")
     with bare_server(lambda *_: answer) as bare:
         workspace = databricks(bare.address)
         calls: list[Callable[[], Any]] = [lambda: workspace.create_destination(SLACK)]
@@ -253,7 +253,7 @@ def test_a_read_secret_is_in_no_log(
     databricks: Callable[[str], DatabricksWorkspace], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("databricks.sdk").setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "databricks.sdk")
     with bare_server(lambda *_: ok({"key": "k", "value": "a2VwdA==", "extra": "kept"})) as bare:
         workspace = databricks(bare.address)
         assert workspace.read_secret("s", "k") == "kept"

@@ -336,7 +336,7 @@ def test_a_secret_is_in_no_byte_of_the_folder_the_page_the_journal_an_error_or_a
     own: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    logging.getLogger("databricks.sdk").setLevel(logging.INFO)  # the plain SDK logs bodies; that is its user's choice
+    caplog.set_level(logging.INFO, "databricks.sdk")  # the plain SDK logs bodies; that is its user's choice
     sdk = WorkspaceClient(host=own.address, token=TOKEN, auth_type="pat")
     told = []
     for config, _ in KINDS_OF_THE_SDK.values():

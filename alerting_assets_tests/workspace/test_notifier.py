@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -15,18 +15,24 @@ import pyarrow as pa
 import pytest
 import requests
 
-from alerting_assets.delivery import Limits
-from alerting_assets.delivery.record import DeliveryRecord
+from alerting_assets.delivery import DeliveryRecord, Limits, digest
+from alerting_assets.delivery.slack import slack_message
+from alerting_assets.delivery.teams import teams_message
+from alerting_assets.delivery.webhook import webhook_message
 from alerting_assets.workspace.local.inbox import Inbox, Received, inbox_mail_server
 from alerting_assets.workspace.local.notifier import Delivering
+from alerting_assets.workspace.local.rules import utc_now
 from alerting_assets.workspace.local.server import LocalWorkspaceServer
 from alerting_assets.workspace.local.store import Evaluation, Store
+from alerting_assets_tests.delivery.couriers import Clock
+from alerting_assets_tests.delivery.examples import event
 from alerting_assets_tests.delivery.receiver import Receiver, Reply
 from alerting_assets_tests.waiting import holding, wait_for
 
 pytestmark = pytest.mark.integration
 
 SECRET = "KNOWN-SECRET-PATH"
+NEVER = "0 0 0 1 1 ? 2099"
 
 
 class Workspace:
@@ -37,7 +43,7 @@ class Workspace:
         self.log: list[DeliveryRecord] = []
 
     @contextmanager
-    def served(self, **how: Any) -> Iterator[LocalWorkspaceServer]:
+    def served(self, clock: Callable[[], datetime] = utc_now, **how: Any) -> Iterator[LocalWorkspaceServer]:
         delivers = Delivering(
             mail_server=lambda: inbox_mail_server(self.folder),
             log=self.log.extend,
@@ -45,7 +51,12 @@ class Workspace:
             **how,
         )
         with LocalWorkspaceServer(
-            self.folder, lambda _: pa.table({"n": [self.value]}), port=None, evaluates=True, delivers=delivers
+            self.folder,
+            lambda _: pa.table({"n": [self.value]}),
+            port=None,
+            clock=clock,
+            evaluates=True,
+            delivers=delivers,
         ) as server:
             yield server
 
@@ -175,7 +186,7 @@ def test_what_was_decided_and_not_told_before_a_kill_is_told_after_the_next_star
 ) -> None:
     with workspace.served() as server:
         remote = destination(server, receiver.url)
-        alert_id = alert(server, {"destination_id": remote}, cron="0 0 0 1 1 ? 2099")
+        alert_id = alert(server, {"destination_id": remote}, cron=NEVER)
     store = Store(workspace.folder)  # as a server that is killed right after it stored what it decided
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     store.record([Evaluation(alert_id, now, "TRIGGERED", 7.0, 1, 1.0, None, "run-1", 3.0)])
@@ -202,3 +213,62 @@ def test_the_inbox_shows_webhooks_and_mails(tmp_path: Path) -> None:
         ("mail", "bob@example.com, carl@example.com", "Grüße"),
     ]
     assert (found[0].document, found[1].text) == ({"text": "Grüße"}, "Hallo")
+
+
+def test_the_inbox_names_what_a_webhook_is_about(tmp_path: Path) -> None:
+    found: list[Received] = []
+    one = digest([event("e1", subject="Cost"), event("e2", subject="Jobs")])
+    messages = [slack_message(one), teams_message(one), webhook_message(one, "d")]
+    with Inbox(tmp_path, found.append, smtp_port=0, http_port=0) as inbox:
+        for message in (*messages, {"text": "none of ours"}):
+            requests.post(inbox.http_address, json=message, timeout=30)
+    subject = "2 alerts: [CRITICAL] Cost; [CRITICAL] Jobs"
+    assert [one.subject for one in found] == [f"🔴 {subject}", subject, subject, ""]
+
+
+def test_alerts_that_fire_together_are_one_message_and_each_is_in_the_log(
+    workspace: Workspace, receiver: Receiver
+) -> None:
+    clock = Clock()
+    with workspace.served(clock, grouping=lambda _destination, _alert, severity: severity) as server:
+        hook = destination(server, receiver.url)
+        ids = {alert(server, {"destination_id": hook}, cron=NEVER) for _ in range(5)}
+        workspace.value = 7.0
+        call(server, "POST", "/api/local/evaluate")
+        waiting = requests.get(server.address, timeout=30).text
+        clock.later(minutes=1)
+        wait_for(lambda: len(workspace.log) == 5)
+        page = requests.get(server.address, timeout=30).text
+        told = requests.get(f"{server.address}/deliveries/{workspace.log[0].delivery_id}", timeout=30).text
+        workspace.value = 1.0
+        call(server, "POST", "/api/local/evaluate")
+        clock.later(minutes=1)
+        wait_for(lambda: len(workspace.log) == 10)
+    fired, recovered = (request.json for request in receiver.requests)
+    assert fired["event"]["subject"].startswith("5 alerts: TRIGGERED: [CRITICAL] Größe")
+    assert recovered["event"]["subject"].startswith("5 recoveries: OK: [CRITICAL] Größe")
+    for document in (fired, recovered):
+        assert {part["alert"]["id"] for part in document["digest"]["parts"]} == ids
+    assert "waits for others until" in waiting
+    assert "5 alerts: TRIGGERED" in page
+    assert "5 alerts: TRIGGERED" in told, "each alert leads to the message that it was told in"
+    assert {(record.alert_id, record.event, record.outcome) for record in workspace.log} == {
+        (alert_id, kind, "SENT") for alert_id in ids for kind in ("ALERT", "RECOVERY")
+    }
+    assert {record.sent_as for record in workspace.log} == set(receiver.delivery_ids)
+
+
+def test_a_message_whose_group_cannot_be_told_goes_by_itself(
+    workspace: Workspace, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: str) -> str:
+        raise ValueError(SECRET)
+
+    with workspace.served(grouping=fails) as server:
+        alert(server, {"destination_id": destination(server, receiver.url)}, cron=NEVER)
+        workspace.value = 7.0
+        call(server, "POST", "/api/local/evaluate")
+        wait_for(lambda: workspace.log)
+    assert receiver.requests[0].json["digest"] is None
+    assert "goes by itself, since its group cannot be told: ValueError" in caplog.text
+    assert SECRET not in caplog.text

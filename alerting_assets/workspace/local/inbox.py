@@ -25,7 +25,8 @@ _LONGEST_BODY = 1_000_000
 
 @dataclass(frozen=True)
 class Received:
-    """way: mail, webhook. to: the recipients, or the path that was posted to. subject: of a mail. text: what people read of it."""
+    """way: mail, webhook. to: the recipients, or the path that was posted to. subject: of a mail, or of one of our documents. text: what
+    people read of it."""
 
     way: str
     to: str
@@ -124,6 +125,18 @@ class _Mails:
         return "250 OK"
 
 
+def _subject_of(document: Any) -> str:
+    """Of a document of ours, whatever kind of receiver it is for; empty where it is another one."""
+    match document:
+        case {"event": {"subject": str(subject)}} | {"payload": {"summary": str(subject)}}:
+            return subject
+        case {"blocks": [{"type": "header", "text": {"text": str(subject)}}, *_]}:
+            return subject
+        case {"attachments": [{"content": {"body": [{"text": str(subject)}, *_]}}]}:
+            return subject
+    return ""
+
+
 def _handler(on_received: Callable[[Received], None]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -134,7 +147,8 @@ def _handler(on_received: Callable[[Received], None]) -> type[BaseHTTPRequestHan
                 text = json.dumps(document, indent=2, ensure_ascii=False)
             except ValueError:
                 document = None
-            on_received(Received("webhook", self.path, "", text, self.headers.get("X-Delivery-Id") or "", document))
+            identity = self.headers.get("X-Delivery-Id") or ""
+            on_received(Received("webhook", self.path, _subject_of(document), text, identity, document))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(b"ok")

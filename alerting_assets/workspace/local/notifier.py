@@ -26,7 +26,7 @@ from alerting_assets.delivery import (
     Severity,
 )
 from alerting_assets.delivery.mail_server import FindMailServer, SenderOfNow
-from alerting_assets.errors import DestinationUnknown, WorkspaceNotFound
+from alerting_assets.errors import AlertingError, DestinationUnknown, WorkspaceNotFound
 from alerting_assets.workspace.local.alert_body import Body, value_at
 from alerting_assets.workspace.local.destinations import Destinations
 from alerting_assets.workspace.local.rules import Clock, read_timestamp
@@ -46,6 +46,8 @@ _SECRETS = {
 }
 
 Log = Callable[[Sequence[DeliveryRecord]], None]
+Grouping = Callable[[str, str, str], str | None]
+"""Of a destination's id here, an alert_id and a severity: the name of the group whose messages go together; None: each by itself."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,12 +55,14 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Delivering:
     """How people are told. mail_server: asked at each mail. allowed_hosts: receivers that may lie where usually nothing is sent to
-    (delivery/safety.py). log: gets the deliveries that are over, each at least once. limits: of the courier."""
+    (delivery/safety.py). log: gets the deliveries that are over, each at least once. limits: of the courier. grouping: asked at each
+    event; where it raises, the event goes by itself."""
 
     mail_server: FindMailServer = lambda: None
     allowed_hosts: frozenset[str] = frozenset()
     log: Log | None = None
     limits: Limits | None = None
+    grouping: Grouping | None = None
 
 
 class Notifier:
@@ -74,7 +78,9 @@ class Notifier:
         how: Delivering,
     ) -> None:
         self._store, self._destinations, self._address, self._clock = store, destinations, address, clock
-        self._outbox = Outbox(folder / "outbox.sqlite", clock=clock)
+        self._grouping = how.grouping
+        limits = how.limits or Limits()
+        self._outbox = Outbox(folder / "outbox.sqlite", clock=clock, group_wait=limits.group_wait)
         self._courier = Courier(
             self._outbox,
             SenderOfNow(Http(allowed_hosts=how.allowed_hosts), how.mail_server),
@@ -82,16 +88,20 @@ class Notifier:
             log=how.log,
             on_outcome=_tell,
             clock=clock,
-            limits=how.limits,
+            limits=limits,
         )
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="local-workspace-courier", daemon=True)
 
-    def start(self) -> None:
-        """Put what a killed server stored and did not tell into the outbox, and begin to send."""
+    def catch_up(self) -> None:
+        """Put what a killed server stored and did not tell into the outbox: before anything else is evaluated, so that no later message
+        of an alert goes first."""
         since = self._clock() - MADE_GOOD
         told = [one for one in self._store.evaluations(limit=10_000) if one.notified]
         self.notify([one for one in reversed(told) if read_timestamp(one.evaluated_at) >= since])
+
+    def start(self) -> None:
+        """Begin to send."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -104,7 +114,7 @@ class Notifier:
 
     def notify(self, evaluations: Sequence[Evaluation]) -> None:
         """Have those told whom these evaluations notified. The same evaluation may come again; it is told once."""
-        self._outbox.put_all(self._events(evaluations))
+        self._outbox.put_all(self._events(evaluations), self._group)
         self._courier.wake()
 
     def recent(self, limit: int) -> list[Delivery]:
@@ -121,6 +131,16 @@ class Notifier:
             body = self._store.get(evaluation.alert_id) if evaluation.notified else None
             if body is not None:
                 yield event_of(evaluation, body, self._address), _subscribers(evaluation)
+
+    def _group(self, event: Event, destination_id: str) -> str | None:
+        if self._grouping is None:
+            return None
+        try:
+            return self._grouping(destination_id, event.alert_id or "", event.severity)
+        except Exception as error:  # noqa: BLE001 — told in the log: it costs the grouping of this message, not the message
+            told = error if isinstance(error, AlertingError) else type(error).__name__
+            _log.warning("a message about %s goes by itself, since its group cannot be told: %s", event.alert_id, told)
+            return None
 
     def _destination(self, destination_id: str) -> Destination:
         if "@" in destination_id:
@@ -185,4 +205,5 @@ def _subscribers(evaluation: Evaluation) -> list[str]:
 
 def _tell(record: DeliveryRecord) -> None:
     if record.outcome.value != "SENT":
-        _log.warning("a message of %s did not reach %s: %s", record.alert_id, record.destination_id, record.response)
+        about = record.alert_id or "several alerts"
+        _log.warning("a message of %s did not reach %s: %s", about, record.destination_id, record.response)

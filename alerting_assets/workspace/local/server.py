@@ -127,6 +127,8 @@ class LocalWorkspaceServer:
         return self._destinations
 
     def __enter__(self) -> Self:
+        if self._notifier is not None:
+            self._notifier.catch_up()
         self._thread.start()
         if not self._server.listening.wait(_START_SECONDS):
             self.stop()

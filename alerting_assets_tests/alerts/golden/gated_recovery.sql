@@ -12,6 +12,7 @@ SELECT measured_value,
       AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 5400 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS) AS earlier_not_met,
   (SELECT NULLIF(evaluation_status, '') FROM `health_monitor`.`gold`.`alert_history`
     WHERE alert_id = 'COST-001' AND evaluation_status <> 'ERROR'
+      AND (evaluation_status <> 'SUPPRESSED' OR threshold_met IS NOT NULL)
       AND evaluated_at > CURRENT_TIMESTAMP() - INTERVAL 19800 SECONDS AND evaluated_at <= CURRENT_TIMESTAMP() - INTERVAL 1800 SECONDS
     ORDER BY evaluated_at DESC, evaluation_id LIMIT 1) AS status_before
 FROM (

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_deliveries` (
   `outcome` STRING NOT NULL COMMENT 'SENT; FAILED: refused for good; DEAD: tried for a day in vain',
   `attempts` INT,
   `response` STRING COMMENT 'in short, without secrets',
+  `sent_as` STRING COMMENT 'the delivery_id of the message that it went in with others; NULL: it went alone',
   CONSTRAINT `alert_deliveries_key` PRIMARY KEY (`delivery_id`)
 )
 USING DELTA
@@ -74,6 +75,8 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_configurations` (
   `last_sync_status` STRING COMMENT 'CREATED, UPDATED, UNCHANGED, DELETED, INVALID, NOT_VALIDATED, ERROR',
   `last_sync_error` STRING,
   `failed_syncs` INT COMMENT 'in a row; the pauses between them grow',
+  `routed_to` STRING COMMENT 'whom a route told at the last sync, by name, or why nobody can tell; NULL: none',
+  `applied_silences` STRING COMMENT 'the windows in which what is deployed is silent, as JSON: [start, end, silence_id]',
   CONSTRAINT `alert_configurations_key` PRIMARY KEY (`alert_id`)
 )
 USING DELTA
@@ -88,6 +91,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_destinations` (
   `destination_type` STRING NOT NULL COMMENT 'EMAIL, SLACK, WEBHOOK, PAGERDUTY, MICROSOFT_TEAMS',
   `email_addresses` ARRAY<STRING>,
   `secret_ref` STRING COMMENT 'where its URL or key is read from: env:NAME, {{secrets/scope/key}}; never the secret',
+  `group_by` STRING COMMENT 'SEVERITY, DOMAIN, OWNER: what alerts have in common that may be one message',
   `is_enabled` BOOLEAN NOT NULL,
   `owner` STRING NOT NULL,
   `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
@@ -126,6 +130,53 @@ CLUSTER BY AUTO
 COMMENT 'One row a destination in a workspace that is, or was, deployed from notification_destinations. Outlives the configuration.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
+-- create notification_routes
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_routes` (
+  `route_id` STRING NOT NULL,
+  `position` INT NOT NULL COMMENT 'the smallest is asked first',
+  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL: any, as in all that follow',
+  `match_domains` ARRAY<STRING>,
+  `match_severities` ARRAY<STRING>,
+  `match_tags` MAP<STRING, STRING> COMMENT 'tag, pattern of its value',
+  `channels` ARRAY<STRING> NOT NULL COMMENT 'as notification_channels of an alert; owner: that of the alert',
+  `owner` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file is not used as it is now',
+  CONSTRAINT `notification_routes_key` PRIMARY KEY (`route_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a route: whom those alerts tell that name no channels. The first, by position, that means an alert counts.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_silences
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_silences` (
+  `silence_id` STRING NOT NULL,
+  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL in all four: every alert',
+  `match_domains` ARRAY<STRING>,
+  `match_severities` ARRAY<STRING>,
+  `match_tags` MAP<STRING, STRING> COMMENT 'tag to pattern',
+  `starts_at` TIMESTAMP COMMENT 'of a recurring silence: NULL where it has no beginning',
+  `ends_at` TIMESTAMP COMMENT 'of a recurring silence: NULL where it has no end',
+  `schedule_cron` STRING COMMENT 'Quartz: when a recurring silence begins',
+  `schedule_timezone` STRING,
+  `duration_minutes` INT COMMENT 'of each window of a recurring silence, on the clock on the wall',
+  `is_forced` BOOLEAN COMMENT 'what lasts longer than 30 days needs it',
+  `reason` STRING NOT NULL,
+  `created_by` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used',
+  CONSTRAINT `alert_silences_key` PRIMARY KEY (`silence_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a silence: which alerts are silent, and when. One that has ended stays, for the record.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
 -- create alert_history
 CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `evaluation_id` STRING NOT NULL,
@@ -149,7 +200,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `lower` DOUBLE,
   `upper` DOUBLE,
   `model_version` STRING,
-  `silence_id` STRING,
+  `silence_id` STRING COMMENT 'where it is SUPPRESSED: by which silence',
   `notified` BOOLEAN,
   `resolution_time_seconds` DOUBLE COMMENT 'on the evaluation that observed the recovery',
   `query_duration_ms` DOUBLE COMMENT 'of the statement, shared equally by the alerts that it judged',
