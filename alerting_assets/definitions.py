@@ -59,8 +59,8 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[
             change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse"),
-            heartbeat_sensor(minutes=alerting.heartbeat_minutes),
             own_failure_alerts(alerting.settings),
+            heartbeat_sensor(minutes=alerting.heartbeat_minutes),
         ],
         resources={"alerting": alerting},
         executor=dg.in_process_executor,  # steps share one engine; a process a step costs five seconds and gains nothing

@@ -16,10 +16,10 @@ WORKSPACES = ("local", "databricks")
 LOCAL_WAREHOUSE_ID = "local"
 VALIDATION_FILE = "validation.yml"
 """The file, in the folder of the definitions, that holds what the project decides about validation; it holds no alerts."""
-ROUTING_FILE = "routing.yml"
-"""The file there that holds all routes, in their order."""
 NOTIFY_FILE = "notify.yml"
 """The file, in the folder of the definitions, that says who is told of failures; it holds no alerts."""
+ROUTING_FILE = "routing.yml"
+"""The file there that holds all routes of alerts, in their order."""
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}")
 ENVIRONMENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 SCHEMA_PATTERN = re.compile(r"[A-Za-z0-9_*?-]+(\.[A-Za-z0-9_*?-]+)?")
@@ -81,7 +81,6 @@ class Settings:
     notify: str | None = None  # ALERTING_NOTIFY, who is told of failed checks, runs and ticks that no route takes
     dagster_url: str | None = None  # ALERTING_DAGSTER_URL, of the Dagster UI, for links in messages
     stuck_minutes: int = 60  # ALERTING_STUCK_MINUTES, how long a run may wait, or record nothing, before that is told
-
     heartbeat_minutes: int = 5  # ALERTING_HEARTBEAT_MINUTES, between two heartbeats
 
     @property
@@ -156,10 +155,10 @@ class Settings:
             evaluation_history=_view_name(env.get("ALERTING_EVALUATION_HISTORY")),
             evaluation_grace_minutes=_whole(env, "ALERTING_EVALUATION_GRACE_MINUTES", 60, least=1),
             channels=_channels(env),
-            heartbeat_minutes=_whole(env, "ALERTING_HEARTBEAT_MINUTES", 5),
             notify=env.get("ALERTING_NOTIFY") or None,
             dagster_url=_dagster_url(env.get("ALERTING_DAGSTER_URL")),
             stuck_minutes=_whole(env, "ALERTING_STUCK_MINUTES", 60),
+            heartbeat_minutes=_whole(env, "ALERTING_HEARTBEAT_MINUTES", 5),
         )
         if settings.workspace == "databricks" and not env.get("DATABRICKS_WAREHOUSE_ID"):
             raise SettingsError(

@@ -29,7 +29,8 @@ def look_at_ticks(
     batches: list[Batch] = []
     position: dict[str, float] = {}
     stopped: list[str] = []
-    for state in instance.all_instigator_state():
+    # An instance in memory keeps no evaluations.
+    for state in instance.all_instigator_state() if instance.schedule_storage is not None else ():
         kind = _KINDS.get(state.instigator_type)
         if kind is None or not _is_own(state, location):
             continue

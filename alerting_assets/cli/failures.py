@@ -12,12 +12,15 @@ from alerting_assets.cli.context import FINDINGS, Json, console, print_json, pri
 from alerting_assets.failures.decide import Failing
 from alerting_assets.failures.store import FOLDER, STORE, FailureStore
 
-app = typer.Typer(no_args_is_help=True, help="Failed asset checks, runs, sensors and schedules.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="What fails now in Dagster: checks, runs, sensors, schedules; since when, and who was told.",
+)
 
 
 @app.callback()
 def failures() -> None:
-    """More than one command may follow."""
+    """What fails now in Dagster: checks, runs, sensors, schedules; since when, and who was told."""
 
 
 @app.command("list")

@@ -100,7 +100,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
         yield opened
 
 
-@examples(3, 60)
+@examples(2, 60)
 @given(steps=st.lists(STEPS, min_size=3, max_size=10), number=st.uuids())
 def test_each_failure_is_told_and_nothing_else(
     steps: list[tuple[Any, ...]], number: object, tmp_path_factory: pytest.TempPathFactory, instance: dg.DagsterInstance

@@ -93,11 +93,24 @@ def test_a_broken_alert_is_told_with_its_id_its_reason_and_its_line(platform: Pl
     (over,) = watch.told()
     assert over["subject"] == "Well again: B: analysis of validated_queries"
 
-    define(platform, ops, A=GOOD, B=BAD)
+
+@pytest.mark.thorough
+def test_a_query_that_was_judged_before_is_told_again_and_a_removed_alert_is_no_longer_there(
+    platform: Platform,  # noqa: F811
+    receiver: Receiver,
+) -> None:
+    watch = Watch(platform, receiver, "webhook+env:OPS_URL")
+    watch.look()
+    for query in (BAD, GOOD):
+        define(platform, A=GOOD, B=query)
+        platform.run("sync")
+        watch.look()
+    watch.told()
+    define(platform, A=GOOD, B=BAD)
     platform.run("sync")
     watch.look()
     assert "B: analysis of validated_queries" in watch.told()[0]["subject"]
-    define(platform, ops, A=GOOD)
+    define(platform, A=GOOD)
     platform.run("sync")
     watch.look()
     assert "No longer there: B: analysis of validated_queries" in [event["subject"] for event in watch.told()]
