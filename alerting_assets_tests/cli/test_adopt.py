@@ -273,6 +273,7 @@ def test_killed_between_the_rows_and_the_file_nothing_is_touched(world: World) -
     assert set(world.remote()) == set(before)
 
 
+@pytest.mark.thorough
 def test_killed_before_the_hand_over_the_same_command_ends_it(world: World) -> None:
     remote_id, other = world.make(), world.make(display_name="Other")
     before = world.remote()

@@ -98,6 +98,7 @@ def stored(states: States) -> dict[str, dict[str, Any]]:
     return {alert_id: state_row(state) for alert_id, state in states.by_id.items()}
 
 
+@pytest.mark.thorough
 def test_two_kills(tmp_path: Path) -> None:
     kill_and_look(tmp_path, 2)
 
