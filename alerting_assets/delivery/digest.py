@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from alerting_assets.delivery.event import WORST_FIRST, Event, EventKind
 from alerting_assets.delivery.texts import as_html, cut, html_text, link, plain_text, subject
@@ -114,15 +115,15 @@ def told(
         Told(title(part), plain_text(part), address(url) if (url := link(part)) else "") for part in event.parts[:most]
     ]
 
-    def total(forms: Sequence[Told]) -> int:
-        return sum(size(one.title) + size(one.text) + size(one.url) + between for one in forms)
+    def sizes(form: Sequence[Told]) -> list[int]:
+        return [size(one.title) + size(one.text) + size(one.url) + between for one in form]
 
     linked = [replace(one, text="") for one in parts]
-    share = (room - total(linked)) // len(parts)
+    share = (room - sum(sizes(linked))) // len(parts)
     shortened = [replace(one, text=cut(one.text, share, size)) for one in parts] if share >= _SHORTEST_TEXT else linked
     forms = [parts, shortened, linked, [Told(one.title) for one in parts]]
-    chosen = next((form for form in forms if total(form) <= room), forms[-1])
-    shown = [one for number, one in enumerate(chosen, 1) if total(chosen[:number]) <= room]
+    chosen = next((form for form in forms if sum(sizes(form)) <= room), forms[-1])
+    shown = [one for one, end in zip(chosen, accumulate(sizes(chosen)), strict=True) if end <= room]
     return shown, len(event.parts) - len(shown) + event.left_out
 
 

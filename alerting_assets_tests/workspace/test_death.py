@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import requests
@@ -30,6 +30,10 @@ pytestmark = pytest.mark.integration
 
 SEVERITIES = ("CRITICAL", "CRITICAL", "WARNING", "INFO")
 WAYS = ("/plain", "/grouped")
+PAUSE = 0.04
+"""Seconds between two evaluations of all alerts: with less, more is to be told than a process tells before it dies."""
+LONG_AFTER = datetime(2999, 1, 1, tzinfo=UTC)
+"""When nothing is anybody's to log any more."""
 
 
 class Mortal:
@@ -41,6 +45,14 @@ class Mortal:
         self.notified: dict[str, dict[tuple[str, str], None]] = defaultdict(dict)
         self.evaluations: set[str] = set()
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "alerting_assets_tests.workspace.dying", str(self.folder)]
@@ -61,11 +73,22 @@ class Mortal:
         self._process.wait()
         self.look()
 
-    def end(self) -> None:
+    def finish(self) -> None:
+        """Let a last process tell all that is left, however long that takes as long as it gets less."""
         assert self._process is not None
+        wait_for(self.endpoint)
+        left = self.left()
+        while left:
+            wait_for(lambda before=left: self.left() < before)
+            left = self.left()
         self._process.terminate()
         assert self._process.wait(60) == 0
         self.look()
+
+    def left(self) -> int:
+        """How much is not told yet, or not in the log."""
+        with Outbox(self.folder / "workspace" / "outbox.sqlite") as box:
+            return box.number_waiting() + box.has_unlogged(LONG_AFTER)
 
     def look(self) -> None:
         store = Store(self.folder / "workspace")
@@ -91,6 +114,7 @@ class Mortal:
                     call(endpoint, "POST", "/api/local/evaluate")
                 except requests.RequestException:
                     return
+                over.wait(PAUSE)
 
         thread = threading.Thread(target=ask)
         thread.start()
@@ -99,10 +123,6 @@ class Mortal:
         finally:
             over.set()
             thread.join()
-
-    def is_idle(self) -> bool:
-        with Outbox(self.folder / "workspace" / "outbox.sqlite") as box:
-            return not box.number_waiting() and not box.has_unlogged(datetime.now(UTC))
 
 
 def call(endpoint: Endpoint, method: str, path: str, body: Any = None) -> Any:
@@ -152,9 +172,8 @@ def deaths(folder: Path, number: int, seed: int) -> dict[str, int]:
     def answer(request: Request) -> Reply:
         return random.Random(seed + request.number).choice([*bad, *[OK] * 8])
 
-    mortal = Mortal(folder)
     before_listening = 0
-    with receiving(answer) as receiver:
+    with receiving(answer) as receiver, Mortal(folder) as mortal:
         ids = set_up(mortal, receiver.url)
         for killed in range(number):
             if killed:
@@ -168,9 +187,7 @@ def deaths(folder: Path, number: int, seed: int) -> dict[str, int]:
                 before_listening += mortal.endpoint() is None
                 mortal.kill()
         mortal.start()
-        wait_for(mortal.endpoint)
-        wait_for(mortal.is_idle)
-        mortal.end()
+        mortal.finish()
     with tables_in(folder) as tables:
         rows = tables.read(ALERT_DELIVERIES.name).to_pylist()
     judge(mortal, ids, receiver, rows)
