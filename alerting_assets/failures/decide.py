@@ -14,7 +14,7 @@ failing since t    failed or passed before t   nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -112,7 +112,8 @@ def decide(
     standings = dict(memory)
     messages: list[Message] = []
     for batch in batches:
-        messages += _grouped(_seen(batch, standings, now, policy), batch)
+        for part in _rounds(batch):
+            messages += _grouped(_seen(part, standings, now, policy), part)
     leaving = [_close(standings, key, now, News.GONE) for key in sorted(gone)]
     messages += _apart([told for told in leaving if told is not None and policy.recoveries], "gone", now)
     messages += _apart(_reminded(standings, now, policy), "reminder", now)
@@ -123,9 +124,20 @@ def _is_kept(one: Standing, now: datetime) -> bool:
     return (one.failing is not None and one.failing.subject.is_repeated) or now - one.at < FORGOTTEN_AFTER
 
 
+def _rounds(batch: Batch) -> Iterator[Batch]:
+    """The batch in parts, in each of which a subject is seen once: what failed and passed in turn is told in turn."""
+    part: dict[str, Observation] = {}
+    for one in sorted(batch.observations, key=lambda one: (one.is_summary, one.at)):
+        if one.subject.key in part:
+            yield replace(batch, observations=tuple(part.values()))
+            part = {}
+        part[one.subject.key] = one
+    yield replace(batch, observations=tuple(part.values()))
+
+
 def _seen(batch: Batch, standings: dict[str, Standing], now: datetime, policy: Policy) -> list[Told]:
     found: list[Told] = []
-    for one in sorted(batch.observations, key=lambda one: (one.is_summary, one.at)):
+    for one in batch.observations:
         if one.failed is None or (one.is_summary and one.failed and _fails_in_parts(one, standings)):
             continue
         before = standings.get(one.subject.key)

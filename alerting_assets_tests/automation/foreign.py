@@ -89,6 +89,7 @@ class Foreign:
                 check_name=check,
                 passed=passed,
                 description=reason,
+                severity=dg.AssetCheckSeverity.WARN,
             )
         )
 

@@ -96,6 +96,17 @@ def test_recoveries_may_be_left_out_and_whom_nobody_routes_is_remembered() -> No
     assert memory["check"].failing is None
 
 
+def test_what_failed_and_passed_in_turn_in_one_run_is_told_in_turn() -> None:
+    turns = (failed(1), passed(2), failed(3))
+    messages, memory = decide({}, [Batch("run", "", "job", turns)], at(4), Policy(lambda _: ("ops",)))
+    assert [(one.news, message.at) for message in messages for one in message.told] == [
+        (F, at(1)),
+        (W, at(2)),
+        (F, at(3)),
+    ]
+    assert memory["check"].failing is not None
+
+
 def test_a_worse_severity_is_told() -> None:
     policy = Policy(lambda _: ("ops",))
     _, memory = decide({}, [Batch("1", "", "job", (failed(1),))], at(1), policy)
