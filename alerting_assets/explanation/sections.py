@@ -157,7 +157,7 @@ def _notification(explanation: Explanation) -> list[tuple[str, str]]:
     rows.append(("when", retrigger_words(notification.retrigger_seconds)))
     told_of_recovery = "yes" if notification.notify_on_ok else "no"
     if notification.notify_on_ok and notification.silences:
-        told_of_recovery = "no, as long as silences are to come: the workspace would take their begin for a recovery"
+        told_of_recovery = "yes, by us and not by the workspace, which would take the begin of a silence for one"
     rows.append(("on recovery", told_of_recovery))
     rows += [("silences" if number == 0 else "", words) for number, words in enumerate(notification.silences)]
     return rows
