@@ -233,7 +233,7 @@ STEPS = st.one_of(
 )
 
 
-@examples(60, 2_000)
+@examples(60, 600)
 @given(st.lists(STEPS, min_size=12, max_size=40))
 def test_each_event_is_in_one_message_in_order_and_logged_once(steps: Sequence[tuple[object, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
