@@ -323,6 +323,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "alert_configurations",
             "alert_history",
             "alert_incidents",
+            "alert_silences",
             "alert_sync_metrics",
             "deployed_alerts",
             "deployed_destinations",

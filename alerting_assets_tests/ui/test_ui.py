@@ -116,6 +116,7 @@ def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
         "notification_destinations",
         "deployed_destinations",
         "notification_routes",
+        "alert_silences",
         "validated_queries",
         "validation_report",
         "deployed_alerts",
