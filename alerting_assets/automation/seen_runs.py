@@ -38,6 +38,7 @@ _PROCESS = re.compile(r"Started process for run \(pid: (\d+)\)")
 _CRASH = re.compile(r"terminated|exited|exit code|signal|crash")
 _FROM_OUTSIDE = "marked as failed from outside the execution context"
 """In Dagster's words for a run that somebody else ended; who and why, the event before it says, if anything does."""
+_REPORTED = "reported without a run"
 _RUNLESS = ""
 """The run id under which Dagster keeps events that belong to no run."""
 
@@ -134,9 +135,10 @@ class Runs:
             batch, left = self._seen(record, Watched(record.create_timestamp.timestamp()))
             found += [(_ended(record, self._now), batch)] if batch else []
             watched |= {record.dagster_run.run_id: left} if left else {}
-        batch, runless = self._runless(position.runless)
-        found += [(max(one.at.timestamp() for one in batch.observations), batch)] if batch else []
-        return [one for _, one in sorted(found, key=lambda pair: pair[0])], _moved(position, passed, watched, runless)
+        reported, runless = self._runless(position.runless)
+        found += [(batch.observations[0].at.timestamp(), batch) for batch in reported]
+        ordered = [batch for _, batch in sorted(found, key=lambda pair: pair[0])]
+        return _reported_together(ordered), _moved(position, passed, watched, runless)
 
     # -- which runs
 
@@ -285,16 +287,15 @@ class Runs:
         found, after = self._evaluations(run.run_id, cursor)
         return [self._check(one, at, self._location.of_run(run)) for one, at in found], after
 
-    def _runless(self, cursor: str | None) -> tuple[Batch | None, str | None]:
+    def _runless(self, cursor: str | None) -> tuple[list[Batch], str | None]:
+        """Each result by itself."""
         results, after = self._evaluations(_RUNLESS, cursor)
-        own = [
-            pair for pair in results if self._location.everything or self._location.has_check(pair[0].asset_check_key)
-        ]
-        if not own:
-            return None, after
-        name = self._location.name or ""
-        observations = tuple(self._check(one, at, name) for one, at in own)
-        return Batch(f"no run, {after}", "results reported without a run", f"{name}|", observations), after
+        name, found = self._location.name or "", []
+        for one, at in results:
+            if self._location.everything or self._location.has_check(one.asset_check_key):
+                seen = self._check(one, at, name)
+                found.append(Batch(f"{_REPORTED} {at.isoformat()}", _REPORTED, f"{name}|", (seen,)))
+        return found, after
 
     def _check(self, evaluation: dg.AssetCheckEvaluation, at: datetime, location: str) -> Observation:
         owner = text_in(evaluation.metadata, OWNER)
@@ -334,6 +335,17 @@ class Runs:
 
 _GRACE = timedelta(seconds=30)
 """A process that ended records its end a moment later; another one may do it for it."""
+
+
+def _reported_together(batches: Sequence[Batch]) -> list[Batch]:
+    """Results without a run that follow each other are one batch, as if a run had had them."""
+    found: list[Batch] = []
+    for batch in batches:
+        if found and found[-1].title == batch.title == _REPORTED:
+            found[-1] = replace(found[-1], observations=(*found[-1].observations, *batch.observations))
+        else:
+            found.append(batch)
+    return found
 
 
 def _moved(

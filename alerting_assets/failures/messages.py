@@ -125,8 +125,13 @@ def _identity(message: Message, key: str) -> str:
         message.source,
         key,
         *sorted(
-            [one.failing.subject.key, one.news, one.failing.fingerprint, one.failing.since.isoformat()]
-            + ([one.failing.told_at.isoformat()] if one.news is News.STILL_FAILING else [])
+            [
+                one.failing.subject.key,
+                one.news,
+                one.failing.fingerprint,
+                one.failing.since.isoformat(),
+                one.at.isoformat(),
+            ]
             for one in message.told
         ),
     ]
