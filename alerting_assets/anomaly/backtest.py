@@ -35,7 +35,8 @@ def episodes(at: Integers) -> list[Span]:
 @dataclass(frozen=True)
 class Summary:
     """episodes, told: runs over the threshold, and those of which something was told. held_by: evaluations that each reason held.
-    with_range: the share of evaluations that had a range. longest_hold_hours: from the first to the last held in a row, with none told."""
+    with_range: the share of evaluations that had a range. longest_hold_hours: from the first to the last held in a row, with none told
+    and no pause that ends a chain between them."""
 
     evaluations: int
     over_threshold: int
@@ -68,10 +69,15 @@ def summary_of(series: Series, decisions: Decisions) -> Summary:
 
 
 def _longest_hold(at: Integers, held: Booleans) -> int:
-    longest, start = 0, None
+    longest, start, last = 0, None, 0
     for when, is_held in zip(at.tolist(), held.tolist(), strict=True):
-        start = (when if start is None else start) if is_held else None
-        longest = max(longest, 0 if start is None else when - start)
+        if not is_held:
+            start = None
+            continue
+        if start is None or when - last > METHOD.hold_pause_hours * HOUR:
+            start = when
+        last = when
+        longest = max(longest, when - start)
     return longest
 
 
