@@ -124,7 +124,7 @@ def cross_validate(data: Sequence[Labelled]) -> dict[str, Any]:
     return {
         "settings": len(SETTINGS),
         "cut_of_all_settings_all_rules": {"least": min(cuts), "median": statistics.median(cuts), "most": max(cuts)},
-        "cuts most": _folds(data, results, lambda delay, cut: (cut,)),
+        "cuts most": _folds(data, results, lambda _, cut: (cut,)),
         f"cuts {ENOUGH:.0%} with the least delay": _folds(data, results, lambda delay, cut: (cut >= ENOUGH, -delay)),
     }
 

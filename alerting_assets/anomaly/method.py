@@ -21,7 +21,7 @@ class Method:
     memory_hours, memory_fade_hours, memory_margin: a level that was told is expected again for `memory_hours`, and up to `memory_margin`
         more; it fades towards what the season expects, at a pace that would take `memory_fade_hours`.
     rise_margin, rise_values: a rise from one hour to the next that exceeds the highest at the same phase by so much is told, where that
-        many rises are known. None: it is not.
+        many rises are known and the level it leads to is none that recurs. None: it is not.
     hold_hours, hold_pause_hours: values that the season holds form a chain, which outlives pauses of `hold_pause_hours`; `hold_hours`
         after its start the season holds no more until one is told. None: it always holds.
     episode_pause_hours: a longer pause begins another episode.

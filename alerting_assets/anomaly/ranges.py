@@ -181,7 +181,8 @@ def _bounds(
     bound = told if over else _highest(seasonal, told)
     if method.rise_margin is not None:
         highest = before + float(season.rise[phase]) + method.rise_margin * scale + same
-        bound = bound if math.isnan(highest) else min(bound, highest)
+        if not math.isnan(highest):
+            bound = min(bound, highest) if over else _highest(min(bound, highest), recurrence)
     return Bounds(expected, scale, usual, recurrence, told, bound, Basis.HOLD_OVER if over else None)
 
 
