@@ -3,6 +3,7 @@
     AlertingError
     ├── SettingsError              a wrong setting or a wrong call
     ├── DefinitionError            alert definitions that cannot be read; holds every problem found
+    │   └── EvaluationsError       a file of evaluations that cannot be read
     ├── CompileError               one alert that cannot be compiled; names the alert and the field
     ├── LakehouseError
     │   ├── LakehouseUnavailable   the engine or its storage cannot be used
@@ -96,6 +97,10 @@ class DefinitionError(AlertingError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class EvaluationsError(DefinitionError):
+    exit_code = 2
 
 
 class TemplateError(AlertingError):

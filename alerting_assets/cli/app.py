@@ -78,6 +78,10 @@ COMMANDS = {
         "unit_test:run_tests",
         "Run the unit tests of alerts/tests/*.yml and of your own templates: given rows in, a decision expected. Touches no table.",
     ),
+    "backtest": (
+        "backtest:backtest",
+        "Replay evaluations from CSV files: which of them would have notified, and which would suppression have held back.",
+    ),
     "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
     "config": ("config:app", "Look at and edit rows of alert_configurations."),
     "destinations": ("destinations:app", "Notification destinations: whom alerts tell, and by which way."),

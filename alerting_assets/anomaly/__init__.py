@@ -1,0 +1,37 @@
+"""What is expected of an alert's value, from its own history, and which evaluations are held back for it. Pure: no input or output, no
+Dagster, no clock."""
+
+from alerting_assets.anomaly.backtest import Judgement, Span, Summary, episodes, judge, summary_of
+from alerting_assets.anomaly.holding import Holding
+from alerting_assets.anomaly.method import METHOD, Method
+from alerting_assets.anomaly.ranges import ML_THRESHOLD, Basis, Range, ml_score, ranges_ahead
+from alerting_assets.anomaly.series import Series, Side, TrueIncident, watched_sides
+from alerting_assets.anomaly.training import Model, Season, train
+from alerting_assets.anomaly.walk import Decisions, nothing_held, walk_forward
+
+__all__ = [
+    "METHOD",
+    "ML_THRESHOLD",
+    "Basis",
+    "Decisions",
+    "Holding",
+    "Judgement",
+    "Method",
+    "Model",
+    "Range",
+    "Season",
+    "Series",
+    "Side",
+    "Span",
+    "Summary",
+    "TrueIncident",
+    "episodes",
+    "judge",
+    "ml_score",
+    "nothing_held",
+    "ranges_ahead",
+    "summary_of",
+    "train",
+    "walk_forward",
+    "watched_sides",
+]
