@@ -3,7 +3,7 @@
 import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
-from alerting_assets.assets.tables import problem_table, table
+from alerting_assets.assets.tables import load_counts, problem_table, table
 from alerting_assets.automation.partitions import WHOLE
 from alerting_assets.configuration import DESTINATION, load_listed, read_listed
 from alerting_assets.deployment import DestinationSyncer, Status
@@ -43,10 +43,7 @@ def notification_destinations(context: dg.AssetExecutionContext, alerting: Alert
         metadata={
             "dagster/row_count": len(rows),
             "dagster/table_name": ".".join([*lakehouse.namespace, NOTIFICATION_DESTINATIONS.name]),
-            "added": len(result.added),
-            "changed": len(result.changed),
-            "removed": len(result.removed),
-            "kept": len(result.kept),
+            **load_counts(result),
             "destinations": table(
                 [
                     {

@@ -4,7 +4,7 @@ import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
 from alerting_assets.assets.destinations import notification_destinations
-from alerting_assets.assets.tables import problem_table, table
+from alerting_assets.assets.tables import load_counts, problem_table, table
 from alerting_assets.automation.partitions import WHOLE
 from alerting_assets.configuration import (
     ROUTE,
@@ -55,10 +55,7 @@ def notification_routes(context: dg.AssetExecutionContext, alerting: AlertingRes
         metadata={
             "dagster/row_count": len(rows),
             "dagster/table_name": ".".join([*lakehouse.namespace, NOTIFICATION_ROUTES.name]),
-            "added": len(result.added),
-            "changed": len(result.changed),
-            "removed": len(result.removed),
-            "kept": len(result.kept),
+            **load_counts(result),
             "routed_alerts": len(decided),
             "routes": table(
                 [

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS, alert_configurations
-from alerting_assets.assets.tables import problem_table, table
+from alerting_assets.assets.tables import load_counts, problem_table, table
 from alerting_assets.automation.partitions import WHOLE
 from alerting_assets.configuration import (
     SILENCE,
@@ -56,10 +56,7 @@ def alert_silences(context: dg.AssetExecutionContext, alerting: AlertingResource
         metadata={
             "dagster/row_count": len(rows),
             "dagster/table_name": ".".join([*lakehouse.namespace, ALERT_SILENCES.name]),
-            "added": len(result.added),
-            "changed": len(result.changed),
-            "removed": len(result.removed),
-            "kept": len(result.kept),
+            **load_counts(result),
             "silent_now": sum(silences.active(alert) is not None for alert in known),
             "silences": table(
                 [

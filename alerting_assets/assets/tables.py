@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
+from alerting_assets.configuration import Load
 from alerting_assets.errors import Problem
 
 Cell = str | int | float | bool | None
@@ -22,6 +24,11 @@ def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
     return dg.MetadataValue.table(
         [dg.TableRecord({name: "" if cell is None else cell for name, cell in row.items()}) for row in rows[:MAX_ROWS]]
     )
+
+
+def load_counts(load: Load[Any]) -> dict[str, int]:
+    """What loading definitions did to their rows."""
+    return {name: len(getattr(load, name)) for name in ("added", "changed", "removed", "kept")}
 
 
 def problem_table(problems: Sequence[Problem], subject: str) -> dg.MetadataValue:

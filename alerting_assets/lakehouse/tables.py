@@ -369,6 +369,14 @@ DESTINATION_DEPLOYMENTS = TableSpec(
     ),
 )
 
+_MATCHER = (
+    _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL in all four: every alert"),
+    _optional("match_domains", STRINGS),
+    _optional("match_severities", STRINGS),
+    _optional("match_tags", STRING_MAP, comment="tag, pattern of its value"),
+)
+"""The columns that say which alerts are meant (alerts/matcher.py)."""
+
 NOTIFICATION_ROUTES = TableSpec(
     name="notification_routes",
     comment="One row a route: whom those alerts tell that name no channels. The first, by position, that means an alert counts.",
@@ -376,10 +384,7 @@ NOTIFICATION_ROUTES = TableSpec(
     columns=(
         _required("route_id"),
         _required("position", INT, comment="the smallest is asked first"),
-        _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL: any, as in all that follow"),
-        _optional("match_domains", STRINGS),
-        _optional("match_severities", STRINGS),
-        _optional("match_tags", STRING_MAP, comment="tag, pattern of its value"),
+        *_MATCHER,
         _required("channels", STRINGS, comment="as notification_channels of an alert; owner: that of the alert"),
         _required("owner"),
         _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
@@ -395,10 +400,7 @@ ALERT_SILENCES = TableSpec(
     key=("silence_id",),
     columns=(
         _required("silence_id"),
-        _optional("match_alert_ids", STRINGS, comment="patterns with * and ?; NULL in all four: every alert"),
-        _optional("match_domains", STRINGS),
-        _optional("match_severities", STRINGS),
-        _optional("match_tags", STRING_MAP, comment="tag to pattern"),
+        *_MATCHER,
         _optional("starts_at", TIMESTAMP, comment="of a recurring silence: NULL where it has no beginning"),
         _optional("ends_at", TIMESTAMP, comment="of a recurring silence: NULL where it has no end"),
         _optional("schedule_cron", comment="Quartz: when a recurring silence begins"),

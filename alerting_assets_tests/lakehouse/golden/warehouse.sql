@@ -134,7 +134,7 @@ TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_routes` (
   `route_id` STRING NOT NULL,
   `position` INT NOT NULL COMMENT 'the smallest is asked first',
-  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL: any, as in all that follow',
+  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL in all four: every alert',
   `match_domains` ARRAY<STRING>,
   `match_severities` ARRAY<STRING>,
   `match_tags` MAP<STRING, STRING> COMMENT 'tag, pattern of its value',
@@ -157,7 +157,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_silences` (
   `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL in all four: every alert',
   `match_domains` ARRAY<STRING>,
   `match_severities` ARRAY<STRING>,
-  `match_tags` MAP<STRING, STRING> COMMENT 'tag to pattern',
+  `match_tags` MAP<STRING, STRING> COMMENT 'tag, pattern of its value',
   `starts_at` TIMESTAMP COMMENT 'of a recurring silence: NULL where it has no beginning',
   `ends_at` TIMESTAMP COMMENT 'of a recurring silence: NULL where it has no end',
   `schedule_cron` STRING COMMENT 'Quartz: when a recurring silence begins',
