@@ -9,19 +9,13 @@ from functools import cache
 
 import dagster as dg
 
+from alerting_assets.automation.seen_runs import UNDER_WAY
 from alerting_assets.errors import LakehouseError
 from alerting_assets.lakehouse import open_lakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.settings import Settings
 
-_UNDER_WAY = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 DEAD_AFTER = timedelta(hours=1)
 """A run that is under way for longer was killed together with the process that watched it."""
 
@@ -30,7 +24,7 @@ def run_under_way(
     instance: dg.DagsterInstance, now: datetime, *, job: str | None = None, tags: dict[str, str] | None = None
 ) -> str | None:
     """The beginning of the id of a run of this job, or with these tags, that is under way; None where there is none."""
-    wanted = dg.RunsFilter(job_name=job, tags=tags, statuses=_UNDER_WAY, created_after=now - DEAD_AFTER)
+    wanted = dg.RunsFilter(job_name=job, tags=tags, statuses=UNDER_WAY, created_after=now - DEAD_AFTER)
     found = instance.get_run_records(wanted, limit=1)
     return found[0].dagster_run.run_id[:8] if found else None
 

@@ -25,14 +25,14 @@ _EVENTS = 1_000
 _STEPS = 5
 LONG_RUN = timedelta(minutes=10)
 """What a run finds is told when it has ended; of one that takes longer, so often."""
-_UNDER_WAY = [
+UNDER_WAY = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-_WAITING = _UNDER_WAY[:3]
+_WAITING = UNDER_WAY[:3]
 _WILL_RETRY = "dagster/will_retry"
 _PROCESS = re.compile(r"Started process for run \(pid: (\d+)\)")
 _CRASH = re.compile(r"terminated|exited|exit code|signal|crash")
@@ -109,7 +109,7 @@ class Runs:
         """The position of somebody who looks for the first time: what has ended is past, what is under way is watched."""
         newest = self._instance.get_run_records(limit=1)
         last = _place(newest[0]) if newest else None
-        under_way = self._instance.get_run_records(dg.RunsFilter(statuses=_UNDER_WAY))
+        under_way = self._instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY))
         watched = {
             one.dagster_run.run_id: Watched(self._now.timestamp(), self._end_of(one.dagster_run.run_id))
             for one in under_way
