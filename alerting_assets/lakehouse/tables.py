@@ -130,11 +130,12 @@ ALERT_HISTORY = TableSpec(
         _optional("threshold_met", BOOLEAN),
         _optional("ml_score", DOUBLE),
         _required("ml_suppressed", BOOLEAN),
-        _optional("ml_shadow", BOOLEAN),
+        _optional("ml_shadow", BOOLEAN, comment="it would have been held back, but the alert only tries that out"),
         _optional("expected", DOUBLE),
         _optional("lower", DOUBLE),
         _optional("upper", DOUBLE),
         _optional("model_version"),
+        _optional("ml_reason", comment="what held it back, or why nothing could, where the condition was met"),
         _optional("silence_id", comment="where it is SUPPRESSED: by which silence"),
         _optional("notified", BOOLEAN),
         _optional("resolution_time_seconds", DOUBLE, comment="on the evaluation that observed the recovery"),
@@ -435,6 +436,60 @@ ALERT_DELIVERIES = TableSpec(
     ),
 )
 
+EXPECTED_RANGES = TableSpec(
+    name="expected_ranges",
+    comment="One row an alert, model and hour, written before the hour begins: which values are expected. Deployed queries read it.",
+    key=("alert_id", "model_name", "valid_from"),
+    columns=(
+        _required("alert_id"),
+        _required("model_name", comment="<registered model>@<alias>, as the alert names it"),
+        _required("valid_from", TIMESTAMP),
+        _required("valid_until", TIMESTAMP, comment="without this moment itself"),
+        _optional("expected", DOUBLE),
+        _optional("lower", DOUBLE, comment="values below are told; NULL: nothing is held on that side"),
+        _optional("upper", DOUBLE, comment="values above are told; NULL: nothing is held on that side"),
+        _optional("scale", DOUBLE, comment="the unit of ml_score, in units of the value; greater than zero"),
+        _optional("closed", comment="why less is held than could be, or nothing"),
+        _optional("levels", comment="JSON: side -> up to where each reason expects values"),
+        _required("model_version"),
+        _required("created_at", TIMESTAMP),
+    ),
+)
+
+ALERT_BACKFILL = TableSpec(
+    name="alert_backfill",
+    comment="One row an alert and moment: what its query would have measured then. Models learn from it where there is no evaluation.",
+    key=("alert_id", "evaluated_at"),
+    columns=(
+        _required("alert_id"),
+        _required("evaluated_at", TIMESTAMP, comment="what the clock said to the query"),
+        _optional("query_result_value", DOUBLE),
+        _optional("threshold_met", BOOLEAN),
+        _required("config_hash", comment="of the alert as it was when this was computed"),
+        _required("backfilled_at", TIMESTAMP),
+    ),
+)
+
+EXPECTED_EVENTS = TableSpec(
+    name="expected_events",
+    comment="One row a planned event: which alerts it is about, when it is, and how much more is expected then.",
+    key=("event_id",),
+    columns=(
+        _required("event_id"),
+        *_MATCHER,
+        _required("starts_at", TIMESTAMP),
+        _required("ends_at", TIMESTAMP),
+        _optional("expected_value", DOUBLE, comment="up to which value is expected (down to, where low values fire)"),
+        _optional("expected_factor", DOUBLE, comment="or: up to how many times what else is expected at that hour"),
+        _required("reason"),
+        _required("created_by"),
+        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+        _required("created_at", TIMESTAMP),
+        _optional("updated_at", TIMESTAMP),
+        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+    ),
+)
+
 TABLES = (
     ALERT_DELIVERIES,
     ALERT_CONFIGURATIONS,
@@ -449,6 +504,9 @@ TABLES = (
     ALERT_SYNC_METRICS,
     SYNC_LEASES,
     ALERT_DEPLOYMENTS,
+    EXPECTED_RANGES,
+    ALERT_BACKFILL,
+    EXPECTED_EVENTS,
 )
 
 

@@ -195,11 +195,12 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_history` (
   `threshold_met` BOOLEAN,
   `ml_score` DOUBLE,
   `ml_suppressed` BOOLEAN NOT NULL,
-  `ml_shadow` BOOLEAN,
+  `ml_shadow` BOOLEAN COMMENT 'it would have been held back, but the alert only tries that out',
   `expected` DOUBLE,
   `lower` DOUBLE,
   `upper` DOUBLE,
   `model_version` STRING,
+  `ml_reason` STRING COMMENT 'what held it back, or why nothing could, where the condition was met',
   `silence_id` STRING COMMENT 'where it is SUPPRESSED: by which silence',
   `notified` BOOLEAN,
   `resolution_time_seconds` DOUBLE COMMENT 'on the evaluation that observed the recovery',
@@ -354,6 +355,66 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_deployments` (
 USING DELTA
 CLUSTER BY AUTO
 COMMENT 'One row a deployment that was begun: by which nonce, and under which id, an alert is ours. Outlives the configuration.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create expected_ranges
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`expected_ranges` (
+  `alert_id` STRING NOT NULL,
+  `model_name` STRING NOT NULL COMMENT '<registered model>@<alias>, as the alert names it',
+  `valid_from` TIMESTAMP NOT NULL,
+  `valid_until` TIMESTAMP NOT NULL COMMENT 'without this moment itself',
+  `expected` DOUBLE,
+  `lower` DOUBLE COMMENT 'values below are told; NULL: nothing is held on that side',
+  `upper` DOUBLE COMMENT 'values above are told; NULL: nothing is held on that side',
+  `scale` DOUBLE COMMENT 'the unit of ml_score, in units of the value; greater than zero',
+  `closed` STRING COMMENT 'why less is held than could be, or nothing',
+  `levels` STRING COMMENT 'JSON: side -> up to where each reason expects values',
+  `model_version` STRING NOT NULL,
+  `created_at` TIMESTAMP NOT NULL,
+  CONSTRAINT `expected_ranges_key` PRIMARY KEY (`alert_id`, `model_name`, `valid_from`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row an alert, model and hour, written before the hour begins: which values are expected. Deployed queries read it.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create alert_backfill
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_backfill` (
+  `alert_id` STRING NOT NULL,
+  `evaluated_at` TIMESTAMP NOT NULL COMMENT 'what the clock said to the query',
+  `query_result_value` DOUBLE,
+  `threshold_met` BOOLEAN,
+  `config_hash` STRING NOT NULL COMMENT 'of the alert as it was when this was computed',
+  `backfilled_at` TIMESTAMP NOT NULL,
+  CONSTRAINT `alert_backfill_key` PRIMARY KEY (`alert_id`, `evaluated_at`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row an alert and moment: what its query would have measured then. Models learn from it where there is no evaluation.'
+TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
+
+-- create expected_events
+CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`expected_events` (
+  `event_id` STRING NOT NULL,
+  `match_alert_ids` ARRAY<STRING> COMMENT 'patterns with * and ?; NULL in all four: every alert',
+  `match_domains` ARRAY<STRING>,
+  `match_severities` ARRAY<STRING>,
+  `match_tags` MAP<STRING, STRING> COMMENT 'tag, pattern of its value',
+  `starts_at` TIMESTAMP NOT NULL,
+  `ends_at` TIMESTAMP NOT NULL,
+  `expected_value` DOUBLE COMMENT 'up to which value is expected (down to, where low values fire)',
+  `expected_factor` DOUBLE COMMENT 'or: up to how many times what else is expected at that hour',
+  `reason` STRING NOT NULL,
+  `created_by` STRING NOT NULL,
+  `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
+  `created_at` TIMESTAMP NOT NULL,
+  `updated_at` TIMESTAMP,
+  `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used',
+  CONSTRAINT `expected_events_key` PRIMARY KEY (`event_id`)
+)
+USING DELTA
+CLUSTER BY AUTO
+COMMENT 'One row a planned event: which alerts it is about, when it is, and how much more is expected then.'
 TBLPROPERTIES ('delta.enableChangeDataFeed' = 'true');
 
 -- add columns
