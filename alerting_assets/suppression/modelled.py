@@ -1,0 +1,97 @@
+"""The alerts that have a model, with what suppression needs to know of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo
+
+from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.configuration import AlertConfiguration
+from alerting_assets.alerts.operators import Severity
+from alerting_assets.alerts.thresholds import Condition
+from alerting_assets.anomaly import Side, watched_sides
+from alerting_assets.configuration import ConfiguredAlert
+
+REGISTERED_MODEL = "alert_anomaly_detector"
+SERVING = "serving"
+"""The alias of the version that ranges are made with."""
+
+MAX_HOLD_MINUTES = 1_380
+SUPPRESSION_BUDGET = 0.9
+
+
+@dataclass(frozen=True)
+class ModelledAlert:
+    """An enabled alert with a model.
+
+    model_name: `<registered model>@<alias>`, as in `expected_ranges`.
+    measured_hash: of what it measures and on which side it fires (`measured_hash`). A model that was trained on another one is none
+        of it.
+    is_live: whether it holds for real; in shadow it tells everything, and only records what it would have held.
+    hold_hours: how long the season may hold before something is told.
+    budget: the greatest share of its evaluations over the threshold that may be held, in (0, 1]."""
+
+    alert_id: str
+    model_name: str
+    measured_hash: str
+    condition: Condition
+    sides: tuple[Side, ...]
+    zone: tzinfo
+    is_live: bool
+    hold_hours: int
+    budget: float
+
+
+def modelled_alerts(alerts: Iterable[ConfiguredAlert]) -> list[ModelledAlert]:
+    """Those of them that are enabled, have a model, and can be compiled. The others are quarantined, and have no ranges."""
+    return [
+        _modelled(alert.configuration, alert.compiled)
+        for alert in alerts
+        if alert.configuration is not None
+        and alert.compiled is not None
+        and alert.is_enabled
+        and alert.configuration.ml_model_enabled
+    ]
+
+
+def measured_hash(alert: CompiledAlert) -> str:
+    """A hash of what an alert measures and on which side it fires, 32 hex digits. Its thresholds are left out: what was learned of its
+    values stays true when somebody moves them."""
+    aggregation = None if alert.aggregation is None else alert.aggregation.value
+    direction = None if alert.condition.direction is None else alert.condition.direction.value
+    sides = [side.value for side in sides_of(alert.condition)]
+    parts = [alert.source_sql, alert.value_column, aggregation, sides, direction]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def sides_of(condition: Condition) -> tuple[Side, ...]:
+    return watched_sides(condition.operator, condition.direction)
+
+
+def zone_of(name: str) -> tzinfo:
+    """UTC by its own object, for which calendars need no look-ups."""
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def default_model_name(catalog: str, schema: str) -> str:
+    return f"{catalog}.{schema}.{REGISTERED_MODEL}@{SERVING}"
+
+
+def _modelled(configuration: AlertConfiguration, compiled: CompiledAlert) -> ModelledAlert:
+    minutes, budget = configuration.ml_max_hold_minutes, configuration.ml_suppression_budget
+    may_hold = configuration.severity is not Severity.CRITICAL or configuration.ml_allow_critical
+    return ModelledAlert(
+        compiled.alert_id,
+        configuration.ml_model_name or default_model_name(compiled.target.catalog, compiled.target.schema),
+        measured_hash(compiled),
+        compiled.condition,
+        sides_of(compiled.condition),
+        zone_of(compiled.schedule_timezone),
+        is_live=may_hold and not configuration.ml_shadow,
+        hold_hours=max(1, (MAX_HOLD_MINUTES if minutes is None else minutes) // 60),
+        budget=SUPPRESSION_BUDGET if budget is None else budget,
+    )

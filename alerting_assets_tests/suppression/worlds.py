@@ -1,0 +1,57 @@
+"""Alerts with a model, and rows of the tables that suppression reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from alerting_assets.alerts.operators import Operator
+from alerting_assets.alerts.thresholds import Condition
+from alerting_assets.lakehouse.arrow import arrow_schema
+from alerting_assets.lakehouse.port import Lakehouse
+from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.suppression.modelled import ModelledAlert, sides_of
+
+MODEL = "health_monitor.gold.alert_anomaly_detector@serving"
+NOW = datetime(2026, 3, 30, 9, 55, tzinfo=UTC)
+"""A Monday."""
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+THRESHOLD = 100.0
+ABOVE = Condition(Operator.GREATER_THAN, frozenset(), threshold=THRESHOLD)
+
+
+def modelled(alert_id: str = "COST-001", condition: Condition = ABOVE, **changes: Any) -> ModelledAlert:
+    fields: dict[str, Any] = {
+        "model_name": MODEL,
+        "measured_hash": "m",
+        "sides": sides_of(condition),
+        "zone": UTC,
+        "is_live": True,
+        "hold_hours": 23,
+        "budget": 0.9,
+    }
+    return ModelledAlert(alert_id, condition=condition, **{**fields, **changes})
+
+
+def evaluation(at: datetime, value: float | None, alert_id: str = "COST-001", **changes: Any) -> dict[str, Any]:
+    """A row of alert_history."""
+    met = value is not None and value > THRESHOLD
+    return {
+        "evaluation_id": f"{alert_id} {at.isoformat()}",
+        "alert_id": alert_id,
+        "evaluated_at": at,
+        "evaluated_by": "own",
+        "evaluation_status": "TRIGGERED" if met else "OK",
+        "query_result_value": value,
+        "threshold_met": met,
+        "ml_suppressed": False,
+        "config_hash": "c",
+        **changes,
+    }
+
+
+def append_history(lakehouse: Lakehouse, rows: Iterable[dict[str, Any]]) -> None:
+    lakehouse.append(ALERT_HISTORY.name, pa.Table.from_pylist(list(rows), schema=arrow_schema(ALERT_HISTORY)))
