@@ -26,12 +26,14 @@ SAME = 1e-3
 class Basis(StrEnum):
     """What holds a value, or why none is held in an hour."""
 
+    TOLD = "TOLD"
     USUAL = "USUAL"
     RECURRENCE = "RECURRENCE"
-    TOLD = "TOLD"
     NO_HISTORY = "NO_HISTORY"
     PERSISTENCE = "PERSISTENCE"
     HOLD_OVER = "HOLD_OVER"
+    BUDGET = "BUDGET"
+    STALE_MODEL = "STALE_MODEL"
 
 
 class Bounds(NamedTuple):
@@ -49,15 +51,14 @@ class Bounds(NamedTuple):
     closed: Basis | None = Basis.NO_HISTORY
 
     def holds(self, value: float) -> Basis | None:
-        """What holds this value, the first reason of the three; None where it is told."""
+        """What holds this value, the first reason of the three; None where it is told.
+
+        What was told lately comes first: a value that it holds is no sign of the season, so it begins no chain (`Holding.record`)."""
         if not value < self.bound:
             return None
-        if self.closed is None:
-            if value < self.usual:
-                return Basis.USUAL
-            if value < self.recurrence:
-                return Basis.RECURRENCE
-        return Basis.TOLD
+        if value < self.told or self.closed is not None:
+            return Basis.TOLD
+        return Basis.USUAL if value < self.usual else Basis.RECURRENCE
 
 
 @dataclass(frozen=True)

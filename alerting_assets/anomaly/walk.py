@@ -84,8 +84,8 @@ def _record(
     for row in over.tolist():
         value = side.sign * float(series.value[row])
         if suppressed[row]:
-            held_by[row] = bounds.holds(value) or Basis.TOLD
-            by_season |= not value < bounds.told
+            held_by[row] = reason = bounds.holds(value) or Basis.USUAL  # beyond all levels, within ml_threshold
+            by_season |= reason is not Basis.TOLD
         else:
             held_by[row], is_told = bounds.closed, True
             told = max(
