@@ -34,6 +34,7 @@ class Basis(StrEnum):
     HOLD_OVER = "HOLD_OVER"
     BUDGET = "BUDGET"
     STALE_MODEL = "STALE_MODEL"
+    FAILED = "FAILED"
 
 
 class Bounds(NamedTuple):

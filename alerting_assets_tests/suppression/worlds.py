@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.thresholds import Condition
+from alerting_assets.anomaly import Decisions, Model, Series
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
@@ -55,3 +57,35 @@ def evaluation(at: datetime, value: float | None, alert_id: str = "COST-001", **
 
 def append_history(lakehouse: Lakehouse, rows: Iterable[dict[str, Any]]) -> None:
     lakehouse.append(ALERT_HISTORY.name, pa.Table.from_pylist(list(rows), schema=arrow_schema(ALERT_HISTORY)))
+
+
+@dataclass(frozen=True)
+class Served:
+    """What is learned about alerts that measure "m"."""
+
+    models: dict[str, Model] = field(default_factory=dict)
+    version: str = "1"
+    trained_at: datetime = NOW - timedelta(hours=10)
+
+    def model_of(self, alert_id: str, measured_hash: str) -> Model | None:
+        return self.models.get(alert_id) if measured_hash == "m" else None
+
+
+def history_of(series: Series, decisions: Decisions, alert_id: str = "COST-001") -> list[dict[str, Any]]:
+    """Rows of alert_history: a series with what was decided about it."""
+    rows = []
+    columns = (series.at, series.value, series.met, decisions.suppressed)
+    for at, value, met, held in zip(*(column.tolist() for column in columns), strict=True):
+        reason = decisions.held_by[len(rows)]
+        rows.append(
+            evaluation(
+                datetime.fromtimestamp(at, UTC),
+                None if value != value else value,
+                alert_id,
+                threshold_met=met,
+                evaluation_status="SUPPRESSED" if held else "TRIGGERED" if met else "OK",
+                ml_suppressed=held,
+                ml_reason=reason.value if reason is not None else "OUTSIDE" if met else None,
+            )
+        )
+    return rows
