@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from alerting_assets.alerts import gated
+from alerting_assets.alerts.hold import Hold
 from alerting_assets.alerts.marker import Marker, mark
 from alerting_assets.alerts.operators import Aggregation, EmptyResultState, Operator, Severity
 from alerting_assets.alerts.origin import Origin
@@ -56,6 +57,7 @@ class CompiledAlert:
     channels: e-mail addresses and ids of notification destinations.
     unmapped: names of channels that stand for nobody.
     routed: whom it tells, by name, and which route says so.
+    hold: how a model holds it back; None: none does. An alert with one `is_gated` whatever its condition.
     silenced_summary, silenced_description: the texts that go with `windows`.
     windows: in which its deployed form is silent. `sql`, `operator` and `threshold` know nothing of them: verdicts, unit tests and our own
         evaluation are about the alert itself."""
@@ -88,6 +90,7 @@ class CompiledAlert:
     silenced_summary: str | None = None
     silenced_description: str | None = None
     windows: Windows = ()
+    hold: Hold | None = None
 
     def silenced(self, windows: Windows) -> CompiledAlert:
         """This alert, silent in these windows and in no others."""
@@ -103,13 +106,19 @@ class CompiledAlert:
             self.value_column,
             self.condition,
             self.empty_result_state,
-            gated.history_looks(self.condition, self.alert_id, self.target.catalog, self.target.schema),
+            gated.looks_sql(self.condition, self.hold, self.alert_id, self.target.catalog, self.target.schema),
             self.windows,
+            self.hold,
         )
 
     @property
     def is_gated(self) -> bool:
-        return not self.condition.is_native
+        return not self.condition.is_native or self.hold is not None
+
+    @property
+    def recovery_is_ours(self) -> bool:
+        """Whether the workspace takes for a recovery what is none, so that it tells of none: we do (`incidents.recoveries`)."""
+        return bool(self.windows) or (self.hold is not None and self.hold.is_live)
 
     @cached_property
     def compiled_hash(self) -> str:
@@ -127,7 +136,7 @@ class CompiledAlert:
 
     def _body(self, query_text: str) -> dict[str, Any]:
         notification: dict[str, Any] = {
-            "notify_on_ok": self.notify_on_ok and not self.windows,
+            "notify_on_ok": self.notify_on_ok and not self.recovery_is_ours,
             "subscriptions": [
                 {"user_email": channel} if "@" in channel else {"destination_id": channel}
                 for channel in sorted(set(self.channels))

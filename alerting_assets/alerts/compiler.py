@@ -10,8 +10,10 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from alerting_assets.alerts import gated, notification
+from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.configuration import AlertConfiguration, channel_problem
+from alerting_assets.alerts.hold import Hold, hold_of
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.parse import parse_statements
 from alerting_assets.alerts.query_text import (
@@ -23,6 +25,7 @@ from alerting_assets.alerts.query_text import (
     trim_query,
 )
 from alerting_assets.errors import CompileError
+from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.settings import is_address
 from alerting_assets.sql_literal import identifier
 
@@ -41,25 +44,27 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         hint = ". Add it under template_params" if isinstance(error, PlaceholderNotResolved) else ""
         raise CompileError(configuration.alert_id, "alert_query_template", f"{error}{hint}") from None
     condition = configuration.condition
+    hold = hold_of(configuration, target.catalog, target.schema)
+    is_gated = not condition.is_native or hold is not None
     routed = target.routing.decide(configuration)
-    _check_gate(configuration, target)
+    _check_gate(configuration, target, hold)
     measured = _measured(
         configuration,
         source_sql,
-        identifier(configuration.aggregation_column) if condition.is_native else gated.MEASURED,
+        gated.MEASURED if is_gated else identifier(configuration.aggregation_column),
     )
     return CompiledAlert(
         alert_id=configuration.alert_id,
         severity=configuration.severity,
         display_name=f"[{configuration.severity}] {configuration.alert_name}"[:MAX_DISPLAY_NAME],
-        sql=_deployed_sql(configuration, measured, target),
+        sql=_gated_sql(configuration, measured, target, hold) if is_gated else measured,
         measured_sql=measured,
         source_sql=source_sql,
         aggregation=configuration.aggregation_type,
         origin=origin.without_head(len(resolved) - len(resolved.lstrip())),
         value_column=configuration.aggregation_column,
-        operator=condition.operator if condition.is_native else Operator.IS_NOT_NULL,
-        threshold=condition.threshold if condition.is_native else None,
+        operator=Operator.IS_NOT_NULL if is_gated else condition.operator,
+        threshold=None if is_gated else condition.threshold,
         condition=condition,
         empty_result_state=configuration.empty_result_state,
         schedule_cron=configuration.schedule_cron,
@@ -74,12 +79,13 @@ def compile_alert(configuration: AlertConfiguration, target: Target) -> Compiled
         routed=routed,
         notify_on_ok=configuration.notify_on_ok,
         retrigger_seconds=configuration.retrigger_seconds,
-        custom_summary=_text(configuration, "custom_subject_template"),
-        custom_description=_text(configuration, "custom_body_template"),
-        silenced_summary=_silenced_text(configuration, "custom_subject_template"),
-        silenced_description=_silenced_text(configuration, "custom_body_template"),
+        custom_summary=_text(configuration, "custom_subject_template", is_gated=is_gated),
+        custom_description=_text(configuration, "custom_body_template", is_gated=is_gated),
+        silenced_summary=_silenced_text(configuration, "custom_subject_template", is_gated=is_gated),
+        silenced_description=_silenced_text(configuration, "custom_body_template", is_gated=is_gated),
         target=target,
         template_id=configuration.template_id,
+        hold=hold,
     )
 
 
@@ -120,27 +126,29 @@ def static_values(configuration: AlertConfiguration) -> dict[str, str]:
     }
 
 
-def _text(configuration: AlertConfiguration, field: notification.Field) -> str | None:
+def _text(configuration: AlertConfiguration, field: notification.Field, *, is_gated: bool) -> str | None:
     text: str | None = getattr(configuration, field)
     if text is None:
         return None
     if wrong := notification.problems(text, field=field):
         raise CompileError(configuration.alert_id, field, "; ".join(wrong))
-    compiled = _compiled_text(configuration, field, text, is_gated=not configuration.condition.is_native)
+    compiled = _compiled_text(configuration, field, text, is_gated=is_gated)
     if len(compiled) > (limit := notification.MAX_LENGTH[field]):
         message = f"has {len(compiled):,} characters once its placeholders are filled in, and may have {limit:,}"
         raise CompileError(configuration.alert_id, field, message)
     return compiled
 
 
-def _silenced_text(configuration: AlertConfiguration, field: notification.Field) -> str | None:
+def _silenced_text(configuration: AlertConfiguration, field: notification.Field, *, is_gated: bool) -> str | None:
     """The text of the alert as it is deployed with windows of silence, where every alert is gated. Where the words of the condition
     make it too long, it is the plain one: the workspace then says IS_NOT_NULL in their place."""
     text: str | None = getattr(configuration, field)
     if text is None:
         return None
     compiled = _compiled_text(configuration, field, text, is_gated=True)
-    return compiled if len(compiled) <= notification.MAX_LENGTH[field] else _text(configuration, field)
+    return (
+        compiled if len(compiled) <= notification.MAX_LENGTH[field] else _text(configuration, field, is_gated=is_gated)
+    )
 
 
 def _compiled_text(configuration: AlertConfiguration, field: notification.Field, text: str, *, is_gated: bool) -> str:
@@ -152,38 +160,46 @@ def _compiled_text(configuration: AlertConfiguration, field: notification.Field,
     )
 
 
-def _check_gate(configuration: AlertConfiguration, target: Target) -> None:
-    condition = configuration.condition
-    if not condition.is_native and configuration.aggregation_column.lower() in gated.COLUMNS:
+def _check_gate(configuration: AlertConfiguration, target: Target, hold: Hold | None) -> None:
+    condition, column = configuration.condition, configuration.aggregation_column
+    taken = (*(() if condition.is_native and hold is None else gated.COLUMNS), *(() if hold is None else holds.COLUMNS))
+    if column.lower() in taken:
+        what = "this condition" if hold is None else "an alert with a model"
         raise CompileError(
             configuration.alert_id,
             "aggregation_column",
-            f"{configuration.aggregation_column} is a column of the deployed form of this condition; give it another alias",
+            f"{column} is a column of the deployed form of {what}; give it another alias",
         )
-    if condition.looks_at_time and not target.history_is_readable:
-        field = next(
-            name
-            for name in ("for_evaluations", "recovery_threshold_double", "operator")
-            if getattr(configuration, name) not in (None, 1)
-        )
-        raise CompileError(
-            configuration.alert_id,
-            field,
-            "needs the alert's history inside the deployed query, and alert_history lies in a lakehouse that the workspace cannot "
-            "read; set ALERTING_LAKEHOUSE=warehouse",
-        )
+    if target.history_is_readable or not (condition.looks_at_time or hold):
+        return
+    field = "operator"
+    if hold is not None:
+        field = "ml_model_enabled"
+    elif condition.evaluations > 1:
+        field = "for_evaluations"
+    elif condition.recovery is not None:
+        field = "recovery_threshold_double"
+    needs = ("the alert's history", "alert_history")
+    if hold is not None:
+        needs = ("the values that its model expects", EXPECTED_RANGES.name)
+    raise CompileError(
+        configuration.alert_id,
+        field,
+        f"needs {needs[0]} inside the deployed query, and {needs[1]} lies in a lakehouse that the workspace cannot read; set "
+        "ALERTING_LAKEHOUSE=warehouse",
+    )
 
 
-def _deployed_sql(configuration: AlertConfiguration, measured: str, target: Target) -> str:
+def _gated_sql(configuration: AlertConfiguration, measured: str, target: Target, hold: Hold | None) -> str:
     """The deployed query without its marker. It returns at most one row, and none where the user's query returns none."""
-    if configuration.condition.is_native:
-        return measured
+    condition = configuration.condition
     return gated.gate(
         measured,
         configuration.aggregation_column,
-        configuration.condition,
+        condition,
         configuration.empty_result_state,
-        gated.history_looks(configuration.condition, configuration.alert_id, target.catalog, target.schema),
+        gated.looks_sql(condition, hold, configuration.alert_id, target.catalog, target.schema),
+        hold=hold,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, model_validator
 
 from alerting_assets.alerts.fields import NonEmpty, Text, checked, one_of
+from alerting_assets.alerts.hold import MAX_HOLD_BOUNDS, check_model_fields
 from alerting_assets.alerts.operators import (
     Aggregation,
     ChangeDirection,
@@ -18,7 +19,7 @@ from alerting_assets.alerts.operators import (
     Operator,
     Severity,
 )
-from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, FieldError, condition_of
+from alerting_assets.alerts.thresholds import MAX_EVALUATIONS, Condition, condition_of
 from alerting_assets.errors import Problem, did_you_mean
 from alerting_assets.quartz import QuartzError, parse_quartz, time_zones
 from alerting_assets.settings import CHANNEL_NAME, is_address
@@ -26,14 +27,6 @@ from alerting_assets.settings import CHANNEL_NAME, is_address
 ALERT_ID = re.compile(r"[A-Z0-9_-]{1,64}")
 MAX_SECONDS = 2**31 - 1
 """Of a field that counts them: what the Alerts API takes."""
-
-NOT_YET = (
-    "ml_model_name",
-    "ml_threshold",
-    "ml_max_hold_minutes",
-    "ml_suppression_budget",
-)
-"""Columns that the tables already have and that no operator or feature reads yet. Setting one is refused, and never ignored."""
 
 
 def quartz_text(value: str) -> str:
@@ -95,11 +88,11 @@ class AlertConfiguration(BaseModel):
     template_id: Text | None = None
     template_params: dict[Text, Text] | None = None
     ml_model_enabled: bool = False
-    ml_model_name: str | None = None
+    ml_model_name: Text | None = None
     ml_threshold: FiniteFloat | None = None
     ml_shadow: bool = False
-    ml_max_hold_minutes: int | None = None
-    ml_suppression_budget: FiniteFloat | None = None
+    ml_max_hold_minutes: Annotated[int, Field(ge=MAX_HOLD_BOUNDS[0], le=MAX_HOLD_BOUNDS[1])] | None = None
+    ml_suppression_budget: Annotated[FiniteFloat, Field(gt=0, le=1)] | None = None
     ml_allow_critical: bool = False
     owner: NonEmpty
     managed_by: NonEmpty = "sql"
@@ -113,18 +106,22 @@ class AlertConfiguration(BaseModel):
         """The configuration as a row of the table, without created_at, updated_at and the columns that the sync owns."""
         return self.model_dump(mode="json")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _a_model_is_tried_out_first(cls, values: Any) -> Any:
+        """An alert that does not say whether its model is only tried out tries it out."""
+        if isinstance(values, dict) and values.get("ml_shadow") is None:
+            return {**values, "ml_shadow": values.get("ml_model_enabled", False)}
+        return values
+
     @model_validator(mode="after")
     def _thresholds_fit_the_operator(self) -> Self:
         _ = self.condition
         return self
 
     @model_validator(mode="after")
-    def _nothing_is_silently_ignored(self) -> Self:
-        for name in NOT_YET:
-            if getattr(self, name) is not None:
-                raise FieldError(name, "this version has no operator or feature that reads it; remove it")
-        if self.ml_model_enabled:
-            raise FieldError("ml_model_enabled", "this version has no anomaly models; set it to false")
+    def _the_model_fits_the_alert(self) -> Self:
+        check_model_fields(self)
         return self
 
 

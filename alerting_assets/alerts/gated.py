@@ -17,6 +17,9 @@ alert would fire at once. Elsewhere an empty result stays one, and the workspace
 
 With windows of silence every alert is gated, and the compared column is NULL in them, whatever else is true. There an empty result has
 a row where without one the workspace would make it TRIGGERED or ERROR; outside of them it stays as it is.
+
+With a model every alert is gated, too, and the compared column is NULL where the value is expected (`hold`). It looks at the present
+evaluation only, and also where a recovery threshold alone would let the alert go on firing.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from alerting_assets.alerts import hold as holds
+from alerting_assets.alerts.hold import Hold
 from alerting_assets.alerts.operators import ChangeDirection, EmptyResultState, Operator
 from alerting_assets.alerts.thresholds import Condition, Item
 from alerting_assets.alerts.windows import Windows, silence_sql
@@ -51,8 +56,8 @@ SILENCE = "silence_id"
 COLUMNS = (MEASURED, RETURNED, MET, BASE, EARLIER, EARLIER_NOT_MET, BEFORE)
 
 
-def columns_of(condition: Condition, empty: EmptyResultState) -> tuple[str, ...]:
-    """Those of `COLUMNS` that the gated form of a condition has."""
+def columns_of(condition: Condition, empty: EmptyResultState, hold: Hold | None = None) -> tuple[str, ...]:
+    """Those of `COLUMNS` that the gated form of a condition has, and what a model adds to them."""
     has = {
         RETURNED: counts_empty(condition, empty),
         BASE: condition.operator is Operator.CHANGES_BY,
@@ -60,7 +65,7 @@ def columns_of(condition: Condition, empty: EmptyResultState) -> tuple[str, ...]
         EARLIER_NOT_MET: condition.evaluations > 1,
         BEFORE: condition.recovery is not None,
     }
-    return tuple(name for name in COLUMNS if has.get(name, True))
+    return (*(name for name in COLUMNS if has.get(name, True)), *(() if hold is None else holds.COLUMNS))
 
 
 def compares_with_history(condition: Condition) -> bool:
@@ -79,17 +84,19 @@ def gate(
     empty: EmptyResultState,
     looks: Mapping[str, str],
     windows: Windows = (),
+    hold: Hold | None = None,
 ) -> str:
     """measured: a query of at most one row with the column `measured_value`. column: what the deployed alert compares. looks: what
-    each of the columns that look at the history is, in SQL (`history_looks`). windows: in which the alert is silent.
+    each of the columns that look at tables of ours is, in SQL (`looks_sql`). windows: in which the alert is silent.
 
     A comment at its head says the condition in words, since the workspace shows only that the column is not NULL."""
-    with_history = "".join(f",\n  {sql} AS {name}" for name, sql in looks.items())
+    looked_up = "".join(f",\n  {sql} AS {name}" for name, sql in looks.items())
     met = f"COALESCE({_met(condition)}, FALSE)"
-    beside = "".join(f", {name}" for name in looks)
+    beside = "".join(f", {name}" for name in looks if name != holds.RANGE)
     given = MEASURED
     fires = _fires(condition)
-    silence = ends = ""
+    words = f"{column} {condition.words}"
+    silence = scored = held = ends = ""
     if counts_empty(condition, empty) or (windows and empty is not EmptyResultState.OK):
         # An aggregate has a row where its input has none.
         measured = (
@@ -101,6 +108,14 @@ def gate(
         if not counts_empty(condition, empty):
             ends = f"\nWHERE {RETURNED} OR {SILENCE} IS NOT NULL"
     shown = beside
+    if hold is not None:
+        words = f"{words}; {hold.words}"
+        scored = f", {holds.score_sql(_NUMBER)} AS {holds.SCORE}, {holds.unpacked()}"
+        expected = f"COALESCE({holds.SCORE} < {_literal(hold.threshold)}, FALSE)"
+        held = f", ({fires}) AND {expected} AS {holds.HELD}"
+        shown += "".join(f", {name}" for name in (holds.SCORE, *holds.FOUND))
+        if hold.is_live:
+            fires = f"({fires}) AND NOT {expected}"
     if windows:
         fires = f"({fires}) AND {SILENCE} IS NULL"
         silence = f", {silence_sql(windows)} AS {SILENCE}"
@@ -108,10 +123,10 @@ def gate(
     # An alert that is gated only while it has windows may compare a column of one of these names.
     listed = [name for name in f"{MEASURED}, {MET}{shown}".split(", ") if name != column.lower()]
     return (
-        f"/* {_comment(f'{column} {condition.words}')} */\n"
-        f"SELECT CASE WHEN {fires} THEN {_shown(condition, empty)} END AS {identifier(column)}, {', '.join(listed)}\n"
-        f"FROM (\nSELECT {MEASURED}{beside}, {met} AS {MET}{silence}\n"
-        f"FROM (\nSELECT {given}{with_history}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided{ends}"
+        f"/* {_comment(words)} */\n"
+        f"SELECT CASE WHEN {fires} THEN {_shown(condition, empty)} END AS {identifier(column)}, {', '.join(listed)}{held}\n"
+        f"FROM (\nSELECT {MEASURED}{beside}, {met} AS {MET}{silence}{scored}\n"
+        f"FROM (\nSELECT {given}{looked_up}\nFROM (\n{measured}\n) AS measured\n) AS looked_back\n) AS decided{ends}"
     )
 
 
@@ -233,6 +248,12 @@ MET_THEN = "COALESCE(threshold_met, evaluation_status = 'TRIGGERED')"
 KNOWS = "(evaluation_status <> 'SUPPRESSED' OR threshold_met IS NOT NULL)"
 """SQL of whether an evaluation of the history says what the alert would have done without a silence."""
 HAS_VALUE = "query_result_value IS NOT NULL AND NOT isnan(query_result_value)"
+
+
+def looks_sql(condition: Condition, hold: Hold | None, alert_id: str, catalog: str, schema: str) -> dict[str, str]:
+    """The scalar subqueries over tables of ours, by the name of the column that each becomes."""
+    looks = history_looks(condition, alert_id, catalog, schema)
+    return looks if hold is None else {**looks, holds.RANGE: holds.range_look(hold, alert_id, catalog, schema)}
 
 
 def history_looks(condition: Condition, alert_id: str, catalog: str, schema: str) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """What is expected of an alert's value, from its own history, and which evaluations are held back for it. Pure: no input or output, no
 Dagster, no clock."""
 
+from alerting_assets.alerts.hold import ML_THRESHOLD
+from alerting_assets.alerts.sides import Side, watched_sides
 from alerting_assets.anomaly.backtest import Judgement, Span, Summary, episodes, judge, summary_of
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.ranges import ML_THRESHOLD, Basis, Range, ml_score, ranges_ahead
-from alerting_assets.anomaly.series import Series, Side, TrueIncident, watched_sides
+from alerting_assets.anomaly.ranges import Basis, Range, ml_score, ranges_ahead
+from alerting_assets.anomaly.series import Series, TrueIncident
 from alerting_assets.anomaly.training import Model, Season, train
 from alerting_assets.anomaly.walk import Decisions, nothing_held, walk_forward
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 import numpy as np
 
 from alerting_assets.alerts.operators import Operator
-from alerting_assets.anomaly.series import Booleans, Floats, Integers, Series, watched_sides
+from alerting_assets.alerts.sides import watched_sides
+from alerting_assets.anomaly.series import Booleans, Floats, Integers, Series
 from alerting_assets.anomaly.walk import Decisions
 from alerting_assets.errors import EvaluationsError, Problem, did_you_mean
 

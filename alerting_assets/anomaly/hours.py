@@ -9,7 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers, Series, Side, TrueIncident
+from alerting_assets.alerts.sides import Side
+from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers, Series, TrueIncident
 
 DAY = 24
 WEEK = 7 * DAY

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.hours import Calendar, calendar_of, spans
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.series import Floats, Side, TrueIncident
+from alerting_assets.anomaly.series import Floats, TrueIncident
 from alerting_assets.anomaly.training import Model, Season
-
-ML_THRESHOLD = 0.0
-"""The score below which an evaluation is held, unless the alert says otherwise: whatever is within its range."""
 
 SAME = 1e-3
 """Scales that a bound lies above the level that it comes from, so that a value which equals the level is within the range."""

@@ -8,9 +8,10 @@ from datetime import tzinfo
 
 import numpy as np
 
+from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.hours import DAY, WEEK, Hours, spans
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.series import Floats, Integers, Series, Side
+from alerting_assets.anomaly.series import Floats, Integers, Series
 
 _NORMAL = 1.4826
 """A standard deviation of normal values, in median absolute deviations."""

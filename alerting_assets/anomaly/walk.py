@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alerting_assets.alerts.hold import ML_THRESHOLD
+from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.hours import DAY, Hours
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.ranges import ML_THRESHOLD, Basis, Range, ml_score, range_of
-from alerting_assets.anomaly.series import Booleans, Floats, Series, Side
+from alerting_assets.anomaly.ranges import Basis, Range, ml_score, range_of
+from alerting_assets.anomaly.series import Booleans, Floats, Series
 from alerting_assets.anomaly.training import Model, train_hours
 
 

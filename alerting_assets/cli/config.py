@@ -84,6 +84,9 @@ def set_(
         print_json(alert.row())
     else:
         console.print(f"{alert_id} is set. `alerting apply` deploys it.")
+        if alert.ml_shadow and "ml_model_enabled" in values:
+            shadow = "Its model is in shadow: history says what would be held back, and everything is told."
+            console.print(f"{shadow} `alerting config set {alert_id} ml_shadow=false` holds it back.")
 
 
 @app.command()

@@ -22,6 +22,7 @@ from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS
 
 def set_fields(lakehouse: Lakehouse, alert_id: str, fields: Mapping[str, str], now: datetime) -> AlertConfiguration:
     """Change fields of a row, or add the row when there is none. Values are YAML scalars and flow lists; `null` empties a field.
+    Enabling a model puts it in shadow, too, and disabling it takes it out, unless `ml_shadow` is given.
 
     Raises DefinitionError, and has then written nothing."""
     row = next((row for row in read_rows(lakehouse) if row["alert_id"] == alert_id), None)
@@ -34,13 +35,18 @@ def set_fields(lakehouse: Lakehouse, alert_id: str, fields: Mapping[str, str], n
                 [Problem(f"is no field that can be set{did_you_mean(name, settable)}", name, alert_id)]
             )
         values[name] = _value(alert_id, name, text)
+    was_enabled = row is not None and row["ml_model_enabled"]
+    decides_shadow = set[str]()
+    if "ml_model_enabled" in fields and values["ml_model_enabled"] != was_enabled and "ml_shadow" not in fields:
+        values["ml_shadow"] = None  # a model that is newly enabled is only tried out
+        decides_shadow = {"ml_shadow"}
     configuration = parse_configuration({**values, "alert_id": alert_id, "managed_by": "sql"})
     if row is None or owned(row) != configuration.row():
         lakehouse.merge(
             ALERT_CONFIGURATIONS.name,
             as_table([configuration], now),
             on=["alert_id"],
-            update=[*(name for name in OWNED_COLUMNS if name in fields), "updated_at"],
+            update=[*(name for name in OWNED_COLUMNS if name in fields.keys() | decides_shadow), "updated_at"],
         )
     return configuration
 

@@ -78,6 +78,21 @@ FORMS: dict[str, dict[str, Any]] = {
             },
         }.items()
     },
+    **{
+        f"model_{name}": {"ml_model_enabled": True, "ml_shadow": False, "schedule_cron": "0 0 * * * ?", **changes}
+        for name, changes in {
+            "holds": {"notify_on_ok": True},
+            "in_shadow": {"ml_shadow": True, "ml_model_name": "ml.prod.spend@champion", "ml_threshold": 0.5},
+            "critical": {"severity": "CRITICAL"},
+            "outside_of_a_range": {
+                "operator": "NOT_BETWEEN",
+                "threshold_value_double": None,
+                "threshold_value_min": 1.0,
+                "threshold_value_max": 10.0,
+            },
+            "recovery": {"recovery_threshold_double": 80.0, "for_evaluations": 2},
+        }.items()
+    },
     "odd_column": {"aggregation_column": "the `cost`", "alert_query_template": "SELECT 1 AS `the ``cost```"},
 }
 
@@ -86,6 +101,7 @@ SILENCED: dict[str, dict[str, Any]] = {
     "native": {"notify_on_ok": True},
     "empty_is_error": {"empty_result_state": "ERROR", "threshold_value_double": None, "operator": "IS_NULL"},
     "gated": FORMS["gated_recovery"],
+    "with_a_model": {"ml_model_enabled": True, "ml_shadow": False},
     "column_of_ours": {"aggregation_column": "measured_value", "empty_result_state": "TRIGGERED"},
 }
 WINDOWS = (

@@ -64,7 +64,7 @@ def test_an_alert_belongs_to_the_file_that_defines_it() -> None:
         ("GREATER_THAN", "IS_NULL", "a.yml:10", "which takes no threshold; remove it"),
         ("    owner:", "    threshold_value_string: x\n    owner:", "a.yml:12", "give one of them"),
         ("    owner:", '    tags: {team: "\\uD800"}\n    owner:', "a.yml:12", "half of a surrogate pair"),
-        ("    owner:", "    ml_threshold: 3\n    owner:", "a.yml:12", "remove it"),
+        ("    owner:", "    ml_max_hold_minutes: 30\n    owner:", "a.yml:12", "60"),
         ("    owner:", "    schedule_timezone: localtime\n    owner:", "a.yml:12", "schedule_timezone"),
         ("    owner:", "    schedule_timezone: Factory\n    owner:", "a.yml:12", "schedule_timezone"),
         ("    owner:", "    managed_by: me\n    owner:", "a.yml:12", "set by the loader"),
