@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import math
 
+from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.ranges import Basis, Bounds, Range
-from alerting_assets.anomaly.series import Side
 
 REASONS = ("EVENT", "LABELLED", Basis.TOLD.value, Basis.USUAL.value, Basis.RECURRENCE.value)
 """What may hold a value, in the order in which it is asked."""

@@ -11,17 +11,10 @@ from zoneinfo import ZoneInfo
 
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.configuration import AlertConfiguration
-from alerting_assets.alerts.operators import Severity
+from alerting_assets.alerts.hold import MAX_HOLD_MINUTES, SUPPRESSION_BUDGET, Hold
+from alerting_assets.alerts.sides import Side, watched_sides
 from alerting_assets.alerts.thresholds import Condition
-from alerting_assets.anomaly import Side, watched_sides
 from alerting_assets.configuration import ConfiguredAlert
-
-REGISTERED_MODEL = "alert_anomaly_detector"
-SERVING = "serving"
-"""The alias of the version that ranges are made with."""
-
-MAX_HOLD_MINUTES = 1_380
-SUPPRESSION_BUDGET = 0.9
 
 
 @dataclass(frozen=True)
@@ -31,7 +24,8 @@ class ModelledAlert:
     model_name: `<registered model>@<alias>`, as in `expected_ranges`.
     measured_hash: of what it measures and on which side it fires (`measured_hash`). A model that was trained on another one is none
         of it.
-    is_live: whether it holds for real; in shadow it tells everything, and only records what it would have held.
+    ml_threshold: held is what has a score below it.
+    is_live: whether it holds for real; otherwise it tells everything, and only records what it would have held.
     hold_hours: how long the season may hold before something is told.
     budget: the greatest share of its evaluations over the threshold that may be held, in (0, 1]."""
 
@@ -41,6 +35,7 @@ class ModelledAlert:
     condition: Condition
     sides: tuple[Side, ...]
     zone: tzinfo
+    ml_threshold: float
     is_live: bool
     hold_hours: int
     budget: float
@@ -49,12 +44,9 @@ class ModelledAlert:
 def modelled_alerts(alerts: Iterable[ConfiguredAlert]) -> list[ModelledAlert]:
     """Those of them that are enabled, have a model, and can be compiled. The others are quarantined, and have no ranges."""
     return [
-        _modelled(alert.configuration, alert.compiled)
+        _modelled(alert.configuration, alert.compiled, alert.compiled.hold)
         for alert in alerts
-        if alert.configuration is not None
-        and alert.compiled is not None
-        and alert.is_enabled
-        and alert.configuration.ml_model_enabled
+        if alert.configuration and alert.compiled and alert.compiled.hold and alert.is_enabled
     ]
 
 
@@ -77,21 +69,17 @@ def zone_of(name: str) -> tzinfo:
     return UTC if name == "UTC" else ZoneInfo(name)
 
 
-def default_model_name(catalog: str, schema: str) -> str:
-    return f"{catalog}.{schema}.{REGISTERED_MODEL}@{SERVING}"
-
-
-def _modelled(configuration: AlertConfiguration, compiled: CompiledAlert) -> ModelledAlert:
+def _modelled(configuration: AlertConfiguration, compiled: CompiledAlert, hold: Hold) -> ModelledAlert:
     minutes, budget = configuration.ml_max_hold_minutes, configuration.ml_suppression_budget
-    may_hold = configuration.severity is not Severity.CRITICAL or configuration.ml_allow_critical
     return ModelledAlert(
         compiled.alert_id,
-        configuration.ml_model_name or default_model_name(compiled.target.catalog, compiled.target.schema),
+        hold.model_name,
         measured_hash(compiled),
         compiled.condition,
         sides_of(compiled.condition),
         zone_of(compiled.schedule_timezone),
-        is_live=may_hold and not configuration.ml_shadow,
+        hold.threshold,
+        hold.is_live,
         hold_hours=max(1, (MAX_HOLD_MINUTES if minutes is None else minutes) // 60),
         budget=SUPPRESSION_BUDGET if budget is None else budget,
     )

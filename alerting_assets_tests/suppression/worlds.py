@@ -31,6 +31,7 @@ def modelled(alert_id: str = "COST-001", condition: Condition = ABOVE, **changes
         "measured_hash": "m",
         "sides": sides_of(condition),
         "zone": UTC,
+        "ml_threshold": 0.0,
         "is_live": True,
         "hold_hours": 23,
         "budget": 0.9,
