@@ -34,7 +34,7 @@ def gate_row(alert: CompiledAlert, has_row: bool, value: Number, looked_up: Mapp
     if not (has_row or counts_empty):
         return None
     number = None if value is None else float(value)
-    met = _met(condition, number, looked_up.get(gated.BASE)) or (counts_empty and not has_row)
+    met = is_met(condition, number, looked_up.get(gated.BASE)) or (counts_empty and not has_row)
     fires = met and not looked_up.get(gated.EARLIER_NOT_MET, 0)
     if condition.recovery is not None and looked_up[gated.BEFORE] in ("TRIGGERED", "SUPPRESSED"):
         fires = fires or _is_still_bad(condition, number)
@@ -42,8 +42,8 @@ def gate_row(alert: CompiledAlert, has_row: bool, value: Number, looked_up: Mapp
     return row | ({gated.RETURNED: has_row} if counts_empty else {})
 
 
-def _met(condition: Condition, number: float | None, base: float | None) -> bool:
-    """Whether the condition holds by itself. NULL meets none but IS_NULL."""
+def is_met(condition: Condition, number: float | None, base: float | None) -> bool:
+    """Whether the condition holds by itself. NULL meets none but IS_NULL. base: what CHANGES_BY compares with."""
     operator = condition.operator
     if operator is Operator.IS_NULL or number is None:
         return operator is Operator.IS_NULL and number is None
