@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from alerting_assets.assets.anomaly_model import anomaly_model
 from alerting_assets.assets.checks import alert_tests_pass, notification_texts_are_valid
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
@@ -14,6 +15,7 @@ from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.routes import notification_routes
 from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.validation import validated_queries
+from alerting_assets.automation.anomaly import train, training_schedule
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.heartbeat import heartbeat_sensor
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
@@ -46,15 +48,17 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             alert_sync_metrics,
             alert_history,
             alert_incidents,
+            anomaly_model,
         ],
         asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations],
-        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, revalidate, everything],
+        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, revalidate, train, everything],
         schedules=[
             evaluation_schedule(running=alerting.lakehouse != "warehouse"),
             revalidation_schedule,
             reconciliation_schedule,
             drift_schedule,
             maintenance_schedule,
+            training_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[

@@ -18,6 +18,7 @@
     │   ├── DeliveryDelayed        this attempt failed, another may succeed; may hold when the receiver wants it
     │   └── DeliveryRefused        no attempt can succeed as things are
     │       └── DestinationUnknown
+    ├── ModelStoreError            MLflow, its database or its storage cannot be used
     └── WorkspaceError
         ├── WorkspaceUnavailable   no answer, or 5xx until the retries ran out; a request may have been carried out
         ├── WorkspaceDenied        401: nobody is let in with these credentials
@@ -91,6 +92,10 @@ class Problem:
             if part
         )
         return ": ".join(part for part in (place, subject, self.message) if part)
+
+
+class ModelStoreError(AlertingError):
+    """MLflow, its database or its storage cannot be used, or holds what cannot be read."""
 
 
 class DefinitionError(AlertingError):

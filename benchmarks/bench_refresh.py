@@ -71,9 +71,7 @@ def main() -> None:
         models = timed(seconds, "training", lambda: {name: train(one, hour) for name, one in series.items()})
         served = Served(models)
         done = timed(seconds, "refresh", lambda: refresh(lakehouse, alerts, NOW, lambda _: served))
-        timed(
-            seconds, "refresh_again", lambda: refresh(lakehouse, alerts, NOW + timedelta(hours=1), lambda _: served)
-        )
+        timed(seconds, "refresh_again", lambda: refresh(lakehouse, alerts, NOW + timedelta(hours=1), lambda _: served))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         json.dumps(

@@ -82,6 +82,10 @@ COMMANDS = {
         "backtest:backtest",
         "Replay evaluations from CSV files: which of them would have notified, and which would suppression have held back.",
     ),
+    "anomaly": (
+        "anomaly:app",
+        "Models of what is expected: train them, write ranges ahead, and see why something was held back.",
+    ),
     "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
     "config": ("config:app", "Look at and edit rows of alert_configurations."),
     "destinations": ("destinations:app", "Notification destinations: whom alerts tell, and by which way."),
