@@ -10,7 +10,7 @@ import math
 from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.ranges import Basis, Bounds, Range
 
-REASONS = ("EVENT", "LABELLED", Basis.TOLD.value, Basis.USUAL.value, Basis.RECURRENCE.value)
+REASONS = tuple(one.value for one in (Basis.EVENT, Basis.LABELLED, Basis.TOLD, Basis.USUAL, Basis.RECURRENCE))
 """What may hold a value, in the order in which it is asked."""
 
 
@@ -32,7 +32,7 @@ def reason_of(levels: str | None, side: Side, value: float) -> str:
 def _levels(side: Side, bounds: Bounds) -> dict[str, float]:
     if math.isnan(bounds.bound):
         return {}
-    levels = {Basis.TOLD: bounds.told}
+    levels = {Basis.EVENT: bounds.event, Basis.LABELLED: bounds.labelled, Basis.TOLD: bounds.told}
     if bounds.closed is None:
         levels |= {Basis.USUAL: bounds.usual, Basis.RECURRENCE: bounds.recurrence}
     return {basis.value: side.sign * level for basis, level in levels.items() if math.isfinite(level)}
