@@ -77,6 +77,7 @@ class Problem:
     destination_id: str | None = None
     silence_id: str | None = None
     route_id: str | None = None
+    event_id: str | None = None
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
@@ -87,6 +88,7 @@ class Problem:
                 f"destination {self.destination_id}" if self.destination_id else "",
                 f"silence {self.silence_id}" if self.silence_id else "",
                 f"route {self.route_id}" if self.route_id else "",
+                f"event {self.event_id}" if self.event_id else "",
                 self.field or "",
             )
             if part

@@ -78,9 +78,7 @@ class Declared:
     def labelled_level(self, side: Side, hour: int, weekend: int, phase: int) -> float:
         """The level of false alarms at hours like this one, times the side's sign; NaN without one."""
         return _highest(
-            one.level
-            for one in self.alarms
-            if one.side is side and hour <= one.until and (weekend, phase) in one.kinds
+            one.level for one in self.alarms if one.side is side and hour <= one.until and (weekend, phase) in one.kinds
         )
 
 
