@@ -7,6 +7,7 @@ from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
 from alerting_assets.assets.destinations import deployed_destinations, notification_destinations
 from alerting_assets.assets.drift import no_drift
+from alerting_assets.assets.expected_ranges import expected_ranges
 from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.last_evaluations import last_evaluations
@@ -30,6 +31,7 @@ from alerting_assets.automation.schedules import (
     sync_changed,
 )
 from alerting_assets.automation.sensors import change_sensor
+from alerting_assets.automation.suppression import refresh_ranges, refresh_schedule
 from alerting_assets.resource import AlertingResource
 
 
@@ -46,15 +48,17 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             alert_sync_metrics,
             alert_history,
             alert_incidents,
+            expected_ranges,
         ],
         asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations],
-        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, revalidate, everything],
+        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, refresh_ranges, revalidate, everything],
         schedules=[
             evaluation_schedule(running=alerting.lakehouse != "warehouse"),
             revalidation_schedule,
             reconciliation_schedule,
             drift_schedule,
             maintenance_schedule,
+            refresh_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[

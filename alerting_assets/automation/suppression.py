@@ -1,0 +1,20 @@
+"""The job that writes expected ranges, shortly before each hour."""
+
+import dagster as dg
+
+REFRESH_CRON = "55 * * * *"
+"""Late enough to know the hour that ends, and early enough to be done before the next one begins."""
+
+refresh_ranges = dg.define_asset_job(
+    "refresh_ranges",
+    selection=dg.AssetSelection.assets("expected_ranges"),
+    description="Write the ranges of the next three hours for every alert with a model. Without it for that long, everything is told.",
+)
+
+refresh_schedule = dg.ScheduleDefinition(
+    name="refresh_ranges_hourly",
+    job=refresh_ranges,
+    cron_schedule=REFRESH_CRON,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
