@@ -22,11 +22,21 @@ from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.workspace.local.evaluate import evaluate
 from alerting_assets_tests.conditions import TEXTS, condition_fields
 from alerting_assets_tests.examples import compiled
+from alerting_assets_tests.expected_values import (
+    ABOVE_40,
+    FAIL_OPEN,
+    NOW,
+    holds_back,
+    is_expected,
+    may_have_a_model,
+    models,
+    range_row,
+    range_table,
+)
 
 Ask = Callable[[Sequence[pa.Table], Callable[[Sequence[str]], str]], pa.Table]
 """Runs a query over given rows: ScratchEngine.query, or an engine with the rows inline."""
 
-NOW = datetime(2026, 11, 2, 12, 0, 0, 250_000, tzinfo=UTC)
 HOUR = 3600
 HISTORY_SCHEMA = arrow_schema(ALERT_HISTORY).remove_metadata()
 
@@ -83,10 +93,16 @@ def cases(draw: st.DrawFn, operator: Operator) -> dict[str, Any]:
         ) * (-1 if above else 1)
     if fields["operator"] == "CHANGES_BY":
         time["change_lookback_seconds"] = draw(st.sampled_from([HOUR, 24 * HOUR, 600]))
+    model: dict[str, Any] = {}
+    ranges: list[dict[str, Any]] = []
+    if may_have_a_model(fields) and draw(st.booleans()):
+        model, ranges = draw(models())
     return {
+        "ranges": ranges,
         "fields": {
             **fields,
             **time,
+            **model,
             "aggregation_type": aggregation,
             "empty_result_state": draw(st.sampled_from(["OK", "TRIGGERED", "ERROR"])),
         },
@@ -131,6 +147,7 @@ def decided(ask: Ask, case: dict[str, Any], now: datetime = NOW) -> Decision:
             }
         ),
         "alert_history": history_table(case["history"]),
+        **({"expected_ranges": range_table(case["ranges"])} if alert.hold is not None else {}),
     }
 
     def sql_of(names: Sequence[str]) -> str:
@@ -141,7 +158,7 @@ def decided(ask: Ask, case: dict[str, Any], now: datetime = NOW) -> Decision:
     decision = decide(alert, result)
     # The workspace's own decision, from nothing but the body that is deployed.
     theirs = evaluate({**alert.body("0" * 32), "id": "1"}, lambda _: result, now)
-    assert theirs.state == decision.state
+    assert theirs.state == ("OK" if decision.state == "SUPPRESSED" else decision.state)
     return decision
 
 
@@ -188,6 +205,8 @@ def expected(case: dict[str, Any]) -> tuple[str, bool | None]:
             value > recovery if fields["operator"].startswith("GREATER") else value < recovery
         )
         fires = fires or (before is not None and before["status"] in ("TRIGGERED", "SUPPRESSED") and still_bad)
+    if fires and is_expected(fields, case.get("ranges", []), value):
+        return "SUPPRESSED" if holds_back(fields) else "TRIGGERED", met
     return "TRIGGERED" if fires else "OK", met
 
 
@@ -406,6 +425,49 @@ EDGES: list[tuple[dict[str, Any], str, Any, list[dict[str, Any]]]] = [
 def edge_case(condition: dict[str, Any], column: str, value: Any, history: list[dict[str, Any]]) -> dict[str, Any]:
     fields = {"threshold_value_double": None, "aggregation_type": None, "empty_result_state": "OK", **condition}
     return {"fields": fields, "column": column, "rows": [] if value is EMPTY else [value], "history": history}
+
+
+def model_cases() -> list[dict[str, Any]]:
+    """Alerts with a model around what it expects: what is held, and what is not since the alert would not fire, or is left to fire."""
+    edges: list[tuple[dict[str, Any], Any, list[dict[str, Any]]]] = [
+        ({}, 70.0, []),
+        ({}, None, []),
+        ({}, NAN, []),
+        ({}, EMPTY, []),
+        ({"empty_result_state": "TRIGGERED"}, EMPTY, []),
+        ({"empty_result_state": "TRIGGERED", **FOR}, EMPTY, []),
+        (FOR, 70.0, []),
+        (FOR, 70.0, [{**AN_HOUR_AGO, "met": False}]),
+        ({"ml_shadow": True}, 70.0, []),
+        ({"ml_threshold": 1.5}, 114.9, []),
+        ({"ml_threshold": 1.5}, 115.0, []),
+        ({"operator": "LESS_THAN", "threshold_value_double": 80.0}, 70.0, []),
+        ({"operator": "NOT_BETWEEN", **_LOW_AND_HIGH}, NAN, []),
+        ({"operator": "NOT_BETWEEN", **_LOW_AND_HIGH}, 0.5, []),
+        ({"operator": "NOT_BETWEEN", **_LOW_AND_HIGH}, -0.5, []),
+        ({**CHANGE, "change_direction": "INCREASE"}, 70.0, [{**AN_HOUR_AGO, "value": 50.0}]),
+        *(
+            (
+                {"threshold_value_double": threshold, "recovery_threshold_double": 40.0},
+                value,
+                [{**AN_HOUR_AGO, "status": status}],
+            )
+            for threshold, value in ((60.0, 70.0), (60.0, 50.0), (60.0, 30.0), (110.0, 105.0), (60.0, None))
+            for status in ("OK", "TRIGGERED", "SUPPRESSED")
+        ),
+    ]
+    return [
+        edge_case({**ABOVE_40, **fields}, "double", value, history)
+        | {"ranges": [range_row(), range_row(-1), range_row(1)]}
+        for fields, value, history in edges
+    ]
+
+
+def fail_open_cases() -> list[dict[str, Any]]:
+    return [edge_case(ABOVE_40, "double", value, []) | {"ranges": rows} for value, rows in FAIL_OPEN.values()]
+
+
+_LOW_AND_HIGH = {"threshold_value_double": None, "threshold_value_min": 1.0, "threshold_value_max": 2.0}
 
 
 def inline(rows: pa.Table) -> str:

@@ -23,6 +23,7 @@ from alerting_assets.alerts.silencing import Silences
 from alerting_assets.workspace.local.evaluate import evaluate
 from alerting_assets_tests.decisions import TYPES, cases, history_table
 from alerting_assets_tests.examples import compiled, configuration
+from alerting_assets_tests.expected_values import range_table
 
 MINUTE = timedelta(minutes=1)
 WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -178,6 +179,7 @@ def _states(ask: Ask, case: dict[str, Any], alert: CompiledAlert, moments: Seque
             {"position": pa.array(range(len(rows)), pa.int32()), "value": pa.array(rows, TYPES[case["column"]][1])}
         ),
         "alert_history": history_table(case["history"]),
+        **({"expected_ranges": range_table(case["ranges"])} if alert.hold is not None else {}),
     }
 
     def sql_of(names: Sequence[str]) -> str:

@@ -68,9 +68,10 @@ def columns_of(condition: Condition, empty: EmptyResultState, hold: Hold | None 
     return (*(name for name in COLUMNS if has.get(name, True)), *(() if hold is None else holds.COLUMNS))
 
 
-def compares_with_history(condition: Condition) -> bool:
-    """Whether a condition compares with what earlier evaluations measured, or counts those at which it was met."""
-    return condition.operator is Operator.CHANGES_BY or condition.evaluations > 1
+def is_ours_alone(condition: Condition, hold: Hold | None) -> bool:
+    """Whether an alert needs evaluations that say what it measured and whether its condition was met, which the workspace's do not: it
+    compares with what earlier ones measured, counts those at which the condition was met, or has a model that learns from them."""
+    return condition.operator is Operator.CHANGES_BY or condition.evaluations > 1 or hold is not None
 
 
 _NUMBER = f"CAST({MEASURED} AS DOUBLE)"

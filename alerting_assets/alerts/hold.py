@@ -178,6 +178,11 @@ def unpacked() -> str:
     return ", ".join(f"{RANGE}.{name.removeprefix('ml_')} AS {name}" for name in FOUND)
 
 
+def columns(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns `FOUND` of the fields of `RANGE`."""
+    return {name: found[name.removeprefix("ml_")] for name in FOUND}
+
+
 def score_sql(number: str) -> str:
     """SQL of `SCORE`. number: SQL of the measured value as a DOUBLE."""
     score = f"greatest(({number} - {RANGE}.upper) / {RANGE}.scale, ({RANGE}.lower - {number}) / {RANGE}.scale)"

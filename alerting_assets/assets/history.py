@@ -206,7 +206,7 @@ def _shown(evaluation: Evaluation) -> dict[str, Cell]:
         "before": evaluation.seen.previous_status,
         "due (UTC)": f"{evaluation.due.due_at:%Y-%m-%d %H:%M:%S}" if evaluation.due else None,
         "ms": round(evaluation.duration_ms, 1),
-        "error or note": evaluation.decision.error or evaluation.decision.note,
+        "error or note": evaluation.decision.error or evaluation.decision.note or evaluation.held_text,
     }
 
 

@@ -99,12 +99,8 @@ def _evaluation_row(item: Evaluation) -> tuple[Any, ...]:
         item.condition_text,
         item.seen.previous_status,
         f"{item.duration_ms:.0f}",
-        item.decision.error or item.decision.note or _silenced(item),
+        item.decision.error or item.decision.note or item.held_text,
     )
-
-
-def _silenced(item: Evaluation) -> str | None:
-    return f"silenced by {item.decision.silence_id}" if item.decision.silence_id else None
 
 
 def _evaluation_json(item: Evaluation) -> dict[str, Any]:
@@ -117,6 +113,14 @@ def _evaluation_json(item: Evaluation) -> dict[str, Any]:
         "query_duration_ms",
         "statement_alerts",
         "silence_id",
+        "ml_score",
+        "ml_suppressed",
+        "ml_shadow",
+        "expected",
+        "lower",
+        "upper",
+        "model_version",
+        "ml_reason",
         "due_at",
         "missed",
         "error_message",

@@ -2,8 +2,8 @@
 
 1. Measurements that scan the same table become one statement (`scans`); queries of every other form are put side by side by UNION ALL,
    where a value travels as text with the name of its type. Equal ones are run once.
-2. Gated alerts then need what they look up in the history, one statement for all of them (`looks`), and their condition: their own
-   text with what was measured and looked up in place of the queries.
+2. Gated alerts then need what they look up in the history and among expected values, one statement a kind for all of them (`looks`), and
+   their condition: their own text with what was measured and looked up in place of the queries.
 3. A statement that fails is halved until one alert is left, whose own query then says what is wrong. Alerts that failed last time are
    run alone from the start.
 
@@ -29,13 +29,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from alerting_assets.alerts import gated
+from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.query_text import QueryTextError
 from alerting_assets.alerts.rewrite import at_moment
 from alerting_assets.errors import AlertingError, LakehouseError, LakehouseUnavailable, QueryError
 from alerting_assets.evaluation.decide import Decision, decide, failed
 from alerting_assets.evaluation.gates import gate_row, is_for_us
-from alerting_assets.evaluation.looks import as_sql, look_up
+from alerting_assets.evaluation.looks import as_sql, look_up, look_up_ranges
 from alerting_assets.evaluation.scans import Scan, fused, scan_of
 from alerting_assets.lakehouse.arrow import spark_type
 from alerting_assets.lakehouse.port import Lakehouse
@@ -131,12 +132,15 @@ class _Measured:
 
 @dataclass(frozen=True)
 class _Gate(_Item):
-    """The query of a gated alert, with nothing left in it but its condition."""
+    """The query of a gated alert, with nothing left in it but its condition. expected: what its model expects."""
 
     measured: _Measured
+    expected: Mapping[str, Any]
 
 
 _AnItem = TypeVar("_AnItem", bound=_Item)
+_LookedUp = dict[str, dict[str, Any]]
+_Look = Callable[[Callable[[str], pa.Table], Sequence[CompiledAlert], datetime], _LookedUp]
 
 
 class _Run:
@@ -253,31 +257,42 @@ class _Run:
     # -- gated alerts
 
     def _gates(self, measured: Sequence[tuple[CompiledAlert, _Measured]], single: list[CompiledAlert]) -> list[_Gate]:
-        """Decide what takes no engine, and return the conditions that are left. `single` gets all of these alerts where the history
-        cannot be read."""
-        alerts = [alert for alert, _ in measured]
-        if not alerts:
-            return []
-        started = time.perf_counter()
-        try:
-            looked_up = look_up(self._query, alerts, self._now)
-        except (QueryError, LakehouseUnavailable, _NoTimeLeft) as error:
-            if isinstance(error, LakehouseUnavailable):
-                self._check_engine(error)
-            single += alerts
-            return []
-        finally:
-            self._charge(alerts, started)
+        """Decide what takes no engine, and return the conditions that are left. `single` gets those alerts whose history, or expected
+        values, cannot be read."""
+        looked_up = self._looked_up(look_up, [alert for alert, _ in measured], single)
+        with_models = [alert for alert, _ in measured if alert.hold is not None and alert.alert_id in looked_up]
+        ranges = self._looked_up(look_up_ranges, with_models, single)
         gates = []
         for alert, found in measured:
-            looks = looked_up.get(alert.alert_id, {})
+            if alert.alert_id not in looked_up or (alert.hold is not None and alert.alert_id not in ranges):
+                continue
+            looks = dict(looked_up[alert.alert_id])
+            if alert.hold is not None:
+                looks[holds.RANGE] = ranges[alert.alert_id]
             if is_for_us(alert.condition, found.value):
                 row = gate_row(alert, found.has_row, found.value, looks)
                 self._decide(alert, _result(alert, row), found.statement_alerts)
                 continue
-            text = gated.gate(found.sql, alert.value_column, alert.condition, alert.empty_result_state, as_sql(looks))
-            gates.append(_Gate(text, (alert,), found))
+            text = gated.gate(
+                found.sql, alert.value_column, alert.condition, alert.empty_result_state, as_sql(looks), hold=alert.hold
+            )
+            gates.append(_Gate(text, (alert,), found, looks.get(holds.RANGE, {})))
         return gates
+
+    def _looked_up(self, look: _Look, alerts: Sequence[CompiledAlert], single: list[CompiledAlert]) -> _LookedUp:
+        """alert_id → what was found. Where it cannot be read, none of these alerts is in it, and `single` gets them all."""
+        if not alerts:
+            return {}
+        started = time.perf_counter()
+        try:
+            return look(self._query, alerts, self._now)
+        except (QueryError, LakehouseUnavailable, _NoTimeLeft) as error:
+            if isinstance(error, LakehouseUnavailable):
+                self._check_engine(error)
+            single += alerts
+            return {}
+        finally:
+            self._charge(alerts, started)
 
     def _judge_gates(self, gates: Sequence[_Gate]) -> list[CompiledAlert]:
         """Decide; the alerts that have to be run alone are returned."""
@@ -412,10 +427,10 @@ def _decided(gate: _Gate, row: Mapping[str, Any] | None) -> dict[str, Any] | Non
     (alert,) = gate.alerts
     beside = json.loads(row["beside"])
     fires = True if row["fires"] else None
-    return {name: beside.get(name) for name in _beside(alert)} | {
-        alert.value_column: fires,
-        gated.MEASURED: gate.measured.value,
-    }
+    row = {name: beside.get(name) for name in _beside(alert)}
+    if alert.hold is not None:
+        row |= holds.columns(gate.expected)
+    return row | {alert.value_column: fires, gated.MEASURED: gate.measured.value}
 
 
 def _result(alert: CompiledAlert, row: Mapping[str, Any] | None) -> pa.Table:
@@ -426,7 +441,7 @@ def _result(alert: CompiledAlert, row: Mapping[str, Any] | None) -> pa.Table:
 
 
 def _beside(alert: CompiledAlert) -> tuple[str, ...]:
-    return gated.columns_of(alert.condition, alert.empty_result_state)
+    return gated.columns_of(alert.condition, alert.empty_result_state, alert.hold)
 
 
 def _middle(items: Sequence[_Item]) -> int:

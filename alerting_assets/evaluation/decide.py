@@ -11,10 +11,12 @@ from typing import Any
 import pyarrow as pa
 
 from alerting_assets.alerts import gated
+from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.compiled import CompiledAlert, Threshold
 from alerting_assets.alerts.operators import EmptyResultState, Operator, State
 from alerting_assets.alerts.schedule import in_words
 from alerting_assets.alerts.thresholds import Condition
+from alerting_assets.evaluation.expectation import Expectation, expectation_of
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Decision:
         `empty_result_state` says. None for errors.
     error: one sentence, for State.ERROR.
     note: what a condition on time did not find in the history.
-    silence_id: for State.SUPPRESSED, by which silence."""
+    silence_id: for State.SUPPRESSED, by which silence; None: by its model.
+    expectation: what the alert's model said; None where it has none, and where there is no row."""
 
     state: State
     value: Any
@@ -35,6 +38,7 @@ class Decision:
     error: str | None = None
     note: str | None = None
     silence_id: str | None = None
+    expectation: Expectation | None = None
 
     def under(self, silence_id: str | None) -> Decision:
         """The decision under this silence: it suppresses nothing but what would fire. None: under no silence."""
@@ -109,8 +113,14 @@ def _gated(alert: CompiledAlert, result: pa.Table) -> Decision:
     if isinstance(value, Decimal):
         value = float(value)
     state = State.OK if row[alert.value_column] is None else State.TRIGGERED
+    expectation = None
+    if alert.hold is not None:
+        expectation = expectation_of(alert.hold, alert.condition, row)
+        if alert.hold.is_live and row[holds.HELD]:
+            state = State.SUPPRESSED
     row_count = result.num_rows if row.get(gated.RETURNED, True) else 0
-    return Decision(state, value, row_count, row[gated.MET], note=_missing_history(alert.condition, row))
+    note = _missing_history(alert.condition, row)
+    return Decision(state, value, row_count, row[gated.MET], note=note, expectation=expectation)
 
 
 def _missing_history(condition: Condition, row: Mapping[str, Any]) -> str | None:

@@ -63,10 +63,9 @@ def workspace_evaluates(states: Iterable[AlertState], now: datetime) -> bool:
 
 
 def is_left_to_workspace(row: Mapping[str, Any]) -> bool:
-    """Whether the workspace's evaluations of this alert are enough: those of a condition that compares with history are not, since the
-    workspace says neither what a gated alert measured nor whether its condition was met (`gated.compares_with_history`)."""
+    """Whether the workspace's evaluations of this alert are enough (`gated.is_ours_alone`, by its row)."""
     looks_back = row["operator"] == Operator.CHANGES_BY or (row["for_evaluations"] or 1) > 1
-    return row["databricks_alert_id"] is not None and not looks_back
+    return row["databricks_alert_id"] is not None and not looks_back and not row["ml_model_enabled"]
 
 
 def _is_ours(state: AlertState | None) -> bool:

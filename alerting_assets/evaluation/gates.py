@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from alerting_assets.alerts import gated
+from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import ChangeDirection, Operator
 from alerting_assets.alerts.thresholds import Condition
@@ -28,7 +29,8 @@ def is_for_us(condition: Condition, value: Any) -> bool:
 
 
 def gate_row(alert: CompiledAlert, has_row: bool, value: Number, looked_up: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The row of the alert's query; None where it has none. looked_up: the columns of `gated.history_looks` by name."""
+    """The row of the alert's query; None where it has none. looked_up: what each of
+    `gated.looks_sql` is, by name."""
     condition = alert.condition
     counts_empty = gated.counts_empty(condition, alert.empty_result_state)
     if not (has_row or counts_empty):
@@ -38,7 +40,14 @@ def gate_row(alert: CompiledAlert, has_row: bool, value: Number, looked_up: Mapp
     fires = met and not looked_up.get(gated.EARLIER_NOT_MET, 0)
     if condition.recovery is not None and looked_up[gated.BEFORE] in ("TRIGGERED", "SUPPRESSED"):
         fires = fires or _is_still_bad(condition, number)
-    row = {alert.value_column: True if fires else None, gated.MEASURED: value, gated.MET: met, **looked_up}
+    row = {gated.MEASURED: value, gated.MET: met, **looked_up}
+    if alert.hold is not None:
+        found = row.pop(holds.RANGE)
+        score = holds.ml_score(number, found)
+        is_expected = score is not None and score < alert.hold.threshold
+        row |= {holds.SCORE: score, holds.HELD: fires and is_expected, **holds.columns(found)}
+        fires = fires and not (is_expected and alert.hold.is_live)
+    row[alert.value_column] = True if fires else None
     return row | ({gated.RETURNED: has_row} if counts_empty else {})
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from alerting_assets.alerts.compiled import CompiledAlert
-from alerting_assets.alerts.gated import compares_with_history
+from alerting_assets.alerts.gated import is_ours_alone
 from alerting_assets.alerts.windows import Windows, silence_at
 from alerting_assets.errors import QueryError, QueryErrorKind, TableNotFound
 from alerting_assets.evaluation.decide import number_and_text
@@ -74,7 +74,8 @@ def import_evaluations(
     """Append what the view holds and alert_history does not. A view that cannot be read is a finding.
 
     alerts: by alert_id; evaluations of alerts that are no longer there are imported, too. Left out are those of alerts whose condition
-        compares with history: of a gated alert the workspace says neither the measured value nor whether the condition was met.
+        compares with history, and of those with a model: of a gated alert the workspace says neither the measured value nor whether the
+        condition was met.
     since: when the newest evaluation was that is imported already; None: none is.
     windows: (alert_id, a moment) → the windows of silence of that alert since then. A silent alert is OK for the workspace and has no
         value, whether the condition held or not: such an evaluation is SUPPRESSED, so that an open incident stays open.
@@ -84,7 +85,7 @@ def import_evaluations(
         return Imported(None)
     oldest = now - timedelta(days=history_days)
     start = oldest if since is None else max(oldest, since - LATE)
-    left_out = sorted(alert_id for alert_id, alert in alerts.items() if compares_with_history(alert.condition))
+    left_out = sorted(alert_id for alert_id, alert in alerts.items() if is_ours_alone(alert.condition, alert.hold))
     silent = cache(lambda alert_id: windows(alert_id, start))
     count = 0
     while True:

@@ -1,6 +1,6 @@
 """What gated alerts look up in their history, for all alerts of a run by one statement a kind.
 
-The deployed query holds a subquery for each look (`gated.history_looks`); what is found here is the same."""
+The deployed query holds a subquery for each look (`gated.looks_sql`); what is found here is the same."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from alerting_assets.alerts import gated
+from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.gated import Kind, Look, looks_of
-from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.lakehouse.tables import ALERT_HISTORY, EXPECTED_RANGES
 from alerting_assets.sql_literal import qualified, text_literal, timestamp_literal
 
 Query = Callable[[str], pa.Table]
@@ -27,12 +28,13 @@ _NOTHING: dict[Kind, dict[str, Any]] = {
 
 
 def look_up(query: Query, alerts: Iterable[CompiledAlert], now: datetime) -> dict[str, dict[str, Any]]:
-    """alert_id → the columns of `gated.history_looks` by name; an alert that looks up nothing has none.
+    """alert_id → the columns of `gated.history_looks` by name, none for an alert that looks up nothing.
 
     Raises what `query` raises."""
     asked = defaultdict[Kind, list[tuple[CompiledAlert, Look]]](list)
     found = defaultdict[str, dict[str, Any]](dict)
     for alert in alerts:
+        found[alert.alert_id] = {}
         for look in looks_of(alert.condition):
             asked[look.kind].append((alert, look))
             found[alert.alert_id] |= _NOTHING[look.kind]
@@ -46,11 +48,38 @@ def look_up(query: Query, alerts: Iterable[CompiledAlert], now: datetime) -> dic
     return found
 
 
+def look_up_ranges(query: Query, alerts: Iterable[CompiledAlert], now: datetime) -> dict[str, dict[str, Any]]:
+    """alert_id → what is expected now, as the fields of `hold.RANGE`; all None where no row counts. Only alerts with a model have one.
+
+    Raises what `query` raises."""
+    asked = {alert.alert_id: alert for alert in alerts if alert.hold is not None}
+    nothing = dict.fromkeys(holds.FIELDS)
+    found = dict.fromkeys(asked, nothing)
+    if not asked:
+        return found
+    target = next(iter(asked.values())).target
+    table = qualified(target.catalog, target.schema, EXPECTED_RANGES.name)
+    where = f"alert_id IN ({', '.join(map(text_literal, asked))})"
+    rows = query(
+        f"SELECT alert_id, model_name, {', '.join(holds.FIELDS)}\n"
+        f"FROM (SELECT alert_id, model_name, {holds.aggregates()}\n"
+        f"  FROM ({holds.candidates(table, timestamp_literal(now), where)}) AS candidates\n"
+        f"  GROUP BY alert_id, model_name) AS found\nWHERE {holds.COUNTS}"
+    )
+    for row in rows.to_pylist():
+        hold = asked[row["alert_id"]].hold
+        if hold is not None and hold.model_name == row["model_name"]:
+            found[row["alert_id"]] = {name: row[name] for name in holds.FIELDS}
+    return found
+
+
 def as_sql(looked_up: Mapping[str, Any]) -> dict[str, str]:
     """What was looked up as it stands in the alert's query in place of the subqueries."""
     types = {gated.EARLIER: "BIGINT", gated.EARLIER_NOT_MET: "BIGINT", gated.BEFORE: "STRING", gated.BASE: "DOUBLE"}
     return {
-        name: f"CAST({'NULL' if value is None else text_literal(str(value))} AS {types[name]})"
+        name: holds.literal_range(value)
+        if name == holds.RANGE
+        else f"CAST({'NULL' if value is None else text_literal(str(value))} AS {types[name]})"
         for name, value in looked_up.items()
     }
 

@@ -63,6 +63,17 @@ class Evaluation:
         return f"{self.alert.value_column} {self.alert.condition.words}"
 
     @property
+    def held_text(self) -> str | None:
+        """What holds it back, or would if its model were not only tried out; None where nothing does."""
+        if self.decision.silence_id is not None:
+            return f"silenced by {self.decision.silence_id}"
+        model, hold = self.decision.expectation, self.alert.hold
+        if model is None or hold is None or not model.is_held:
+            return None
+        held = "held back" if hold.is_live else "would be held back, were its model not in shadow"
+        return f"{held}: {model.reason}, by version {model.model_version} of {hold.model_name}"
+
+    @property
     def evaluation_id(self) -> str:
         moment = self.due.due_at if self.due else self.evaluated_at
         return evaluation_id(self.alert.target.environment, self.alert.alert_id, moment)
@@ -70,6 +81,8 @@ class Evaluation:
     def row(self) -> dict[str, Any]:
         """A row of alert_history; columns that it leaves out are NULL."""
         threshold = self.alert.condition.threshold
+        hold, model = self.alert.hold, self.decision.expectation
+        is_live = hold is not None and hold.is_live
         return {
             "evaluation_id": self.evaluation_id,
             "alert_id": self.alert.alert_id,
@@ -85,7 +98,14 @@ class Evaluation:
             "operator": self.alert.condition.operator.value,
             "threshold_value": threshold if isinstance(threshold, float) else None,
             "threshold_met": self.decision.threshold_met,
-            "ml_suppressed": False,
+            "ml_score": model and model.score,
+            "ml_suppressed": model is not None and model.is_held and is_live,
+            "ml_shadow": model and model.is_held and not is_live,
+            "expected": model and model.expected,
+            "lower": model and model.lower,
+            "upper": model and model.upper,
+            "model_version": model and model.model_version,
+            "ml_reason": model and model.reason,
             "silence_id": self.decision.silence_id,
             "resolution_time_seconds": self.seen.resolution_time_seconds,
             "query_duration_ms": self.duration_ms,

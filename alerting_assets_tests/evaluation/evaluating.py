@@ -58,6 +58,7 @@ def rows() -> list[dict[str, Any]]:
             "databricks_alert_id": "remote" if alert_id == "THEIRS" else None,
             "operator": "GREATER_THAN",
             "for_evaluations": None,
+            "ml_model_enabled": False,
         }
         for alert_id, cron in CRONS.items()
     ]

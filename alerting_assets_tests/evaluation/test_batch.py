@@ -24,9 +24,10 @@ from alerting_assets.evaluation.batch import Limits, judge_alerts
 from alerting_assets.evaluation.decide import failed
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, Lakehouse, TableSpec
-from alerting_assets.lakehouse.tables import ALERT_HISTORY, create_tables
+from alerting_assets.lakehouse.tables import ALERT_HISTORY, EXPECTED_RANGES, create_tables
 from alerting_assets_tests.decisions import EDGES, EMPTY, NOW, TYPES, cases, history_table
 from alerting_assets_tests.examples import compiled
+from alerting_assets_tests.expected_values import range_table
 from alerting_assets_tests.profile import THOROUGH, examples
 
 pytestmark = pytest.mark.integration
@@ -114,6 +115,10 @@ def of_case(engine: Lakehouse, case: dict[str, Any]) -> CompiledAlert:
         engine.append(
             ALERT_HISTORY.name, own.set_column(own.schema.get_field_index("evaluation_id"), "evaluation_id", ids)
         )
+    if ranges := case.get("ranges"):
+        here = ".".join([*engine.namespace, "alert_anomaly_detector@serving"])
+        own = [row for row in ranges if row["alert_id"] == "COST-001"]
+        engine.append(EXPECTED_RANGES.name, range_table(own, alert_id=name, model_name=here))
     return alert(
         engine,
         query,

@@ -30,6 +30,7 @@ def row(alert_id: str = "A", cron: str = "0 0 * * * ?", **changes: Any) -> dict[
         "databricks_alert_id": None,
         "operator": "GREATER_THAN",
         "for_evaluations": None,
+        "ml_model_enabled": False,
         **changes,
     }
 
@@ -111,9 +112,12 @@ def test_a_new_alert_is_left_to_a_workspace_that_evaluates_others() -> None:
     assert due([deployed], known, FIRED + HOUR) == {"A": (FIRED + HOUR, 1)}
 
 
-@pytest.mark.parametrize("changes", [{"databricks_alert_id": None}, {"operator": "CHANGES_BY"}, {"for_evaluations": 3}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"databricks_alert_id": None}, {"operator": "CHANGES_BY"}, {"for_evaluations": 3}, {"ml_model_enabled": True}],
+)
 def test_alerts_that_are_ours_though_the_workspace_evaluates(changes: dict[str, Any]) -> None:
-    """One that is not deployed, and those whose condition compares with values that the workspace does not tell."""
+    """One that is not deployed, and those that compare with, or learn from, values that the workspace does not tell."""
     known = {"A": state(None, by_workspace=FIRED - HOUR)}
     assert due([row(**{"databricks_alert_id": "remote", **changes})], known) == {"A": (FIRED, 0)}
 

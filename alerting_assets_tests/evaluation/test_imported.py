@@ -150,9 +150,13 @@ def test_an_alert_that_is_no_longer_configured_keeps_its_evaluations(tables: Lak
     assert history(tables)["run-1"]["alert_id"] == "A"
 
 
-def test_alerts_that_compare_with_history_are_not_imported(tables: Lakehouse) -> None:
-    """The workspace would say OK of an evaluation whose condition is met, and so keep it from ever firing."""
-    on_time = alerts(tables, for_evaluations=3, schedule_cron="0 0 * * * ?")
+@pytest.mark.parametrize("fields", [{"for_evaluations": 3, "schedule_cron": "0 0 * * * ?"}, {"ml_model_enabled": True}])
+def test_alerts_that_compare_with_history_or_have_a_model_are_not_imported(
+    tables: Lakehouse, fields: dict[str, Any]
+) -> None:
+    """The workspace would say OK of an evaluation whose condition is met: it would keep the one from ever firing, and of the other it
+    tells no value to learn from."""
+    on_time = alerts(tables, **fields)
     workspace_says(tables, evaluated(1), evaluated(2, alert_id="remote-B-dev"))
     assert take(tables, alerts={"A": on_time["A"], "B": alerts(tables)["B"]}).rows == 1
     assert list(history(tables)) == ["run-2"]
@@ -205,6 +209,7 @@ def test_a_run_leaves_to_the_workspace_what_it_evaluates(tables: Lakehouse) -> N
             "databricks_alert_id": remote,
             "operator": "GREATER_THAN",
             "for_evaluations": None,
+            "ml_model_enabled": False,
         }
         for alert_id, remote in (("A", "remote-A-dev"), ("B", None))
     ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.lakehouse.scratch import ScratchEngine
-from alerting_assets_tests.decisions import EDGES, HOUR, NOW, cases, decided, edge_case, expected
+from alerting_assets_tests.decisions import EDGES, HOUR, NOW, cases, decided, edge_case, expected, model_cases
 from alerting_assets_tests.profile import examples
 
 pytestmark = pytest.mark.integration
@@ -37,11 +37,10 @@ def test_the_deployed_query_decides_as_the_documentation_says(
 
 def test_edges_are_decided_as_the_documentation_says(engine: ScratchEngine) -> None:
     wrong = []
-    for condition, column, value, history in EDGES:
-        case = edge_case(condition, column, value, history)
+    for case in [*(edge_case(*edge) for edge in EDGES), *model_cases()]:
         decision = decided(engine.query, case)
         if (decision.state.value, decision.threshold_met) != expected(case):
-            wrong.append((condition, value, history, decision, expected(case)))
+            wrong.append((case, decision, expected(case)))
     assert wrong == []
 
 

@@ -26,7 +26,7 @@ from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.spark import LocalSparkLakehouse
 from alerting_assets.lakehouse.tables import create_tables
 from alerting_assets.settings import Settings
-from alerting_assets_tests.decisions import EDGES, decided, edge_case, inline
+from alerting_assets_tests.decisions import EDGES, decided, edge_case, fail_open_cases, inline, model_cases
 from alerting_assets_tests.decisions import expected as documented
 from alerting_assets_tests.patterns import PATTERNS, TEXTS, matching_sql, python_matches
 from alerting_assets_tests.shipped import shipped_definitions
@@ -88,7 +88,7 @@ def answer(engine: Lakehouse, alert: CompiledAlert, now: datetime) -> tuple[obje
 def test_spark_decides_the_edges_of_every_operator_as_the_documentation_says(
     engines: tuple[Lakehouse, Lakehouse],
 ) -> None:
-    edges = [edge_case(*edge) for edge in EDGES]
+    edges = [*(edge_case(*edge) for edge in EDGES), *model_cases(), *fail_open_cases()]
     results = answers_of(engines[1], [sql_of_case(case) for case in edges])
     wrong = []
     for case, result in zip(edges, results, strict=True):
