@@ -6,7 +6,7 @@ import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
-from alerting_assets.assets.tables import table
+from alerting_assets.assets.tables import Cell, table
 from alerting_assets.configuration import read_rows, to_alerts
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.resource import AlertingResource
@@ -37,9 +37,9 @@ SUPPRESSION_IS_SOUND = dg.AssetCheckSpec(
     kinds={"deltalake"},
     check_specs=[SUPPRESSION_IS_SOUND],
     description=(
-        "One row an alert with a model and an hour: which values are expected. The ranges of the next three hours are written from the model "
-        "that serves and from what happened until now; deployed queries read them, and hold back what lies within. Ranges run out by "
-        "themselves: when this asset is not refreshed, everything is told."
+        "One row an alert with a model and an hour: which values are expected. The ranges of the next three hours are written from the "
+        "model that serves and from what happened until now; deployed queries read them, and hold back what lies within. Ranges run out "
+        "by themselves: when this asset is not refreshed, everything is told."
     ),
 )
 def expected_ranges(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
@@ -77,7 +77,7 @@ def expected_ranges(context: dg.AssetExecutionContext, alerting: AlertingResourc
     )
 
 
-def _not_open(done: Refresh) -> list[dict[str, str | int | float | bool | None]]:
+def _not_open(done: Refresh) -> list[dict[str, Cell]]:
     return [
         {
             "alert_id": one.alert.alert_id,
@@ -93,5 +93,5 @@ def _not_open(done: Refresh) -> list[dict[str, str | int | float | bool | None]]
     ]
 
 
-def _image(title: str, png: bytes) -> dg.MetadataValue:  # type: ignore[type-arg]
+def _image(title: str, png: bytes) -> dg.MetadataValue:
     return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")

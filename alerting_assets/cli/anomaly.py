@@ -134,12 +134,24 @@ def status(as_json: Json = False) -> None:
     if as_json:
         print_json({"alerts": [_standing_json(one) for one in standings], "unavailable": unavailable})
         return
-    columns = ("alert", "mode", "model version", "trained (UTC)", "ranges until", "held", "budget", "now", "last closed")
+    columns = (
+        "alert",
+        "mode",
+        "model version",
+        "trained (UTC)",
+        "ranges until",
+        "held",
+        "budget",
+        "now",
+        "last closed",
+    )
     print_table("Models", columns, [_standing_row(one) for one in standings])
     for name, why in unavailable.items():
         console.print(f"{name}: {why}", markup=False, soft_wrap=True)
     if not standings:
-        console.print("No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out.")
+        console.print(
+            "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
+        )
 
 
 def _modelled(tables: Lakehouse, chosen: Settings) -> list[ModelledAlert]:

@@ -336,7 +336,17 @@ def test_the_code_location_is_what_the_docs_say() -> None:
         ]
     )
     assert jobs == str(
-        ["check_drift", "evaluate", "everything", "maintain", "reconcile", "refresh_ranges", "revalidate", "sync", "sync_changed"]
+        [
+            "check_drift",
+            "evaluate",
+            "everything",
+            "maintain",
+            "reconcile",
+            "refresh_ranges",
+            "revalidate",
+            "sync",
+            "sync_changed",
+        ]
     )
     assert described == "True"
 

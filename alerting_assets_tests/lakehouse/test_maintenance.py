@@ -27,7 +27,14 @@ from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.evaluation_history import ALERT_EVALUATION_HISTORY
 from alerting_assets.lakehouse.maintenance import BUSY_DAYS, Maintained, maintain_tables
 from alerting_assets.lakehouse.port import TableName, TableVersion
-from alerting_assets.lakehouse.tables import EXPECTED_RANGES, ALERT_HISTORY, ALERT_STATE, SYNC_LEASES, TABLES, create_tables
+from alerting_assets.lakehouse.tables import (
+    ALERT_HISTORY,
+    ALERT_STATE,
+    EXPECTED_RANGES,
+    SYNC_LEASES,
+    TABLES,
+    create_tables,
+)
 from alerting_assets_tests.lakehouse.commits import commit_each
 
 pytestmark = pytest.mark.integration
