@@ -8,6 +8,7 @@ from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
 from alerting_assets.assets.destinations import deployed_destinations, notification_destinations
 from alerting_assets.assets.drift import no_drift
+from alerting_assets.assets.expected_ranges import expected_ranges
 from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.last_evaluations import last_evaluations
@@ -15,7 +16,6 @@ from alerting_assets.assets.metrics import alert_sync_metrics
 from alerting_assets.assets.routes import notification_routes
 from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.validation import validated_queries
-from alerting_assets.automation.anomaly import train, training_schedule
 from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.heartbeat import heartbeat_sensor
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
@@ -32,6 +32,7 @@ from alerting_assets.automation.schedules import (
     sync_changed,
 )
 from alerting_assets.automation.sensors import change_sensor
+from alerting_assets.automation.suppression import refresh_ranges, refresh_schedule, train, training_schedule
 from alerting_assets.resource import AlertingResource
 
 
@@ -49,9 +50,21 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             alert_history,
             alert_incidents,
             anomaly_model,
+            expected_ranges,
         ],
         asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations],
-        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, revalidate, train, everything],
+        jobs=[
+            sync,
+            sync_changed,
+            reconcile,
+            maintain,
+            check_drift,
+            evaluate,
+            train,
+            refresh_ranges,
+            revalidate,
+            everything,
+        ],
         schedules=[
             evaluation_schedule(running=alerting.lakehouse != "warehouse"),
             revalidation_schedule,
@@ -59,6 +72,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             drift_schedule,
             maintenance_schedule,
             training_schedule,
+            refresh_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[

@@ -57,7 +57,7 @@ def _text(value: object) -> str:
 
 @dg.job(
     name="maintain",
-    description="Delete evaluations that are too old, compact and vacuum every table; a failure costs one table.",
+    description="Delete evaluations and ranges that are too old, compact and vacuum every table; a failure costs one table.",
 )
 def maintain() -> None:
     maintain_op()

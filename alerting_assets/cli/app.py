@@ -72,7 +72,7 @@ COMMANDS = {
     ),
     "maintain": (
         "maintain:maintain",
-        "Delete evaluations that are too old, compact the small files of every table, and remove those that are needed no more.",
+        "Delete evaluations and ranges that are too old, compact the small files of every table, and remove those that are needed no more.",
     ),
     "test": (
         "unit_test:run_tests",
@@ -84,7 +84,7 @@ COMMANDS = {
     ),
     "anomaly": (
         "anomaly:app",
-        "Models of what is expected: train them, write ranges ahead, and see why something was held back.",
+        "Models of alerts: what is expected of their values, and what is held back for it.",
     ),
     "dev": ("local:dev", "Local workspace, Dagster UI and daemon in one; Ctrl-C stops them all."),
     "config": ("config:app", "Look at and edit rows of alert_configurations."),

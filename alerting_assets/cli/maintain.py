@@ -11,10 +11,10 @@ from alerting_assets.lakehouse.maintenance import maintain_tables
 
 
 def maintain(as_json: Json = False) -> None:
-    """Delete evaluations that are too old, compact the small files of every table, and remove those that are needed no more.
+    """Delete evaluations and ranges that are too old, compact the small files of every table, and remove those that are needed no more.
 
-    Too old are those of more than ALERTING_HISTORY_DAYS. Needed are the files of the versions of the last ALERTING_RETENTION_DAYS; of
-    tables that every evaluation writes, of the last two days.
+    Too old are evaluations of more than ALERTING_HISTORY_DAYS, and ranges that have been over for 7 days. Needed are the files of the
+    versions of the last ALERTING_RETENTION_DAYS; of tables that every evaluation writes, of the last two days.
 
     Exit code 1: a table could not be maintained; the others were."""
     chosen = settings()

@@ -20,20 +20,29 @@ from alerting_assets.lakehouse.tables import (
     ALERT_HISTORY,
     ALERT_INCIDENTS,
     ALERT_STATE,
+    EXPECTED_RANGES,
     SYNC_LEASES,
     TABLES,
 )
 from alerting_assets.sql_literal import moment_literal
 
 BUSY_TABLES = frozenset(
-    spec.name for spec in (ALERT_HISTORY, ALERT_STATE, ALERT_INCIDENTS, SYNC_LEASES, ALERT_EVALUATION_HISTORY)
+    spec.name
+    for spec in (ALERT_HISTORY, ALERT_STATE, ALERT_INCIDENTS, SYNC_LEASES, ALERT_EVALUATION_HISTORY, EXPECTED_RANGES)
 )
-"""Evaluations and syncs commit to them every minute: the log of 30 days would be 43,200 files, which every query lists."""
+"""Evaluations and syncs commit to them every minute: the log of 30 days would be 43,200 files, which every query lists. Ranges are
+written anew every hour, and deployed queries read them."""
 BUSY_DAYS = 2
 """How long the files and the change feed of a busy table are kept when no reader is behind. The only one to follow is that of
 alert_history, by every evaluation."""
-AGES = {ALERT_HISTORY.name: "evaluated_at", ALERT_EVALUATION_HISTORY.name: "start_time"}
+AGES = {
+    ALERT_HISTORY.name: "evaluated_at",
+    ALERT_EVALUATION_HISTORY.name: "start_time",
+    EXPECTED_RANGES.name: "valid_until",
+}
 """The tables whose old rows are deleted, and the column that says how old a row is."""
+RANGE_DAYS = 7
+"""How long ranges are kept that are over; the history says of each evaluation which range decided."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,8 @@ def maintain_tables(
     now: datetime,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> list[Maintained]:
-    """retention_days: how long files and change feeds are kept. history_days: how long evaluations are kept.
+    """retention_days: how long files and change feeds are kept. history_days: how long evaluations are kept; ranges that are over are kept
+    for RANGE_DAYS.
 
     on_progress: called with (tables done, tables in all)."""
     names, found = [spec.name for spec in TABLES], list[Maintained]()
@@ -87,7 +97,8 @@ def maintain_tables(
     for name in names:
         started, known = time.monotonic(), dict[str, Any]()
         try:
-            _maintain(lakehouse, name, retention_days, now - timedelta(days=history_days), now, known)
+            kept = min(history_days, RANGE_DAYS) if name == EXPECTED_RANGES.name else history_days
+            _maintain(lakehouse, name, retention_days, now - timedelta(days=kept), now, known)
         except LakehouseError as failure:
             known["error"] = str(failure)
         found.append(Maintained(name, time.monotonic() - started, **known))

@@ -465,7 +465,7 @@ ALERT_BACKFILL = TableSpec(
         _required("evaluated_at", TIMESTAMP, comment="what the clock said to the query"),
         _optional("query_result_value", DOUBLE),
         _optional("threshold_met", BOOLEAN),
-        _required("config_hash", comment="of the alert as it was when this was computed"),
+        _required("config_hash", comment="of what the alert measured when this was computed"),
         _required("backfilled_at", TIMESTAMP),
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -97,9 +97,7 @@ def true_incidents(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert]) -> dic
     """What people labelled as true incidents, by alert_id."""
     columns = ["alert_id", "opened_at", "resolved_at", "labelled_at"]
     found = defaultdict[str, list[TrueIncident]](list)
-    if not alerts:
-        return {}
-    where = f"label = 'TRUE_POSITIVE' AND {_of(alerts)}"
+    where = f"label = 'TRUE_POSITIVE' AND {of_alerts(alerts)}"
     for row in lakehouse.read(ALERT_INCIDENTS.name, columns, where=where).to_pylist():
         end = None if row["resolved_at"] is None else int(row["resolved_at"].timestamp())
         # Rows from before labels had a time: they are known from the beginning.
@@ -173,11 +171,13 @@ def _numbered(found: Evaluations) -> Iterable[tuple[int, tuple[Integers, Floats,
 
 def _within(alerts: Sequence[ModelledAlert], since: datetime, until: datetime) -> str:
     """SQL of which rows are of these alerts and of this time."""
-    of = _of(alerts) if alerts else "FALSE"
     return (
-        f"evaluated_at >= {moment_literal(since.astimezone(UTC))} AND evaluated_at <= {moment_literal(until)} AND {of}"
+        f"evaluated_at >= {moment_literal(since)} AND evaluated_at <= {moment_literal(until)} AND {of_alerts(alerts)}"
     )
 
 
-def _of(alerts: Sequence[ModelledAlert]) -> str:
+def of_alerts(alerts: Sequence[ModelledAlert]) -> str:
+    """SQL of which rows are of these alerts."""
+    if not alerts:
+        return "FALSE"
     return f"alert_id IN ({', '.join(text_literal(alert.alert_id) for alert in alerts)})"

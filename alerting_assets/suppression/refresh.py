@@ -97,7 +97,7 @@ def refresh(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], now: datetime
     """Write the ranges of these alerts, whatever goes wrong with some of them. load: called once for each model that they name."""
     lately = read_lately(lakehouse, alerts, now)
     incidents = true_incidents(lakehouse, alerts)
-    served, unavailable = _load_all({alert.model_name for alert in alerts}, load)
+    served, unavailable = load_all({alert.model_name for alert in alerts}, load)
     refreshed, rows = list[RefreshedAlert](), list[dict[str, Any]]()
     for alert in alerts:
         one, serving = lately[alert.alert_id], served.get(alert.model_name)
@@ -110,7 +110,8 @@ def refresh(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], now: datetime
     return Refresh(tuple(refreshed), _write(lakehouse, rows, now), unavailable)
 
 
-def _load_all(names: set[str], load: LoadModel) -> tuple[dict[str, Serving | None], dict[str, str]]:
+def load_all(names: set[str], load: LoadModel) -> tuple[dict[str, Serving | None], dict[str, str]]:
+    """What serves each of these models; and of those that cannot be loaded, why."""
     served, unavailable = dict[str, Serving | None](), dict[str, str]()
     for name in sorted(names):
         try:

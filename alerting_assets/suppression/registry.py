@@ -9,7 +9,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -228,6 +228,11 @@ class ModelRegistry:
                 f"cannot {what} the model store at {_without_secrets(self.tracking_uri)}: {text}. Until it can, ranges run out and "
                 "everything is told. ALERTING_MLFLOW_TRACKING_URI says where it is"
             ) from None
+
+
+def loader(settings: Settings) -> Callable[[str], Served | None]:
+    """What loads the version that `<registered model>@<alias>` stands for."""
+    return ModelRegistry(settings).load
 
 
 def uris(settings: Settings) -> tuple[str, str]:

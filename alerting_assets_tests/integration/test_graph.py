@@ -328,6 +328,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "deployed_alerts",
             "deployed_destinations",
             "deployment_report",
+            "expected_ranges",
             "notification_destinations",
             "notification_routes",
             "validated_queries",
@@ -335,7 +336,17 @@ def test_the_code_location_is_what_the_docs_say() -> None:
         ]
     )
     assert jobs == str(
-        ["check_drift", "evaluate", "everything", "maintain", "reconcile", "revalidate", "sync", "sync_changed"]
+        [
+            "check_drift",
+            "evaluate",
+            "everything",
+            "maintain",
+            "reconcile",
+            "refresh_ranges",
+            "revalidate",
+            "sync",
+            "sync_changed",
+        ]
     )
     assert described == "True"
 

@@ -27,7 +27,14 @@ from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.evaluation_history import ALERT_EVALUATION_HISTORY
 from alerting_assets.lakehouse.maintenance import BUSY_DAYS, Maintained, maintain_tables
 from alerting_assets.lakehouse.port import TableName, TableVersion
-from alerting_assets.lakehouse.tables import ALERT_HISTORY, ALERT_STATE, SYNC_LEASES, TABLES, create_tables
+from alerting_assets.lakehouse.tables import (
+    ALERT_HISTORY,
+    ALERT_STATE,
+    EXPECTED_RANGES,
+    SYNC_LEASES,
+    TABLES,
+    create_tables,
+)
 from alerting_assets_tests.lakehouse.commits import commit_each
 
 pytestmark = pytest.mark.integration
@@ -102,6 +109,21 @@ def days_pass(folder: Path, table: str, days: int) -> None:
     for path in table_folder(folder, table).rglob("*"):
         if path.is_file():
             os.utime(path, (path.stat().st_mtime - days * 86_400,) * 2)
+
+
+def append_ranges(lakehouse: EmbeddedLakehouse, *until: datetime) -> None:
+    rows = [
+        {
+            "alert_id": "A",
+            "model_name": "m@serving",
+            "valid_from": moment - timedelta(hours=1),
+            "valid_until": moment,
+            "model_version": "1",
+            "created_at": moment - timedelta(hours=2),
+        }
+        for moment in until
+    ]
+    lakehouse.append(EXPECTED_RANGES.name, pa.Table.from_pylist(rows, arrow_schema(EXPECTED_RANGES)))
 
 
 def maintained(
@@ -206,10 +228,12 @@ def test_exactly_the_evaluations_that_are_too_old_are_deleted_and_told(
     rows = [{"alert_run_id": str(uuid.uuid4()), "start_time": moment} for moment in started]
     lakehouse.append(ALERT_EVALUATION_HISTORY.name, pa.Table.from_pylist(rows, arrow_schema(ALERT_EVALUATION_HISTORY)))
     now = at(7) + timedelta(days=400)  # the run of minute 7 is kept
+    append_ranges(lakehouse, now - timedelta(days=8), now - timedelta(days=6))
     found = {one.table: one.deleted for one in maintain_tables(lakehouse, 30, 400, now)}
     assert {table: deleted for table, deleted in found.items() if deleted is not None} == {
         ALERT_HISTORY.name: 7 * ALERTS,
         ALERT_EVALUATION_HISTORY.name: 2,
+        EXPECTED_RANGES.name: 1,
     }
     assert history(lakehouse) == ids(range(7, 22))
     kept = lakehouse.read(ALERT_EVALUATION_HISTORY.name, ["start_time"]).column(0).to_pylist()

@@ -384,7 +384,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`alert_backfill` (
   `evaluated_at` TIMESTAMP NOT NULL COMMENT 'what the clock said to the query',
   `query_result_value` DOUBLE,
   `threshold_met` BOOLEAN,
-  `config_hash` STRING NOT NULL COMMENT 'of the alert as it was when this was computed',
+  `config_hash` STRING NOT NULL COMMENT 'of what the alert measured when this was computed',
   `backfilled_at` TIMESTAMP NOT NULL,
   CONSTRAINT `alert_backfill_key` PRIMARY KEY (`alert_id`, `evaluated_at`)
 )
