@@ -22,11 +22,12 @@ class TrueIncident(NamedTuple):
     """An incident that somebody labelled as a true one, in seconds since 1970. Nothing in it is learned from `labelled_at` on. Those that
     are labelled as false alarms are learned from like everything else, so they need no mention.
 
-    end: None while it is open."""
+    end: None while it is open. is_planned: it is no incident, but a planned event; nothing in that is learned from either."""
 
     start: int
     end: int | None
     labelled_at: int
+    is_planned: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from alerting_assets.configuration.destinations import (
 from alerting_assets.configuration.edit import delete_alert, set_fields
 from alerting_assets.configuration.expected_events import (
     EXPECTED_EVENT,
+    DeclaredEvent,
     declare_event,
     end_event,
     event_notes,
@@ -57,6 +58,7 @@ __all__ = [
     "ConfiguredAlert",
     "ConfiguredDestination",
     "ConfiguredSilence",
+    "DeclaredEvent",
     "Kind",
     "Load",
     "LoadResult",

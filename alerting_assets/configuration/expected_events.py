@@ -21,12 +21,12 @@ from alerting_assets.lakehouse.tables import EXPECTED_EVENTS
 
 EXPECTED_EVENT = Kind(EXPECTED_EVENTS, KEY, "expected event", "event_id", OWNED_EVENT_COLUMNS, parse_expected_event)
 ConfiguredEvent = Configured[ExpectedEventConfiguration]
+DeclaredEvent = tuple[ExpectedEventConfiguration, datetime]
+"""An event, and when it was declared."""
 
 
-def events_in(
-    lakehouse: Lakehouse, rows: Iterable[Row] | None = None
-) -> list[tuple[ExpectedEventConfiguration, datetime]]:
-    """Those that can be used, each with when it was declared. rows: of expected_events, where not those of the table."""
+def events_in(lakehouse: Lakehouse, rows: Iterable[Row] | None = None) -> list[DeclaredEvent]:
+    """Those that can be used. rows: of expected_events, where not those of the table."""
     found = to_configured(EXPECTED_EVENT, read_listed(lakehouse, EXPECTED_EVENT) if rows is None else rows)
     return [(one.definition, one.row["created_at"]) for one in found if one.definition is not None]
 

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from alerting_assets.alerts.expected_events import ExpectedEventConfiguration
 from alerting_assets.alerts.matcher import Matchable
 from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly import METHOD, Declared, ExpectedEvent, FalseAlarm, false_alarm
-from alerting_assets.configuration.expected_events import events_in
+from alerting_assets.configuration import DeclaredEvent
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_INCIDENTS
 from alerting_assets.sql_literal import moment_literal
@@ -24,23 +23,20 @@ _COLUMNS = ("alert_id", "opened_at", "resolved_at", "last_evaluated_at", "peak_v
 
 
 def declarations(
-    lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], traits: Mapping[str, Matchable], now: datetime
+    lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], events: Sequence[DeclaredEvent], now: datetime
 ) -> dict[str, Declared]:
-    """By alert_id; an alert of which nothing was said is left out. traits: alert_id → what matchers look at. Reads two small tables."""
-    events, alarms = events_in(lakehouse), _false_alarms(lakehouse, alerts, now)
+    """By alert_id; an alert of which nothing was said is left out."""
+    alarms = _false_alarms(lakehouse, alerts, now)
     found = {}
     for alert in alerts:
-        own = events_of(events, traits[alert.alert_id], now) if alert.alert_id in traits else ()
+        own = events_of(events, alert, now)
         if own or alert.alert_id in alarms:
             found[alert.alert_id] = Declared(own, tuple(alarms.get(alert.alert_id, ())))
     return found
 
 
-def events_of(
-    events: Iterable[tuple[ExpectedEventConfiguration, datetime]], alert: Matchable, now: datetime
-) -> tuple[ExpectedEvent, ...]:
-    """Those that are about an alert, those of the time that a training looks back at included."""
-    since = now - timedelta(weeks=METHOD.weeks)
+def events_of(events: Iterable[DeclaredEvent], alert: Matchable, now: datetime) -> tuple[ExpectedEvent, ...]:
+    """Those that are about an alert and not over."""
     return tuple(
         ExpectedEvent(
             int(one.starts_at.timestamp()),
@@ -50,7 +46,7 @@ def events_of(
             int(declared_at.timestamp()),
         )
         for one, declared_at in events
-        if one.ends_at > max(since, one.starts_at) and one.matches(alert)
+        if one.ends_at > max(now - timedelta(hours=1), one.starts_at) and one.matches(alert)
     )
 
 

@@ -63,7 +63,7 @@ def gate_row(alert: ModelledAlert, series: Series, model: Model, now: datetime) 
     known = [
         Span(one.start, int(now.timestamp()) if one.end is None else one.end)
         for one in series.incidents
-        if one.start >= since
+        if one.start >= since and not one.is_planned
     ]
     judged = judge(series.at[met], series.at[met & ~held], known)
     counts = int(np.count_nonzero(met)), int(np.count_nonzero(held))

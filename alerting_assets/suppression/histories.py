@@ -16,6 +16,7 @@ from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.thresholds import Condition
 from alerting_assets.anomaly import METHOD, Series, TrueIncident
 from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers
+from alerting_assets.configuration import DeclaredEvent, events_in
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_BACKFILL, ALERT_HISTORY, ALERT_INCIDENTS
 from alerting_assets.sql_literal import moment_literal, text_literal
@@ -67,7 +68,7 @@ def histories(
     since = now - timedelta(days=days)
     evaluated = read_evaluations(lakehouse, alerts, since, now)
     backfilled = _read_backfill(lakehouse, alerts, since, now)
-    incidents = true_incidents(lakehouse, alerts)
+    incidents = not_learned(lakehouse, alerts, events_in(lakehouse))
     own, other = dict(_numbered(evaluated)), dict(_numbered(backfilled))
     return {
         alert.alert_id: _series(alert, own.get(number), other.get(number), incidents.get(alert.alert_id, ()))
@@ -93,8 +94,21 @@ def read_evaluations(
     return _evaluations(alerts, found, met, columns)
 
 
-def true_incidents(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert]) -> dict[str, tuple[TrueIncident, ...]]:
-    """What people labelled as true incidents, by alert_id."""
+def not_learned(
+    lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], events: Iterable[DeclaredEvent]
+) -> dict[str, tuple[TrueIncident, ...]]:
+    """What nothing is learned from, by alert_id: incidents that people labelled as true, and planned events."""
+    found = _true_incidents(lakehouse, alerts)
+    for event, declared_at in events:
+        start, end, known = (int(one.timestamp()) for one in (event.starts_at, event.ends_at, declared_at))
+        planned = TrueIncident(start, end, known, is_planned=True)
+        for alert in alerts:
+            if end > start and event.matches(alert):
+                found[alert.alert_id] = (*found.get(alert.alert_id, ()), planned)
+    return found
+
+
+def _true_incidents(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert]) -> dict[str, tuple[TrueIncident, ...]]:
     columns = ["alert_id", "opened_at", "resolved_at", "labelled_at"]
     found = defaultdict[str, list[TrueIncident]](list)
     where = f"label = 'TRUE_POSITIVE' AND {of_alerts(alerts)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
@@ -39,6 +39,9 @@ class ModelledAlert:
     is_live: bool
     hold_hours: int
     budget: float
+    agent_domain: str = ""
+    severity: str = ""
+    tags: Mapping[str, str] | None = None
 
 
 def modelled_alerts(alerts: Iterable[ConfiguredAlert]) -> list[ModelledAlert]:
@@ -82,4 +85,7 @@ def _modelled(configuration: AlertConfiguration, compiled: CompiledAlert, hold: 
         hold.is_live,
         hold_hours=max(1, (MAX_HOLD_MINUTES if minutes is None else minutes) // 60),
         budget=SUPPRESSION_BUDGET if budget is None else budget,
+        agent_domain=configuration.agent_domain,
+        severity=configuration.severity,
+        tags=configuration.tags,
     )

@@ -11,20 +11,22 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from alerting_assets.anomaly import METHOD, Basis, Model, Range, TrueIncident, ranges_ahead
+from alerting_assets.anomaly import METHOD, NOTHING_DECLARED, Basis, Declared, Model, Range, TrueIncident, ranges_ahead
 from alerting_assets.anomaly.levels import levels_text
 from alerting_assets.anomaly.series import HOUR
+from alerting_assets.configuration import events_in
 from alerting_assets.errors import AlertingError
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.sql_literal import moment_literal
-from alerting_assets.suppression.histories import true_incidents
+from alerting_assets.suppression.declarations import declarations
+from alerting_assets.suppression.histories import not_learned
 from alerting_assets.suppression.lately import Lately, read_lately
 from alerting_assets.suppression.modelled import ModelledAlert
 
@@ -93,10 +95,18 @@ class Refresh:
         return {one.alert.alert_id: one.error for one in self.alerts if one.error is not None}
 
 
+class _People(NamedTuple):
+    """What people said about an alert."""
+
+    not_learned: tuple[TrueIncident, ...]
+    declared: Declared
+
+
 def refresh(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], now: datetime, load: LoadModel) -> Refresh:
     """Write the ranges of these alerts, whatever goes wrong with some of them. load: called once for each model that they name."""
     lately = read_lately(lakehouse, alerts, now)
-    incidents = true_incidents(lakehouse, alerts)
+    events = events_in(lakehouse)
+    incidents, declared = not_learned(lakehouse, alerts, events), declarations(lakehouse, alerts, events, now)
     served, unavailable = load_all({alert.model_name for alert in alerts}, load)
     refreshed, rows = list[RefreshedAlert](), list[dict[str, Any]]()
     for alert in alerts:
@@ -104,7 +114,8 @@ def refresh(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], now: datetime
         if serving is None:
             refreshed.append(RefreshedAlert(alert, one, error=unavailable.get(alert.model_name)))
             continue
-        outcome, found = _refreshed(alert, one, serving, incidents.get(alert.alert_id, ()), now)
+        people = _People(incidents.get(alert.alert_id, ()), declared.get(alert.alert_id, NOTHING_DECLARED))
+        outcome, found = _refreshed(alert, one, serving, people, now)
         refreshed.append(outcome)
         rows += (_row(alert, serving, range_, closed, now) for range_, closed in found)
     return Refresh(tuple(refreshed), _write(lakehouse, rows, now), unavailable)
@@ -122,14 +133,14 @@ def load_all(names: set[str], load: LoadModel) -> tuple[dict[str, Serving | None
 
 
 def _refreshed(
-    alert: ModelledAlert, lately: Lately, serving: Serving, incidents: tuple[TrueIncident, ...], now: datetime
+    alert: ModelledAlert, lately: Lately, serving: Serving, people: _People, now: datetime
 ) -> tuple[RefreshedAlert, list[tuple[Range, Basis | None]]]:
     """What becomes of one alert, and its ranges with why they are closed."""
     error, hour = None, int(now.timestamp()) // HOUR
     # The isolation boundary: whatever is wrong with one alert, the others get their ranges.
     try:
         model = serving.model_of(alert.alert_id, alert.measured_hash)
-        found = _ranges(alert, lately, model, incidents, hour)
+        found = _ranges(alert, lately, model, people, hour)
     except Exception as failure:  # noqa: BLE001 — told as an error and in the log
         _log.exception("alert %s gets no range", alert.alert_id)
         fault = f"{type(failure).__name__}: {failure}"
@@ -152,9 +163,7 @@ def _refreshed(
     return outcome, closed
 
 
-def _ranges(
-    alert: ModelledAlert, lately: Lately, model: Model | None, incidents: tuple[TrueIncident, ...], hour: int
-) -> list[Range]:
+def _ranges(alert: ModelledAlert, lately: Lately, model: Model | None, people: _People, hour: int) -> list[Range]:
     """The range of the hour that has begun, from what came before it, and those of the next ones. None without a model."""
     if model is None or set(model.seasons) != set(alert.sides):
         return []
@@ -165,7 +174,14 @@ def _ranges(
             holdings = lately.holdings(alert.sides, method, begin)
             before = lately.before(begin)
             found += ranges_ahead(
-                model, holdings, begin, hours=hours, before=before, incidents=incidents, method=method
+                model,
+                holdings,
+                begin,
+                hours=hours,
+                before=before,
+                incidents=people.not_learned,
+                declared=people.declared,
+                method=method,
             )
     return found
 
