@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from alerting_assets.assets.anomaly_model import anomaly_model
 from alerting_assets.assets.checks import alert_tests_pass, notification_texts_are_valid
 from alerting_assets.assets.configurations import alert_configurations
 from alerting_assets.assets.deployment import deployed_alerts
@@ -31,7 +32,7 @@ from alerting_assets.automation.schedules import (
     sync_changed,
 )
 from alerting_assets.automation.sensors import change_sensor
-from alerting_assets.automation.suppression import refresh_ranges, refresh_schedule
+from alerting_assets.automation.suppression import refresh_ranges, refresh_schedule, train, training_schedule
 from alerting_assets.resource import AlertingResource
 
 
@@ -48,16 +49,29 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             alert_sync_metrics,
             alert_history,
             alert_incidents,
+            anomaly_model,
             expected_ranges,
         ],
         asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations],
-        jobs=[sync, sync_changed, reconcile, maintain, check_drift, evaluate, refresh_ranges, revalidate, everything],
+        jobs=[
+            sync,
+            sync_changed,
+            reconcile,
+            maintain,
+            check_drift,
+            evaluate,
+            train,
+            refresh_ranges,
+            revalidate,
+            everything,
+        ],
         schedules=[
             evaluation_schedule(running=alerting.lakehouse != "warehouse"),
             revalidation_schedule,
             reconciliation_schedule,
             drift_schedule,
             maintenance_schedule,
+            training_schedule,
             refresh_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.

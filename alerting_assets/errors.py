@@ -18,6 +18,7 @@
     │   ├── DeliveryDelayed        this attempt failed, another may succeed; may hold when the receiver wants it
     │   └── DeliveryRefused        no attempt can succeed as things are
     │       └── DestinationUnknown
+    ├── ModelStoreError            MLflow, its database or its storage cannot be used
     └── WorkspaceError
         ├── WorkspaceUnavailable   no answer, or 5xx until the retries ran out; a request may have been carried out
         ├── WorkspaceDenied        401: nobody is let in with these credentials
@@ -76,6 +77,7 @@ class Problem:
     destination_id: str | None = None
     silence_id: str | None = None
     route_id: str | None = None
+    event_id: str | None = None
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
@@ -86,11 +88,16 @@ class Problem:
                 f"destination {self.destination_id}" if self.destination_id else "",
                 f"silence {self.silence_id}" if self.silence_id else "",
                 f"route {self.route_id}" if self.route_id else "",
+                f"event {self.event_id}" if self.event_id else "",
                 self.field or "",
             )
             if part
         )
         return ": ".join(part for part in (place, subject, self.message) if part)
+
+
+class ModelStoreError(AlertingError):
+    """MLflow, its database or its storage cannot be used, or holds what cannot be read."""
 
 
 class DefinitionError(AlertingError):

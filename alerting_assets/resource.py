@@ -60,6 +60,8 @@ class AlertingResource(dg.ConfigurableResource[Any]):
     notify: str | None
     dagster_url: str | None
     stuck_minutes: int
+    mlflow_tracking_uri: str | None
+    mlflow_registry_uri: str | None
 
     _stack: ExitStack = PrivateAttr(default_factory=ExitStack)
     _lakehouse: Lakehouse | None = PrivateAttr(default=None)
@@ -74,10 +76,9 @@ class AlertingResource(dg.ConfigurableResource[Any]):
             name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
             for name, value in values.items()
         }
-        if values["spark_remote"]:
-            fields["spark_remote"] = dg.EnvVar(
-                "ALERTING_SPARK_REMOTE"
-            )  # by name: it may hold a token, and Dagster shows fields
+        for name in ("spark_remote", "mlflow_tracking_uri", "mlflow_registry_uri"):
+            if values[name]:  # by name: it may hold a token or a password, and Dagster shows fields
+                fields[name] = dg.EnvVar(f"ALERTING_{name.upper()}")
         return cls(**fields)
 
     @property

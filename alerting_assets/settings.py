@@ -80,6 +80,12 @@ class Settings:
     channels: tuple[str, ...] = ()  # ALERTING_CHANNELS, `name=address;address` each: whom a channel's name stands for
     notify: str | None = None  # ALERTING_NOTIFY, who is told of failed checks, runs and ticks that no route takes
     dagster_url: str | None = None  # ALERTING_DAGSTER_URL, of the Dagster UI, for links in messages
+    mlflow_tracking_uri: str | None = field(
+        default=None, repr=False
+    )  # ALERTING_MLFLOW_TRACKING_URI, where trainings are recorded; may hold a password
+    mlflow_registry_uri: str | None = field(
+        default=None, repr=False
+    )  # ALERTING_MLFLOW_REGISTRY_URI, where models are registered; None: where trainings are recorded
     stuck_minutes: int = 60  # ALERTING_STUCK_MINUTES, how long a run may wait, or record nothing, before that is told
     heartbeat_minutes: int = 5  # ALERTING_HEARTBEAT_MINUTES, between two heartbeats
 
@@ -157,6 +163,8 @@ class Settings:
             channels=_channels(env),
             notify=env.get("ALERTING_NOTIFY") or None,
             dagster_url=_dagster_url(env.get("ALERTING_DAGSTER_URL")),
+            mlflow_tracking_uri=env.get("ALERTING_MLFLOW_TRACKING_URI") or None,
+            mlflow_registry_uri=env.get("ALERTING_MLFLOW_REGISTRY_URI") or None,
             stuck_minutes=_whole(env, "ALERTING_STUCK_MINUTES", 60),
             heartbeat_minutes=_whole(env, "ALERTING_HEARTBEAT_MINUTES", 5),
         )

@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 
 DESTINATIONS = "destinations"
 SILENCES = "silences"
-LISTED = (DESTINATIONS, SILENCES)
+EXPECTED_EVENTS = "expected_events"
+LISTED = (DESTINATIONS, SILENCES, EXPECTED_EVENTS)
 """Definitions that are no alerts. Each kind lies in a folder of this name below that of the definitions, or in a list beside alerts."""
 _MANAGED = "is set by the loader; remove it"
 

@@ -4,6 +4,7 @@ Dagster, no clock."""
 from alerting_assets.alerts.hold import ML_THRESHOLD
 from alerting_assets.alerts.sides import Side, watched_sides
 from alerting_assets.anomaly.backtest import Judgement, Span, Summary, episodes, judge, summary_of
+from alerting_assets.anomaly.declared import NOTHING_DECLARED, Declared, ExpectedEvent, FalseAlarm, false_alarm
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.method import METHOD, Method
 from alerting_assets.anomaly.ranges import Basis, Range, ml_score, ranges_ahead
@@ -14,8 +15,12 @@ from alerting_assets.anomaly.walk import Decisions, nothing_held, walk_forward
 __all__ = [
     "METHOD",
     "ML_THRESHOLD",
+    "NOTHING_DECLARED",
     "Basis",
     "Decisions",
+    "Declared",
+    "ExpectedEvent",
+    "FalseAlarm",
     "Holding",
     "Judgement",
     "Method",
@@ -28,6 +33,7 @@ __all__ = [
     "Summary",
     "TrueIncident",
     "episodes",
+    "false_alarm",
     "judge",
     "ml_score",
     "nothing_held",

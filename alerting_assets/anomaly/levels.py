@@ -20,7 +20,7 @@ def levels_text(found: Range) -> str:
 def _levels(side: Side, bounds: Bounds) -> dict[str, float]:
     if math.isnan(bounds.bound):
         return {}
-    levels = {Basis.TOLD: bounds.told}
+    levels = {Basis.EVENT: bounds.event, Basis.LABELLED: bounds.labelled, Basis.TOLD: bounds.told}
     if bounds.closed is None:
         levels |= {Basis.USUAL: bounds.usual, Basis.RECURRENCE: bounds.recurrence}
     return {basis.value: side.sign * level for basis, level in levels.items() if math.isfinite(level)}

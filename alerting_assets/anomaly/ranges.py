@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alerting_assets.alerts.sides import Side
+from alerting_assets.anomaly.declared import NOTHING_DECLARED, Declared
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.hours import Calendar, calendar_of, spans
 from alerting_assets.anomaly.method import METHOD, Method
@@ -24,6 +25,8 @@ SAME = 1e-3
 class Basis(StrEnum):
     """What holds a value, or why none is held in an hour."""
 
+    EVENT = "EVENT"
+    LABELLED = "LABELLED"
     TOLD = "TOLD"
     USUAL = "USUAL"
     RECURRENCE = "RECURRENCE"
@@ -39,7 +42,8 @@ class Bounds(NamedTuple):
     """One side of a range, values times the side's sign; NaN where there is none.
 
     usual, recurrence, told: up to where each of the three expects values. bound: what holds in the end.
-    closed: why less is held than that, or nothing."""
+    event, labelled: up to where people said that they are expected.
+    closed: why less is held than that, or nothing; a planned event is expected all the same."""
 
     expected: float = math.nan
     scale: float = math.nan
@@ -48,13 +52,19 @@ class Bounds(NamedTuple):
     told: float = math.nan
     bound: float = math.nan
     closed: Basis | None = Basis.NO_HISTORY
+    event: float = math.nan
+    labelled: float = math.nan
 
     def holds(self, value: float) -> Basis | None:
-        """What holds this value, the first reason of the three; None where it is told.
+        """What holds this value, the first reason; None where it is told.
 
         What was told lately comes first: a value that it holds is no sign of the season, so it begins no chain (`Holding.record`)."""
         if not value < self.bound:
             return None
+        if value < self.event:
+            return Basis.EVENT
+        if value < self.labelled:
+            return Basis.LABELLED
         if value < self.told or self.closed is not None:
             return Basis.TOLD
         return Basis.USUAL if value < self.usual else Basis.RECURRENCE
@@ -117,6 +127,7 @@ def ranges_ahead(
     hours: int = 1,
     before: dict[Side, float] | None = None,
     incidents: tuple[TrueIncident, ...] = (),
+    declared: Declared = NOTHING_DECLARED,
     method: Method = METHOD,
 ) -> list[Range]:
     """The ranges of the next hours, as they are written before the first of them begins.
@@ -127,7 +138,7 @@ def ranges_ahead(
     found = []
     for index in range(hours):
         known = before if index == 0 and before is not None else {}
-        found.append(range_of(model, holdings, hour + index, calendar, index, known, incidents, method))
+        found.append(range_of(model, holdings, hour + index, calendar, index, known, incidents, method, declared))
     return found
 
 
@@ -140,18 +151,30 @@ def range_of(
     before: dict[Side, float],
     incidents: tuple[TrueIncident, ...],
     method: Method,
+    declared: Declared = NOTHING_DECLARED,
 ) -> Range:
     """The range of one hour. calendar, index: where its hour of the day and weekend are found."""
     phase, weekend = int(calendar.phase[index]), int((calendar.day[index] + 3) % 7 >= 5)
     forgotten = spans(incidents, hour) if incidents else []
     sides = {}
     for side, season in model.seasons.items():
-        sides[side] = (
-            Bounds()
-            if season is None
-            else _bounds(season, holdings[side], hour, phase, weekend, before.get(side, math.nan), forgotten, method)
-        )
+        if season is None:
+            sides[side] = Bounds()
+            continue
+        found = _bounds(season, holdings[side], hour, phase, weekend, before.get(side, math.nan), forgotten, method)
+        sides[side] = _with_declared(found, declared, side, hour, phase, weekend)
     return Range(hour, sides)
+
+
+def _with_declared(found: Bounds, declared: Declared, side: Side, hour: int, phase: int, weekend: int) -> Bounds:
+    """The bounds with what people said. A planned event is expected whatever else is told; a false alarm is no more than what recurs."""
+    if declared is NOTHING_DECLARED or math.isnan(found.expected):
+        return found
+    same = SAME * found.scale
+    event = declared.event_level(side, hour, found.expected) + same
+    labelled = declared.labelled_level(side, hour, weekend, phase) + same if found.closed is None else math.nan
+    bound = _highest(_highest(found.bound, labelled), event)
+    return found._replace(bound=bound, event=event, labelled=labelled)
 
 
 def _bounds(

@@ -1,4 +1,4 @@
-"""The job that writes expected ranges, shortly before each hour."""
+"""When models are trained, and when ranges are written from them."""
 
 import dagster as dg
 
@@ -15,6 +15,23 @@ refresh_schedule = dg.ScheduleDefinition(
     name="refresh_ranges_hourly",
     job=refresh_ranges,
     cron_schedule=REFRESH_CRON,
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+
+TRAINING_CRON = "5 0 * * *"
+"""Daily: what people labelled yesterday counts today. In UTC, as the days of the replay."""
+
+train = dg.define_asset_job(
+    "train",
+    selection=dg.AssetSelection.assets("anomaly_model"),
+    description="Learn what is expected of every alert with a model, judge it by a replay, and let it serve where it passes.",
+)
+
+training_schedule = dg.ScheduleDefinition(
+    name="train_daily",
+    job=train,
+    cron_schedule=TRAINING_CRON,
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )

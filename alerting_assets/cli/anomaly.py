@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from alerting_assets.cli import anomaly_model
 from alerting_assets.cli.context import (
     FINDINGS,
     AlertIds,
@@ -34,6 +35,10 @@ app = typer.Typer(
     help="Models of alerts: what is expected of their values, and what is held back for it.",
     rich_markup_mode=None,
 )
+
+app.command("train")(anomaly_model.train)
+app.command("versions")(anomaly_model.versions)
+app.command("rollback")(anomaly_model.rollback)
 
 DEFAULT_DAYS = 56
 MAX_DAYS = 366

@@ -7,6 +7,13 @@ from alerting_assets.configuration.destinations import (
     target_in,
 )
 from alerting_assets.configuration.edit import delete_alert, set_fields
+from alerting_assets.configuration.expected_events import (
+    EXPECTED_EVENT,
+    declare_event,
+    end_event,
+    event_notes,
+    events_in,
+)
 from alerting_assets.configuration.listed import (
     Configured,
     Kind,
@@ -43,6 +50,7 @@ from alerting_assets.configuration.templates import get_template, list_templates
 
 __all__ = [
     "DESTINATION",
+    "EXPECTED_EVENT",
     "ROUTE",
     "SILENCE",
     "Configured",
@@ -55,9 +63,13 @@ __all__ = [
     "Row",
     "channel_notes",
     "channel_problems",
+    "declare_event",
     "defined_alerts",
     "delete_alert",
     "destinations_in_words",
+    "end_event",
+    "event_notes",
+    "events_in",
     "get_template",
     "list_templates",
     "load_definitions",

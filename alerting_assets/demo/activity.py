@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from alerting_assets.demo.incidents import INTRUDER, Incident, Kind, under_way
+from alerting_assets.demo.incidents import (
+    BURSTING_WAREHOUSE,
+    INTRUDER,
+    RELOADING_WAREHOUSE,
+    Incident,
+    Kind,
+    under_way,
+)
 from alerting_assets.demo.simulate import (
     SERVICE_ACCOUNTS,
     USERS,
@@ -37,9 +45,11 @@ ADDRESSES = tuple(f"10.0.{number}.17" for number in range(8))
 INGESTION_MINUTES = 4.0
 
 STATEMENTS_AN_HOUR = 60.0
-WAREHOUSES = ("4b1f7a9c02d86e35", "9e30c5d1f7a2486b", "c86d02e94f5b713a")
+WAREHOUSES = ("4b1f7a9c02d86e35", BURSTING_WAREHOUSE, RELOADING_WAREHOUSE)
+PEAKS = ((Kind.BURST, BURSTING_WAREHOUSE), (Kind.WEEKLY_RELOAD, RELOADING_WAREHOUSE))
 STATEMENT_MS = 2_500.0
 WAITING_SHARE = 0.02
+DASHBOARDS = "svc-dashboards@example.com"
 STATEMENT_RESULTS = ("FINISHED", "FAILED", "CANCELED")
 
 CALLS_AN_HOUR = 60.0
@@ -55,23 +65,47 @@ def _statements(seed: int, start: datetime, incidents: Sequence[Incident]) -> pa
     count = int(random.poisson(STATEMENTS_AN_HOUR * season(start)))
     ends = moments(random, start, count)
     queueing = under_way(incidents, Kind.QUEUEING, start)
-    waits = random.random(count) < (queueing.magnitude if queueing else WAITING_SHARE)
-    long = random.uniform(60_000, 180_000, count) if queueing else random.lognormal(np.log(4_000), 0.5, count)
-    waited = np.where(waits, long, 0.0).astype(np.int64)
+    waited = _waited(random, count, queueing)
     total = waited + (STATEMENT_MS * random.lognormal(0.0, 1.2, count)).astype(np.int64)
-    return table_of(
+    workspace = random.choice(WORKSPACES, count)
+    warehouse = random.choice(len(WAREHOUSES), count, p=[0.5, 0.3, 0.2])
+    user = random.integers(0, len(USERS), count)
+    status = random.choice(3, count, p=[0.96, 0.03, 0.01])
+    read = (50e6 * random.lognormal(0.0, 1.8, count)).astype(np.int64)
+
+    # Numbered behind the others: an hour of which a demo holds the first half goes on without doubles.
+    for kind, name in PEAKS:
+        peak = under_way(incidents, kind, start)
+        more = int(random.poisson(peak.magnitude)) if peak else 0
+        ends = np.concatenate([ends, moments(random, start, more)])
+        waits = _waited(random, more, queueing)
+        waited = np.concatenate([waited, waits])
+        total = np.concatenate([total, waits + (STATEMENT_MS * random.lognormal(-2.0, 0.5, more)).astype(np.int64)])
+        workspace = np.concatenate([workspace, np.full(more, WORKSPACES[0])])
+        warehouse = np.concatenate([warehouse, np.full(more, WAREHOUSES.index(name))])
+        user = np.concatenate([user, np.full(more, len(USERS) + SERVICE_ACCOUNTS.index(DASHBOARDS))])
+        status = np.concatenate([status, np.zeros(more, dtype=np.int64)])
+        read = np.concatenate([read, (5e6 * random.lognormal(0.0, 1.0, more)).astype(np.int64)])
+    rows = table_of(
         FACT_QUERY_HISTORY,
-        statement_id=ids("s", start, count),
-        workspace_id=random.choice(WORKSPACES, count),
-        warehouse_id=take(WAREHOUSES, random.choice(len(WAREHOUSES), count, p=[0.5, 0.3, 0.2])),
-        executed_by=take(USERS, random.integers(0, len(USERS), count)),
+        statement_id=ids("s", start, len(ends)),
+        workspace_id=workspace,
+        warehouse_id=take(WAREHOUSES, warehouse),
+        executed_by=take((*USERS, *SERVICE_ACCOUNTS), user),
         start_time=timestamps(ends - total * 1_000),
         end_time=timestamps(ends),
-        execution_status=take(STATEMENT_RESULTS, random.choice(3, count, p=[0.96, 0.03, 0.01])),
+        execution_status=take(STATEMENT_RESULTS, status),
         total_duration_ms=total,
         waiting_at_capacity_duration_ms=waited,
-        read_bytes=(50e6 * random.lognormal(0.0, 1.8, count)).astype(np.int64),
+        read_bytes=read,
     )
+    return rows.take(pa.array(np.argsort(ends, kind="stable"))) if len(ends) > count else rows
+
+
+def _waited(random: np.random.Generator, count: int, queueing: Incident | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+    waits = random.random(count) < (queueing.magnitude if queueing else WAITING_SHARE)
+    long = random.uniform(60_000, 180_000, count) if queueing else random.lognormal(np.log(4_000), 0.5, count)
+    return np.where(waits, long, 0.0).astype(np.int64)
 
 
 def _audit(seed: int, start: datetime, incidents: Sequence[Incident]) -> pa.Table:

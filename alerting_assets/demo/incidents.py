@@ -27,12 +27,18 @@ class Kind(StrEnum):
     """magnitude: share of statements that wait for a warehouse, one to three minutes."""
     NULLS = "NULLS"
     """magnitude: share of NULLs in NULLS_COLUMN_NAME of NULLS_TABLE_NAME."""
+    WEEKLY_RELOAD = "WEEKLY_RELOAD"
+    """magnitude: statements an hour on RELOADING_WAREHOUSE. Planned, and so no incident; but it looks like BURST."""
+    BURST = "BURST"
+    """magnitude: statements an hour on BURSTING_WAREHOUSE."""
 
 
 INGEST_JOBS = ("orders_ingest", "events_ingest", "clickstream_ingest")
 STALE_TABLE_NAME = "orders"
 NULLS_TABLE_NAME, NULLS_COLUMN_NAME = "orders", "customer_id"
 INTRUDER = "svc-legacy@example.com"
+RELOADING_WAREHOUSE, BURSTING_WAREHOUSE = "c86d02e94f5b713a", "9e30c5d1f7a2486b"
+WEEK_HOURS = 7 * 24
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,19 @@ _RECIPE: tuple[tuple[Kind, str, str, float, float, float, str], ...] = (
     (Kind.STALE_TABLE, "QUALITY", "fact_table_freshness", 40, 48, 1.0, "the load hangs, and nobody has noticed yet"),
     (Kind.QUEUEING, "PERFORMANCE", "fact_query_history", 820, 6, 0.3, "a report was opened by a whole department"),
     (Kind.QUEUEING, "PERFORMANCE", "fact_query_history", 5, 8, 0.4, "a warehouse was made smaller"),
+    *(
+        (
+            Kind.WEEKLY_RELOAD,
+            "PERFORMANCE",
+            "fact_query_history",
+            1 + WEEK_HOURS * week,
+            2,
+            450.0,
+            "planned: reports are reloaded once a week",
+        )
+        for week in reversed(range(13))
+    ),
+    (Kind.BURST, "PERFORMANCE", "fact_query_history", 1, 2, 450.0, "a dashboard refreshes itself every second"),
     (Kind.NULLS, "QUALITY", "fact_column_profile", 1150, 36, 0.2, "a join missed the customers of a new region"),
     (Kind.NULLS, "QUALITY", "fact_column_profile", 30, 40, 0.35, "the shop sends orders of guests without a customer"),
 )
@@ -79,14 +98,19 @@ def incidents_for(now: datetime, *, since: Mapping[str, datetime], known: Sequen
     """The incidents of the recipe for the tables in `since`, cut to start after that moment, so that rows which are there never
     change. They lie on whole hours, as the simulator works.
 
-    Where one of the same kind in `known` still covers the start, the new one starts when that one is over, if that is before now."""
+    Where one of the same kind in `known` still covers the start, the new one starts when that one is over, if that is before now.
+    What is weekly stays at its hour of the week."""
     now = _hour(now)
+    weekly = next((one.starts_at for one in known if one.kind is Kind.WEEKLY_RELOAD), None)
     found = []
     for kind, domain, table, before, hours, magnitude, description in _RECIPE:
         if table not in since:
             continue
-        starts_at = max(now - before * HOUR, _hour(since[table]) + HOUR)
-        ends_at = now - (before - hours) * HOUR
+        begins = now - before * HOUR
+        if kind is Kind.WEEKLY_RELOAD and weekly is not None:
+            begins += (weekly - begins) % (WEEK_HOURS * HOUR)
+        starts_at = max(begins, _hour(since[table]) + HOUR)
+        ends_at = begins + hours * HOUR
         while former := under_way(known, kind, starts_at):
             starts_at = former.ends_at
         if starts_at >= ends_at or starts_at > now:

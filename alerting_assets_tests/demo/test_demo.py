@@ -17,7 +17,16 @@ from alerting_assets.configuration import ConfiguredAlert, plan_load, rows_after
 from alerting_assets.configuration.templates import TemplateCatalog
 from alerting_assets.demo import DEMO_TABLES, build_demo, demo_ends_at, refresh_demo
 from alerting_assets.demo.build import SIMULATIONS
-from alerting_assets.demo.incidents import INGEST_JOBS, INTRUDER, STALE_TABLE_NAME, Incident, Kind, incidents_for
+from alerting_assets.demo.incidents import (
+    BURSTING_WAREHOUSE,
+    INGEST_JOBS,
+    INTRUDER,
+    RELOADING_WAREHOUSE,
+    STALE_TABLE_NAME,
+    Incident,
+    Kind,
+    incidents_for,
+)
 from alerting_assets.evaluation import evaluate_alerts
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
@@ -120,6 +129,27 @@ def test_incidents_are_visible_where_they_are_labelled() -> None:
     assert all(share <= 0.03 for key, share in shares.items() if key not in hit)
 
 
+def test_a_reload_recurs_weekly_and_a_burst_of_the_same_height_never_did() -> None:
+    def statements(warehouse: str, until: datetime) -> int:
+        rows = simulated("fact_query_history", until - timedelta(hours=1), until)
+        return sum(name == warehouse for name in rows["warehouse_id"].to_pylist())
+
+    week = timedelta(days=7)
+    assert min(statements(RELOADING_WAREHOUSE, NOW - weeks * week) for weeks in range(3)) > 350
+    assert max(statements(RELOADING_WAREHOUSE, NOW - timedelta(days=days)) for days in (1, 2, 3, 6)) < 100
+    assert statements(BURSTING_WAREHOUSE, NOW) > 350
+    assert max(statements(BURSTING_WAREHOUSE, NOW - weeks * week) for weeks in (1, 2)) < 100
+
+
+def test_a_refresh_keeps_the_hour_of_the_week() -> None:
+    known = all_incidents()
+    later = NOW + timedelta(days=9, hours=5)
+    new = incidents_for(later, since={"fact_query_history": NOW}, known=known)
+    starts = [one.starts_at for one in (*known, *new) if one.kind is Kind.WEEKLY_RELOAD]
+    assert len(starts) == 14
+    assert {late - early for early, late in pairwise(starts)} == {timedelta(days=7)}
+
+
 def test_what_goes_on_now_has_happened_before() -> None:
     for kind in (Kind.QUEUEING, Kind.NULLS):
         earlier, now = (incident for incident in all_incidents() if incident.kind is kind)
@@ -133,7 +163,7 @@ def test_the_demo_has_a_million_usage_rows_of_ninety_days(demo: Lakehouse) -> No
     ).to_pylist()
     assert row["n"] >= 1_000_000
     assert timedelta(days=89) < row["last"] - row["first"] <= timedelta(days=90)
-    assert demo.read("demo_incidents").num_rows == 15
+    assert demo.read("demo_incidents").num_rows == 29
 
 
 def test_every_column_that_alerts_read_is_there(demo: Lakehouse) -> None:
@@ -167,7 +197,7 @@ def share(values: pa.ChunkedArray, *wanted: object) -> float:
 def test_statements_hardly_ever_wait(demo: Lakehouse) -> None:
     rows = demo.read("fact_query_history").to_pandas()
     normal = rows[rows.waiting_at_capacity_duration_ms < 60_000]
-    assert 0.10 < len(rows) / demo.read("fact_usage", ["record_id"]).num_rows < 0.12
+    assert 0.11 < len(rows) / demo.read("fact_usage", ["record_id"]).num_rows < 0.13
     assert rows.waiting_at_capacity_duration_ms.median() == 0
     assert 0.015 < (normal.waiting_at_capacity_duration_ms > 0).mean() < 0.025
     assert (rows.total_duration_ms > rows.waiting_at_capacity_duration_ms).all()
@@ -196,7 +226,7 @@ def test_pipelines_and_endpoints_seldom_fail(demo: Lakehouse) -> None:
     assert set(updates["result_state"].to_pylist()) == {"COMPLETED", "FAILED", "CANCELED"}
     assert pc.all(pc.less(updates["period_start_time"], updates["period_end_time"])).as_py()
     calls = demo.read("fact_endpoint_usage")
-    assert 0.10 < calls.num_rows / demo.read("fact_usage", ["record_id"]).num_rows < 0.12
+    assert 0.10 < calls.num_rows / demo.read("fact_usage", ["record_id"]).num_rows < 0.13
     assert len(pc.unique(calls["endpoint_name"])) == 4
     assert 0.004 < pc.mean(pc.greater_equal(calls["status_code"], 500)).as_py() < 0.006
     assert 0.008 < share(calls["status_code"], 429) < 0.012
