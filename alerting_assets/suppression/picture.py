@@ -19,8 +19,8 @@ from alerting_assets.suppression.histories import breach_of, read_evaluations
 from alerting_assets.suppression.lately import Lately
 from alerting_assets.suppression.modelled import ModelledAlert
 
-DAYS = 14
-INCHES = 9.0
+DAYS = 7
+INCHES = 7.0
 _BOUNDS = ("lower", "upper", "expected")
 
 

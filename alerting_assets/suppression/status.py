@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from alerting_assets.anomaly import Basis
 from alerting_assets.lakehouse.arrow import as_rows
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
@@ -14,7 +15,7 @@ from alerting_assets.sql_literal import moment_literal
 from alerting_assets.suppression.histories import of_alerts
 from alerting_assets.suppression.lately import Lately, read_lately
 from alerting_assets.suppression.modelled import ModelledAlert
-from alerting_assets.suppression.refresh import LoadModel, RefreshedAlert, load_all
+from alerting_assets.suppression.refresh import STALE, LoadModel, RefreshedAlert, load_all
 
 SHOWN_DAYS = 7
 """For so long it is known when a range was last closed; older ranges are deleted."""
@@ -73,18 +74,23 @@ def troubles(alerts: Iterable[RefreshedAlert]) -> list[str]:
     """What somebody should look at after a refresh, in sentences that name the alerts."""
     refreshed = [*alerts]
     groups = {
-        "tell everything: their model has no version that serves yet; run `alerting anomaly train`": [
+        "no version of the model serves yet, run `alerting anomaly train`": [
             one for one in refreshed if one.until is None and one.error is None
         ],
-        "tell everything: no range could be made": [one for one in refreshed if one.error is not None],
-        "tell everything: their model is older than 14 days; look why the training fails": [
-            one for one in refreshed if one.closed == "STALE_MODEL"
+        "no range could be made": [one for one in refreshed if one.error is not None],
+        f"the model is older than {STALE.days} days, look why the training fails": [
+            one for one in refreshed if one.closed == Basis.STALE_MODEL
         ],
-        "tell everything until the share that was held is within their budget again (`ml_suppression_budget`)": [
-            one for one in refreshed if one.closed == "BUDGET"
+        "more was held in 28 days than `ml_suppression_budget` allows": [
+            one for one in refreshed if one.closed == Basis.BUDGET
         ],
     }
-    return [f"{_named([one.alert.alert_id for one in some])} {what}" for what, some in groups.items() if some]
+    return [
+        f"{len(some)} {'alert tells' if len(some) == 1 else 'alerts tell'} everything, since {why}: "
+        + _named([one.alert.alert_id for one in some])
+        for why, some in groups.items()
+        if some
+    ]
 
 
 def _named(alert_ids: Sequence[str]) -> str:

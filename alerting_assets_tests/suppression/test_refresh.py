@@ -24,6 +24,7 @@ from alerting_assets_tests.suppression.worlds import (
     MODEL,
     NOW,
     Served,
+    a_world,
     append_history,
     evaluation,
     history_of,
@@ -79,16 +80,6 @@ def test_the_ranges_are_those_of_a_walk_through_the_history(
         for name in ("lower", "upper", "scale", "expected"):
             walked = float(getattr(decisions, name)[rows[0]])
             assert found[name] == (None if math.isnan(walked) else walked), (hour, name)
-
-
-def a_world(lakehouse: EmbeddedLakehouse) -> Served:
-    """An alert over a wave whose highest values exceed 100, until NOW."""
-    hours = 24 * 40
-    at = hourly(hours, int(NOW.timestamp()) // 3600 * 3600 - (hours - 1) * 3600)
-    value = waves(40)
-    series = Series(at, value, np.where(value > 118, 1, 0), (Side.ABOVE,))
-    append_history(lakehouse, history_of(series, walk_forward(series)))
-    return Served({"COST-001": train(series, int(at[-1]) // 3600 // 24 * 24)})
 
 
 def test_the_next_hours_are_written_and_those_that_have_begun_stay(lakehouse: EmbeddedLakehouse) -> None:

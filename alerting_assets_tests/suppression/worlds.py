@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.thresholds import Condition
-from alerting_assets.anomaly import Decisions, Model, Series
+from alerting_assets.anomaly import Decisions, Model, Series, Side, train, walk_forward
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_HISTORY
 from alerting_assets.suppression.modelled import ModelledAlert, sides_of
+from alerting_assets_tests.anomaly.histories import hourly, waves
 
 MODEL = "health_monitor.gold.alert_anomaly_detector@serving"
 NOW = datetime(2026, 3, 30, 9, 55, tzinfo=UTC)
@@ -62,14 +64,15 @@ def append_history(lakehouse: Lakehouse, rows: Iterable[dict[str, Any]]) -> None
 
 @dataclass(frozen=True)
 class Served:
-    """What is learned about alerts that measure "m"."""
+    """What is learned about alerts that measure this."""
 
     models: dict[str, Model] = field(default_factory=dict)
     version: str = "1"
     trained_at: datetime = NOW - timedelta(hours=10)
+    measured: str = "m"
 
     def model_of(self, alert_id: str, measured_hash: str) -> Model | None:
-        return self.models.get(alert_id) if measured_hash == "m" else None
+        return self.models.get(alert_id) if measured_hash == self.measured else None
 
 
 def history_of(series: Series, decisions: Decisions, alert_id: str = "COST-001") -> list[dict[str, Any]]:
@@ -90,3 +93,13 @@ def history_of(series: Series, decisions: Decisions, alert_id: str = "COST-001")
             )
         )
     return rows
+
+
+def a_world(lakehouse: Lakehouse) -> Served:
+    """The history of an alert whose highest values exceed its threshold, until NOW, and what is learned of it."""
+    hours = 24 * 40
+    at = hourly(hours, int(NOW.timestamp()) // 3600 * 3600 - (hours - 1) * 3600)
+    value = waves(40)
+    series = Series(at, value, np.where(value > 118, 1, 0), (Side.ABOVE,))
+    append_history(lakehouse, history_of(series, walk_forward(series)))
+    return Served({"COST-001": train(series, int(at[-1]) // 3600 // 24 * 24)})
