@@ -17,6 +17,7 @@ from alerting_assets.cli.local import running_workspace
 from alerting_assets.dagster_home import prepare_dagster_home
 from alerting_assets.demo import build_demo, demo_ends_at
 from alerting_assets.errors import AlertingError
+from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.settings import Settings
 
 STALE_DEMO = timedelta(hours=12)
@@ -41,7 +42,7 @@ def main() -> int:
             running_workspace(settings) as address,
             _step("configurations → validated queries → deployed alerts → history"),
         ):
-            succeeded, reports = _materialize_everything()
+            succeeded, reports = _materialize_everything(settings)
     except AlertingError as error:
         show_error(error)
         return error.exit_code
@@ -60,14 +61,23 @@ def main() -> int:
     return 0
 
 
-def _materialize_everything() -> tuple[bool, dict[str, Mapping[str, Any]]]:
+def _has_ranges(settings: Settings) -> bool:
+    with lakehouse(settings) as tables:
+        return tables.read(EXPECTED_RANGES.name, ["alert_id"], limit=1).num_rows > 0
+
+
+def _materialize_everything(settings: Settings) -> tuple[bool, dict[str, Mapping[str, Any]]]:
     """(success, metadata of the unpartitioned assets by name)."""
     import dagster as dg
 
     from alerting_assets.definitions import defs
 
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    # The first time, what is expected is learned before anything is evaluated.
+    jobs = ("everything",) if _has_ranges(settings) else ("learn", "everything")
     with dg.DagsterInstance.get() as instance:
+        for job in jobs[:-1]:
+            defs.resolve_job_def(job).execute_in_process(instance=instance, run_config=quiet, raise_on_error=False)
         result = defs.resolve_job_def("everything").execute_in_process(
             instance=instance, run_config=quiet, raise_on_error=False
         )
@@ -110,6 +120,7 @@ def _print_summary(reports: Mapping[str, Mapping[str, Any]], address: str) -> No
         "write requests to the workspace": deployment["requests_that_write"],
         "evaluated": history["evaluated"],
         "triggered": history["triggered"],
+        "held back by a model": history["suppressed"],
     }
     print_table("Summary", ("", f"workspace {address}"), list(figures.items()))
 

@@ -32,7 +32,7 @@ from alerting_assets.automation.schedules import (
     sync_changed,
 )
 from alerting_assets.automation.sensors import change_sensor
-from alerting_assets.automation.suppression import refresh_ranges, refresh_schedule, train, training_schedule
+from alerting_assets.automation.suppression import learn, refresh_ranges, refresh_schedule, train, training_schedule
 from alerting_assets.resource import AlertingResource
 
 
@@ -61,6 +61,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             check_drift,
             evaluate,
             train,
+            learn,
             refresh_ranges,
             revalidate,
             everything,

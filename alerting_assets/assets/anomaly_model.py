@@ -9,11 +9,13 @@ from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.incidents import ALERT_INCIDENTS_KEY
 from alerting_assets.assets.tables import listed, table
 from alerting_assets.configuration import read_rows, to_alerts
+from alerting_assets.evaluation.batch import Limits
 from alerting_assets.resource import AlertingResource
 from alerting_assets.suppression.gate import REPLAYED
 from alerting_assets.suppression.modelled import modelled_alerts
 from alerting_assets.suppression.registry import ModelRegistry
 from alerting_assets.suppression.train import Training, gate_table, metrics_of, train_models
+from alerting_assets.suppression.young import backfill_young
 
 ANOMALY_MODEL_KEY = dg.AssetKey("anomaly_model")
 BACKTEST_GATE = dg.AssetCheckKey(ANOMALY_MODEL_KEY, "backtest_gate")
@@ -43,9 +45,13 @@ BACKTEST_GATE = dg.AssetCheckKey(ANOMALY_MODEL_KEY, "backtest_gate")
 def anomaly_model(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, settings = alerting.get_lakehouse(), alerting.settings
     registry = ModelRegistry(settings)
-    alerts = modelled_alerts(to_alerts(read_rows(lakehouse), alerting.target))
+    configured, now = to_alerts(read_rows(lakehouse), alerting.target), alerting.now()
+    alerts = modelled_alerts(configured)
     context.log.info("%d alerts have a model", len(alerts))
-    training = train_models(lakehouse, registry, alerts, alerting.now())
+    limits = Limits(settings.query_seconds, settings.evaluation_seconds)
+    for one in backfill_young(lakehouse, configured, alerting.policy, now, limits):
+        context.log.info("%s: %s", one.alert_id, one.refused or f"{one.moments} past moments computed")
+    training = train_models(lakehouse, registry, alerts, now)
     pictures = {
         f"replay of {alert_id}": dg.MetadataValue.md(f"![{alert_id}](data:image/png;base64,{_text(picture)})")
         for alert_id, picture in training.pictures.items()

@@ -28,6 +28,12 @@ train = dg.define_asset_job(
     description="Learn what is expected of every alert with a model, judge it by a replay, and let it serve where it passes.",
 )
 
+learn = dg.define_asset_job(
+    "learn",
+    selection=dg.AssetSelection.assets("alert_configurations", "anomaly_model", "expected_ranges"),
+    description="Load the definitions, train, and write ranges: for alerts that just got a model, before they are evaluated.",
+)
+
 training_schedule = dg.ScheduleDefinition(
     name="train_daily",
     job=train,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting_assets.cli import anomaly_model
+from alerting_assets.cli import anomaly_explain, anomaly_model
 from alerting_assets.cli.context import (
     FINDINGS,
     AlertIds,
@@ -39,6 +39,8 @@ app = typer.Typer(
 app.command("train")(anomaly_model.train)
 app.command("versions")(anomaly_model.versions)
 app.command("rollback")(anomaly_model.rollback)
+
+app.command("explain")(anomaly_explain.explain_)
 
 DEFAULT_DAYS = 56
 MAX_DAYS = 366

@@ -19,19 +19,24 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.configuration import read_rows, target_of, to_alerts
 from alerting_assets.errors import SettingsError
+from alerting_assets.evaluation.batch import Limits
 from alerting_assets.suppression.modelled import modelled_alerts
 from alerting_assets.suppression.registry import ModelRegistry, Version
 from alerting_assets.suppression.train import gate_table, metrics_of, train_models
+from alerting_assets.suppression.young import backfill_young
+from alerting_assets.validation import policy_of
 
 
 def train(as_json: Json = False) -> None:
     """Learn what is expected of every alert with a model, judge it by a replay of four weeks, and let it serve where it passes.
 
-    Dagster does that once a day. Exit code 1: some alerts are left out, or nothing was promoted."""
+    Of alerts that got their model lately the past is computed first, as by `alerting anomaly backfill`. Dagster does that once a day. Exit code 1: some alerts are left out, or nothing was promoted."""
     chosen = settings()
     registry = ModelRegistry(chosen)
     with existing_lakehouse(chosen) as tables, progress("train") as advance:
-        alerts = modelled_alerts(to_alerts(read_rows(tables), target_of(chosen)))
+        configured = to_alerts(read_rows(tables), target_of(chosen))
+        alerts, limits = modelled_alerts(configured), Limits(chosen.query_seconds, chosen.evaluation_seconds)
+        backfill_young(tables, configured, policy_of(chosen), now(), limits, advance)
         training = train_models(tables, registry, alerts, now(), advance)
     gate, version = training.gate, training.version
     if as_json:

@@ -28,6 +28,14 @@ class Evaluated:
     note: str | None
     silence_id: str | None
     config_hash: str
+    ml_score: float | None = None
+    ml_suppressed: bool = False
+    ml_shadow: bool | None = None
+    expected: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    model_version: str | None = None
+    ml_reason: str | None = None
 
     @property
     def fires(self) -> bool:

@@ -9,6 +9,7 @@ from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.operators import OPERATORS, EmptyResultState, Needs, Operator
 from alerting_assets.alerts.schedule import in_words, short_duration
 from alerting_assets.alerts.thresholds import Condition, number_text, shown
+from alerting_assets.explanation.expected import model_sentences
 from alerting_assets.explanation.facts import Evaluated, Line, Status
 
 
@@ -104,8 +105,9 @@ def evaluation_reasons(alert: CompiledAlert, evaluations: Sequence[Evaluated]) -
     if last.evaluation_status == "ERROR":
         found.append(f"The evaluation failed: {last.error_message or 'no message'}")
         found.append("An error neither fires nor recovers: whoever was told before is not told anything new.")
-    if last.evaluation_status == "SUPPRESSED":
+    if last.evaluation_status == "SUPPRESSED" and not last.ml_suppressed:
         found.append(_suppressed(last))
+    found += model_sentences(alert, last)
     if condition.evaluations > 1:
         found += _held_by_evaluations(condition, evaluations)
     if condition.recovery is not None and last.fires and last.threshold_met is False:

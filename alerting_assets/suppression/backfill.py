@@ -29,6 +29,7 @@ from alerting_assets.lakehouse.tables import ALERT_BACKFILL
 from alerting_assets.quartz import parse_quartz
 from alerting_assets.sql_literal import identifier, text_literal
 from alerting_assets.suppression.modelled import measured_hash, sides_of
+from alerting_assets.suppression.open_windows import open_windows
 
 DAYS = 56
 """What a training looks back at."""
@@ -126,6 +127,12 @@ def _refusal(alert: CompiledAlert, moments: Sequence[datetime]) -> str | None:
         return (
             "its query has no clock function (CURRENT_TIMESTAMP(), CURRENT_DATE(), NOW(), …): it would measure the same at every moment. "
             "Its history grows with its evaluations"
+        )
+    if open_end := open_windows(alert.source_sql):
+        names = ", ".join(open_end)
+        return (
+            f"its window has no end: set back, the query would also count what came later. Add to its WHERE: AND {open_end[0]} <= "
+            f"CURRENT_TIMESTAMP(), which changes nothing now (columns: {names})"
         )
     return None
 

@@ -5,12 +5,13 @@ Embedded, all of it is a SQLite file and a folder in the home; on Databricks it 
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -82,7 +83,8 @@ class ModelRegistry:
         import pandas as pd  # type: ignore[import-untyped]
         from mlflow.models import infer_signature
 
-        with self._errors("record the training in"), self._quiet() as mlflow:
+        # MLflow tells what it does on standard error, whatever its logging is set to.
+        with self._errors("record the training in"), redirect_stderr(io.StringIO()), self._quiet() as mlflow:
             client = self._client
             trained_at = bundle.trained_at.isoformat()
             example = pd.DataFrame(
