@@ -63,7 +63,7 @@ def main() -> int:
 
 def _has_ranges(settings: Settings) -> bool:
     with lakehouse(settings) as tables:
-        return tables.read(EXPECTED_RANGES.name, ["alert_id"], limit=1).num_rows > 0
+        return bool(tables.read(EXPECTED_RANGES.name, ["alert_id"], limit=1).num_rows)
 
 
 def _materialize_everything(settings: Settings) -> tuple[bool, dict[str, Mapping[str, Any]]]:

@@ -42,8 +42,9 @@ def explain_(
         alerts = {one.alert_id: one for one in modelled_alerts(to_alerts(rows, target_of(chosen)))}
         if alert_id not in alerts:
             known = {row["alert_id"] for row in rows}
-            why = "has no model (ml_model_enabled)" if alert_id in known else "is no alert"
-            raise SettingsError(f"{alert_id!r} {why}{'' if alert_id in known else did_you_mean(alert_id, known)}")
+            if alert_id in known:
+                raise SettingsError(f"{alert_id} has no model; ml_model_enabled: true gives it one")
+            raise SettingsError(f"there is no alert {alert_id!r}{did_you_mean(alert_id, known)}")
         found = explain(tables, chosen, alert_id, moment, at=wanted)
         if chart is not None:
             chart.write_bytes(picture_of(tables, alerts[alert_id], wanted or moment))

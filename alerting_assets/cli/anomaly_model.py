@@ -30,7 +30,8 @@ from alerting_assets.validation import policy_of
 def train(as_json: Json = False) -> None:
     """Learn what is expected of every alert with a model, judge it by a replay of four weeks, and let it serve where it passes.
 
-    Of alerts that got their model lately the past is computed first, as by `alerting anomaly backfill`. Dagster does that once a day. Exit code 1: some alerts are left out, or nothing was promoted."""
+    Of alerts that got their model lately the past is computed first, as by `alerting anomaly backfill`.
+    Dagster does that once a day. Exit code 1: some alerts are left out, or nothing was promoted."""
     chosen = settings()
     registry = ModelRegistry(chosen)
     with existing_lakehouse(chosen) as tables, progress("train") as advance:
