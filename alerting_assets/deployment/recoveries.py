@@ -48,7 +48,7 @@ def recoveries_json(worked: Worked) -> dict[str, Any]:
 
 def recoveries_in_words(worked: Worked) -> list[str]:
     """Sentences, none where nothing happened."""
-    found = [f"Recoveries of silenced alerts told by us: {worked.sent}"] if worked.sent else []
+    found = [f"Recoveries of silenced and held alerts told by us: {worked.sent}"] if worked.sent else []
     if worked.waiting:
         found.append(f"Recoveries that have not arrived yet: {worked.waiting}; they are sent with the next evaluations")
     return found + [f"A recovery was not told: {_lost(one)}" for one in worked.lost]

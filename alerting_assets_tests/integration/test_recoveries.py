@@ -1,4 +1,5 @@
-"""Recoveries of alerts that are deployed with windows of silence: the workspace tells none of them, and we tell each once."""
+"""Recoveries of alerts that are deployed with windows of silence, or held back by a model: the workspace tells none of them, and we tell
+each once."""
 
 from __future__ import annotations
 
@@ -14,8 +15,9 @@ from alerting_assets.configuration.listed import table_of
 from alerting_assets.delivery.own import Worked
 from alerting_assets.deployment.recoveries import tell_recoveries
 from alerting_assets.lakehouse.arrow import as_rows
-from alerting_assets.lakehouse.tables import ALERT_DELIVERIES, NOTIFICATION_DESTINATIONS
+from alerting_assets.lakehouse.tables import ALERT_DELIVERIES, EXPECTED_RANGES, NOTIFICATION_DESTINATIONS
 from alerting_assets_tests.delivery.receiver import Reply, receiving
+from alerting_assets_tests.expected_values import range_row, range_table
 from alerting_assets_tests.integration.test_silences import MINUTE, START, Life
 from alerting_assets_tests.integration.test_silences import life as life
 
@@ -66,6 +68,46 @@ def test_a_recovery_that_the_workspace_could_not_tell_is_told_once(life: Life, m
         assert "for 10 minutes. Its peak was 150" in told["body_text"]
         (logged,) = as_rows(life.lakehouse.read(ALERT_DELIVERIES.name))
         assert (logged["event"], logged["outcome"], logged["destination_id"]) == ("RECOVERY", "SENT", "ops")
+
+
+def test_the_recovery_of_an_alert_that_its_model_holds_back_is_told_once_and_by_us(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fires, is held, and recovers: the workspace sees an alert that fires and is OK twice."""
+    with receiving() as ops:
+        monkeypatch.setenv("OPS_URL", ops.url)
+        monkeypatch.setenv("ALERTING_ALLOWED_HOSTS", "127.0.0.1")
+        tells(life)
+        set_fields(life.lakehouse, "LIFE", {"ml_model_enabled": "true", "ml_shadow": "false"}, START)
+        life.sync()
+        assert life.workspace_says[0] == "TRIGGERED"
+        life.evaluate(only_due=False)
+        hour = {"hours": 0, "alert_id": "LIFE", "upper": 200.0, "created_at": START}
+        hour |= {"valid_from": START + 5 * MINUTE, "valid_until": START + 15 * MINUTE}
+        life.lakehouse.append(EXPECTED_RANGES.name, range_table([range_row(**hour)]))
+        life.now += 10 * MINUTE
+        assert life.workspace_says == ("OK", False), "a value that is expected is no recovery"
+        life.evaluate(only_due=False)
+        assert (life.newest()["evaluation_status"], life.incident) == ("SUPPRESSED", (True, 2))
+        assert tell(life) == Worked(0, 0)
+        life.lakehouse.delete("costs", pa.table({"cost": [150.0]}))
+        life.now += 10 * MINUTE
+        assert life.workspace_says == ("OK", False)
+        life.evaluate(only_due=False)
+        assert tell(life) == Worked(1, 0)
+        assert tell(life) == Worked(0, 0)
+        assert "for 20 minutes" in ops.requests[0].json["event"]["body_text"]
+
+
+def test_what_the_workspace_told_while_the_model_was_in_shadow_is_not_told_again(life: Life) -> None:
+    tells(life)
+    set_fields(life.lakehouse, "LIFE", {"ml_model_enabled": "true"}, START)
+    fires_and_recovers(life, silence_in=None)
+    life.now += MINUTE
+    set_fields(life.lakehouse, "LIFE", {"ml_shadow": "false"}, life.now)
+    assert tell(life) == Worked(0, 0), "what is deployed still tells of recoveries"
+    life.sync()
+    assert tell(life) == Worked(0, 0)
 
 
 def test_what_the_workspace_tells_is_not_told_again(life: Life) -> None:

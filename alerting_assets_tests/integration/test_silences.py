@@ -87,7 +87,7 @@ class Life:
             alerts = silenced_alerts(to_alerts(rows, LOCAL), rows, silences_in(self.lakehouse, self.now), "local")
             return rows, [DesiredAlert.deploy(alert.compiled) for alert in alerts if alert.compiled]
 
-        Syncer(workspace, "test", 4).sync(self.lakehouse, read, lambda: datetime.now(UTC))
+        Syncer(workspace, "test", 4).sync(self.lakehouse, read, lambda: self.now)
         return workspace.writes
 
     def evaluate(self, *, only_due: bool = True) -> list[Evaluation]:
