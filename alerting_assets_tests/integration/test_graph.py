@@ -347,6 +347,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "revalidate",
             "sync",
             "sync_changed",
+            "train",
         ]
     )
     assert described == "True"
