@@ -42,6 +42,7 @@ app.command("rollback")(anomaly_model.rollback)
 
 app.command("explain")(anomaly_explain.explain_)
 
+NO_MODEL = "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
 DEFAULT_DAYS = 56
 MAX_DAYS = 366
 
@@ -120,6 +121,8 @@ def backfill_(
     found += [Backfilled(alert.alert_id, refused=reason) for alert in alerts if alert.alert_id not in known]
     if as_json:
         print_json({"alerts": [asdict(one) for one in found]})
+    elif not found:
+        console.print(NO_MODEL)
     else:
         rows = [
             (one.alert_id, f"{one.moments:,}", _moment(one.since), one.failed, one.empty, one.refused) for one in found
@@ -155,10 +158,6 @@ def status(as_json: Json = False) -> None:
     print_table("Models", columns, [_standing_row(one) for one in standings])
     for name, why in unavailable.items():
         console.print(f"{name}: {why}", markup=False, soft_wrap=True)
-    if not standings:
-        console.print(
-            "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
-        )
 
 
 def _modelled(tables: Lakehouse, chosen: Settings) -> list[ModelledAlert]:

@@ -325,6 +325,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "alert_incidents",
             "alert_silences",
             "alert_sync_metrics",
+            "anomaly_model",
             "deployed_alerts",
             "deployed_destinations",
             "deployment_report",
@@ -346,6 +347,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "revalidate",
             "sync",
             "sync_changed",
+            "train",
         ]
     )
     assert described == "True"
@@ -465,6 +467,9 @@ def test_what_is_in_sync_is_not_shown_as_unsynced(platform: Platform) -> None:
     assert platform.run("sync", config={"ops": {"validate": ids, "deploy": ids}}).success
     assert platform.unsynced().keys() == {"alert_history"}, "what is deployed now was not evaluated yet"
     assert platform.run("evaluate").success
+    assert platform.unsynced().keys() == {"anomaly_model", "expected_ranges"}, "what happened since is in neither yet"
+    assert platform.run("train").success
+    assert platform.run("refresh_ranges").success
     assert platform.run("reconcile").success
     assert platform.run("sync", assets=[VALIDATED_QUERIES], partition="A").success
     assert platform.unsynced() == {}

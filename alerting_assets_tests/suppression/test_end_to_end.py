@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import pytest
 
 from alerting_assets.alerts.operators import State
 from alerting_assets.alerts.rewrite import at_moment
-from alerting_assets.anomaly import train
 from alerting_assets.configuration import read_rows, to_alerts
 from alerting_assets.configuration.rows import as_table
 from alerting_assets.evaluation.decide import decide
@@ -19,12 +19,14 @@ from alerting_assets.evaluation.run import evaluate_alerts
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Column, TableSpec
 from alerting_assets.lakehouse.tables import ALERT_CONFIGURATIONS, ALERT_HISTORY
+from alerting_assets.settings import Settings
 from alerting_assets.suppression.backfill import backfill
-from alerting_assets.suppression.histories import histories
-from alerting_assets.suppression.modelled import measured_hash, modelled_alerts
+from alerting_assets.suppression.modelled import modelled_alerts
 from alerting_assets.suppression.refresh import refresh
+from alerting_assets.suppression.registry import ModelRegistry, loader
+from alerting_assets.suppression.train import train_models
 from alerting_assets_tests.examples import TARGET, configuration
-from alerting_assets_tests.suppression.worlds import DAY, HOUR, Served
+from alerting_assets_tests.suppression.worlds import DAY, HOUR
 
 pytestmark = pytest.mark.integration
 
@@ -40,7 +42,9 @@ def load_at(hour: datetime, chance: np.random.Generator) -> float:
     return float(np.round((150 if is_batch else 50) + chance.normal(scale=3), 2))
 
 
-def test_a_weekly_peak_is_held_and_the_same_height_at_an_odd_hour_is_told(lakehouse: EmbeddedLakehouse) -> None:
+def test_a_weekly_peak_is_held_and_the_same_height_at_an_odd_hour_is_told(
+    lakehouse: EmbeddedLakehouse, tmp_path: Path
+) -> None:
     chance = np.random.default_rng(7)
     lakehouse.create_table(LOADS)
     hours = [MONDAY - DAYS * DAY + n * HOUR for n in range((DAYS + 1) * 24)]
@@ -63,15 +67,13 @@ def test_a_weekly_peak_is_held_and_the_same_height_at_an_odd_hour_is_told(lakeho
     assert (filled.refused, filled.failed) == (None, 0)
     assert filled.moments > 26 * 24
 
-    (series,) = histories(lakehouse, modelled_alerts(configured), MONDAY - FIVE_MINUTES).values()
-    served = Served(
-        {alert.alert_id: train(series, int(MONDAY.timestamp()) // 3600 // 24 * 24)},
-        trained_at=MONDAY,
-        measured=measured_hash(compiled[0]),
-    )
+    settings = Settings(home=tmp_path)
+    trained = train_models(lakehouse, ModelRegistry(settings), modelled_alerts(configured), MONDAY - FIVE_MINUTES)
+    assert trained.is_serving
+    load = loader(settings)
 
     def look(moment: datetime) -> dict[str, Any]:
-        refresh(lakehouse, modelled_alerts(configured), moment - FIVE_MINUTES, lambda _: served)
+        refresh(lakehouse, modelled_alerts(configured), moment - FIVE_MINUTES, load)
         (evaluation,) = evaluate_alerts(lakehouse, compiled, moment)
         deployed = decide(compiled[0], lakehouse.query(at_moment(compiled[0].sql, moment)))
         assert deployed == evaluation.decision

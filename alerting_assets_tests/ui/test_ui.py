@@ -123,6 +123,7 @@ def test_the_graph_shows_every_stage(site: Site, page: Page) -> None:
         "deployment_report",
         "alert_sync_metrics",
         "alert_history",
+        "anomaly_model",
         "expected_ranges",
     ):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
