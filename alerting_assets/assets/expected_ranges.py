@@ -7,7 +7,7 @@ import dagster as dg
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.tables import Cell, table
-from alerting_assets.configuration import read_rows, to_alerts
+from alerting_assets.configuration import EXPECTED_EVENT, load_listed, read_rows, to_alerts
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.resource import AlertingResource
 from alerting_assets.suppression.modelled import modelled_alerts
@@ -45,8 +45,13 @@ SUPPRESSION_IS_SOUND = dg.AssetCheckSpec(
 def expected_ranges(context: dg.AssetExecutionContext, alerting: AlertingResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it
     lakehouse, settings, now = alerting.get_lakehouse(), alerting.settings, alerting.now()
     alerts = modelled_alerts(to_alerts(read_rows(lakehouse), alerting.target))
+    events = load_listed(EXPECTED_EVENT, lakehouse, settings.definitions, now, strict=settings.strict)
     done = refresh(lakehouse, alerts, now, loader(settings))
-    notes = [*(f"{name}: {why}" for name, why in done.unavailable.items()), *troubles(done.alerts)]
+    notes = [
+        *map(str, events.problems),
+        *(f"{name}: {why}" for name, why in done.unavailable.items()),
+        *troubles(done.alerts),
+    ]
     for note in notes:
         context.log.warning("%s", note)
     shown = most_held((one.alert, one.lately) for one in done.alerts if one.until is not None)

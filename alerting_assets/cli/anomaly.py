@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting_assets.cli import anomaly_explain, anomaly_model
+from alerting_assets.cli import anomaly_events, anomaly_explain, anomaly_model
 from alerting_assets.cli.context import (
     FINDINGS,
     AlertIds,
@@ -21,7 +21,7 @@ from alerting_assets.cli.context import (
     settings,
 )
 from alerting_assets.cli.sync import wanted_alerts
-from alerting_assets.configuration import read_rows, target_of, to_alerts
+from alerting_assets.configuration import EXPECTED_EVENT, load_listed, read_rows, target_of, to_alerts
 from alerting_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -41,6 +41,9 @@ app.command("versions")(anomaly_model.versions)
 app.command("rollback")(anomaly_model.rollback)
 
 app.command("explain")(anomaly_explain.explain_)
+app.command("events")(anomaly_events.events)
+app.command("expect")(anomaly_events.expect)
+app.command("unexpect")(anomaly_events.unexpect)
 
 NO_MODEL = "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
 DEFAULT_DAYS = 56
@@ -58,9 +61,10 @@ def refresh_(as_json: Json = False) -> None:
 
     chosen = settings()
     with existing_lakehouse(chosen) as tables:
+        problems = load_listed(EXPECTED_EVENT, tables, chosen.definitions, now(), strict=chosen.strict).problems
         alerts = _modelled(tables, chosen)
         done = refresh(tables, alerts, now(), loader(chosen))
-    notes = [*(f"{name}: {why}" for name, why in done.unavailable.items()), *troubles(done.alerts)]
+    notes = [*map(str, problems), *(f"{name}: {why}" for name, why in done.unavailable.items()), *troubles(done.alerts)]
     if as_json:
         print_json(
             {

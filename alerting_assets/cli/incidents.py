@@ -21,6 +21,7 @@ from alerting_assets.cli.context import (
     settings,
     who,
 )
+from alerting_assets.cli.label_preview import preview_
 from alerting_assets.cli.moments import moment_of
 from alerting_assets.configuration import read_rows
 from alerting_assets.errors import SettingsError, did_you_mean
@@ -127,11 +128,18 @@ def label(
     incident_id: IncidentId,
     verdict: Annotated[str | None, typer.Argument(metavar="[TRUE_POSITIVE|FALSE_POSITIVE]", show_default=False)] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Take the label back.")] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what its model would expect then, and write nothing.")
+    ] = False,
     by: By = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether an incident was one."""
+    """Say whether an incident was one. Where the alert has a model, a false alarm is expected at such hours from the next refresh on, and
+    a true incident is not learned from the next training on."""
     chosen = _label(verdict, remove)
+    if preview:
+        preview_(incident_id, chosen, as_json=as_json)
+        return
     with _lakehouse() as (tables, reopen):
         noted = people.label(tables, reopen, incident_id, chosen, who(by), now())
     if as_json:

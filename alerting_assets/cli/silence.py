@@ -113,8 +113,8 @@ def add(
     chosen, moment = settings(), now()
     silence = parse_silence(
         {
-            **_matcher(match),
-            **_times(moment, lasts, start, until, every, timezone),
+            **matcher_of(match),
+            **times_of(moment, lasts, start, until, every, timezone),
             "silence_id": silence_id or f"silence-{moment:%Y%m%d-%H%M}-{secrets.token_hex(2)}",
             "is_forced": force,
             "reason": reason,
@@ -204,7 +204,7 @@ def end(
         console.print(f"{silence_id} {told}. {NEXT_STEP}", markup=False, soft_wrap=True)
 
 
-def _matcher(match: Sequence[str] | None) -> dict[str, Any]:
+def matcher_of(match: Sequence[str] | None) -> dict[str, Any]:
     if not match:
         raise SettingsError(
             "--match is missing: which alerts? As --match domain=COST; for every alert: --match 'alert=*'"
@@ -225,7 +225,7 @@ def _matcher(match: Sequence[str] | None) -> dict[str, Any]:
     return {**found, **({"match_tags": tags} if tags else {})}
 
 
-def _times(
+def times_of(
     moment: datetime, lasts: str | None, start: str | None, until: str | None, every: str | None, timezone: str | None
 ) -> dict[str, Any]:
     """The fields of a silence that say when it is."""

@@ -24,6 +24,7 @@ from alerting_assets.cli.context import (
 )
 from alerting_assets.configuration import (
     DESTINATION,
+    EXPECTED_EVENT,
     ROUTE,
     SILENCE,
     ConfiguredAlert,
@@ -156,7 +157,7 @@ def apply(
     policy = policy_of(chosen)
     workspace = open_workspace(chosen)
     with lakehouse(chosen) as tables:
-        kinds: tuple[Kind[Any], ...] = (DESTINATION, ROUTE, SILENCE)
+        kinds: tuple[Kind[Any], ...] = (DESTINATION, ROUTE, SILENCE, EXPECTED_EVENT)
         for kind in kinds:
             plan_listed(kind, chosen.definitions, read_listed(tables, kind), strict=chosen.strict)
         loaded = load_definitions(

@@ -17,12 +17,15 @@ from alerting_assets.alerts.thresholds import Condition
 from alerting_assets.anomaly import Series, train
 from alerting_assets.configuration import declare_event, end_event, event_notes
 from alerting_assets.errors import DefinitionError
+from alerting_assets.incidents.fold import Incident
+from alerting_assets.incidents.people import Label
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import ALERT_INCIDENTS, EXPECTED_RANGES, create_tables
 from alerting_assets.suppression.histories import histories
 from alerting_assets.suppression.modelled import ModelledAlert
+from alerting_assets.suppression.preview import preview_label
 from alerting_assets.suppression.refresh import refresh
 from alerting_assets_tests.suppression.worlds import MODEL, NOW, Served, append_history, evaluation, modelled
 
@@ -179,3 +182,16 @@ def test_a_false_alarm_of_a_weekend_says_nothing_of_working_days(lakehouse: Lake
     lakehouse.append(ALERT_INCIDENTS.name, table)
     assert refreshed(lakehouse, modelled())[NEXT]["upper"] < 100
     assert MODEL in {row["model_name"] for row in lakehouse.read(EXPECTED_RANGES.name).to_pylist()}
+
+
+def test_a_label_is_shown_before_it_is_given(lakehouse: Lakehouse) -> None:
+    fill(lakehouse)
+    opened_at = NEXT - timedelta(days=7)
+    found = Incident("i", "COST-001", opened_at, opened_at, 1, 180.0, opened_at + timedelta(minutes=30))
+    changed = preview_label(lakehouse, modelled(), found, Label.FALSE_POSITIVE, NOW)
+    hours = {one.hour.hour for one in changed}
+    assert hours == {(NEXT.hour + shift) % 24 for shift in (-1, 0, 1)}
+    assert all(one.hour.weekday() < 5 for one in changed)
+    assert all(one.upper is not None and one.upper < 100 < 180 < (one.upper_after or 0) for one in changed)
+    assert preview_label(lakehouse, modelled(), found, None, NOW) == []
+    assert lakehouse.read(EXPECTED_RANGES.name).num_rows == 0
