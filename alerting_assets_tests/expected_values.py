@@ -105,7 +105,7 @@ def counting_row(rows: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
 def is_expected(fields: dict[str, Any], rows: Sequence[dict[str, Any]], value: Any) -> bool:
     """Whether the model says so of this value, whatever the condition says."""
     row = counting_row(rows) if fields.get("ml_model_enabled") else None
-    if row is None or value is None or not math.isfinite(value) or not _is_number(row["scale"]) or row["scale"] <= 0:
+    if row is None or value is None or not math.isfinite(value) or not _is_scale(row["scale"]):
         return False
     beyond = []
     if _is_number(row["upper"]):
@@ -122,7 +122,11 @@ def holds_back(fields: dict[str, Any]) -> bool:
 
 
 def _is_number(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
+    return value is not None and not math.isnan(value)
+
+
+def _is_scale(value: float | None) -> bool:
+    return value is not None and math.isfinite(value) and value > 0
 
 
 ABOVE_40: dict[str, Any] = {"operator": "GREATER_THAN", "threshold_value_double": 40.0, **LIVE}

@@ -8,6 +8,8 @@ from typing import Any
 from alerting_assets.alerts.compiled import CompiledAlert, Target
 from alerting_assets.alerts.compiler import compile_alert
 from alerting_assets.alerts.configuration import parse_configuration
+from alerting_assets.alerts.operators import ChangeDirection
+from alerting_assets.alerts.sides import watched_sides
 from alerting_assets.alerts.template_parameters import Parameter, ParameterType
 from alerting_assets.alerts.templates import AlertTemplate, instantiate
 from alerting_assets.configuration import list_templates
@@ -27,13 +29,14 @@ SELECT CAST(CONCAT(MAX({column}), ' at most') AS DOUBLE) AS found FROM ${{catalo
 FAILING_TABLES = [("job_name", "fact_job_run_timeline", "end_time"), ("user_name", "fact_audit_logs", "event_time")]
 
 
-def thousand_alerts(count: int = 1_000, seed: int = 1) -> list[CompiledAlert]:
-    """The alerts take turns at the templates, and every fiftieth fails when it runs."""
+def thousand_alerts(count: int = 1_000, seed: int = 1, *, with_models: bool = False) -> list[CompiledAlert]:
+    """The alerts take turns at the templates, and every fiftieth fails when it runs. with_models: those that may have a model have one
+    that holds them back."""
     draw, templates = random.Random(seed), list_templates()
-    return [_alert(draw, templates[number % len(templates)], number) for number in range(count)]
+    return [_alert(draw, templates[number % len(templates)], number, with_models) for number in range(count)]
 
 
-def _alert(draw: random.Random, template: AlertTemplate, number: int) -> CompiledAlert:
+def _alert(draw: random.Random, template: AlertTemplate, number: int, with_models: bool) -> CompiledAlert:
     params = {name: _value(draw, parameter) for name, parameter in template.parameters.items()}
     if "table_name" in params and "timestamp_column" in params:
         params["timestamp_column"] = "event_time" if params["table_name"] == "fact_audit_logs" else "usage_end_time"
@@ -60,7 +63,13 @@ def _alert(draw: random.Random, template: AlertTemplate, number: int) -> Compile
         plain = ("alert_name", "agent_domain", "severity", "schedule_cron")
         return compile_alert(parse_configuration({**{name: fields[name] for name in plain}, **own, **more}), TARGET)
     made_from = {"template_id": template.template_id, "template_params": encoded(params)}
-    return compile_alert(parse_configuration({**fields, **own, **made_from}, file=template.file), TARGET)
+    values = {**fields, **own, **made_from}
+    plain_alert = parse_configuration(values, file=template.file)
+    sides = watched_sides(plain_alert.operator, plain_alert.change_direction)
+    if with_models and sides and plain_alert.change_direction != ChangeDirection.EITHER:
+        model = {"ml_model_enabled": True, "ml_shadow": False, "ml_allow_critical": True}
+        return compile_alert(parse_configuration({**values, **model}, file=template.file), TARGET)
+    return compile_alert(plain_alert, TARGET)
 
 
 def _value(draw: random.Random, parameter: Parameter) -> Any:

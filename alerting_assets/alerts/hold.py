@@ -65,7 +65,7 @@ _FIELDS = {
     "levels": "STRING",
     "model_version": "STRING",
 }
-"""Of `RANGE`, with their types. NaN and infinity are NULL in it, and so is a scale that is not greater than zero."""
+"""Of `RANGE`, with their types. NaN is NULL in it, and so is a scale that one cannot divide by."""
 
 FIELDS = tuple(_FIELDS)
 
@@ -135,42 +135,37 @@ def range_look(hold: Hold, alert_id: str, catalog: str, schema: str) -> str:
     """The scalar subquery whose value is `RANGE`: a struct, or NULL."""
     table = qualified(catalog, schema, EXPECTED_RANGES.name)
     where = f"alert_id = {text_literal(alert_id)} AND model_name = {text_literal(hold.model_name)}"
-    fields = ", ".join(f"'{name}', {name}" for name in FIELDS)
-    return (
-        f"(SELECT CASE WHEN {COUNTS} THEN named_struct({fields}) END\n"
-        f"    FROM (SELECT {aggregates()}\n    FROM ({candidates(table, _NOW, where)}) AS candidates) AS found)"
-    )
+    return f"(SELECT {COUNTING}\n    FROM (SELECT {aggregates(_NOW)}\n    {rows(table, _NOW, where)}) AS found)"
 
 
-COUNTS = "valid_now = 1 AND model_version = newest.model_version"
-"""SQL of whether the row that is valid now counts, over `aggregates`."""
+COUNTING = "CASE WHEN valid_now = 1 AND valid.model_version = newest.model_version THEN valid END"
+"""SQL of `RANGE` over `aggregates`."""
 
 
-def candidates(table: str, now: str, where: str) -> str:
+def rows(table: str, now: str, where: str) -> str:
     """SQL of the rows that are looked at. table, now: SQL of the table's name and of the present moment."""
-    columns = ",\n      ".join(_sound(name) for name in FIELDS)
+    since = f"{now} - INTERVAL {LOOKS_BACK_DAYS} DAYS"
+    return f"FROM {table}\n    WHERE {where}\n      AND created_at <= {now} AND valid_from > {since}"
+
+
+def aggregates(now: str) -> str:
+    """SQL of the aggregates over `rows`: how many are valid now, one of those as `RANGE`, and of which version the newest one is."""
+    is_now = f"valid_from <= {now} AND valid_until > {now}"
+    fields = ", ".join(f"'{name}', {_sound(name)}" for name in FIELDS)
     return (
-        f"SELECT alert_id, model_name, created_at, {columns},\n"
-        f"      valid_from <= {now} AND valid_until > {now} AS is_now\n"
-        f"    FROM {table}\n"
-        f"    WHERE {where}\n"
-        f"      AND created_at <= {now} AND valid_from > {now} - INTERVAL {LOOKS_BACK_DAYS} DAYS"
+        f"COUNT(CASE WHEN {is_now} THEN 1 END) AS valid_now,\n"
+        f"      MAX(CASE WHEN {is_now} THEN named_struct({fields}) END) AS valid,\n"
+        "      MAX(named_struct('created_at', created_at, 'model_version', model_version)) AS newest"
     )
 
 
 def _sound(name: str) -> str:
-    """SQL of a column of `expected_ranges` where it says something: a number that is one, and a scale that one can divide by."""
+    """SQL of a column of `expected_ranges` where it says something. Engines order NaN differently."""
     if _FIELDS[name] == "STRING":
         return name
-    check = _is_finite(name) if name != "scale" else f"scale > 0 AND scale < {_INFINITY}"
-    return f"CASE WHEN {check} THEN {name} END AS {name}"
-
-
-def aggregates() -> str:
-    """SQL of the aggregates over `candidates`: how many are valid now, what is in them, and of which version the newest one is."""
-    found = "".join(f",\n      MAX(CASE WHEN is_now THEN {name} END) AS {name}" for name in FIELDS)
-    newest = "MAX(named_struct('created_at', created_at, 'model_version', model_version)) AS newest"
-    return f"COUNT(CASE WHEN is_now THEN 1 END) AS valid_now{found},\n      {newest}"
+    if name == "scale":
+        return f"CASE WHEN scale > 0 AND scale < {_INFINITY} THEN scale END"
+    return f"nanvl({name}, NULL)"
 
 
 def unpacked() -> str:
@@ -187,7 +182,7 @@ def score_sql(number: str) -> str:
     """SQL of `SCORE`. number: SQL of the measured value as a DOUBLE."""
     score = f"greatest(({number} - {RANGE}.upper) / {RANGE}.scale, ({RANGE}.lower - {number}) / {RANGE}.scale)"
     # Zero has a sign that some engines compare.
-    return f"CASE WHEN {_is_finite(number)} THEN NULLIF(NULLIF({score} + 0D, {_INFINITY}), -{_INFINITY}) END"
+    return f"NULLIF(NULLIF(nanvl({score} + 0D, NULL), {_INFINITY}), -{_INFINITY})"
 
 
 def ml_score(value: float | None, found: Mapping[str, Any]) -> float | None:
@@ -202,11 +197,6 @@ def ml_score(value: float | None, found: Mapping[str, Any]) -> float | None:
 
 
 _INFINITY = "CAST('Infinity' AS DOUBLE)"
-
-
-def _is_finite(number: str) -> str:
-    """SQL, which says no for NaN: engines that order it at all take it for greater than every number."""
-    return f"ABS({number}) < {_INFINITY}"
 
 
 def literal_range(found: Mapping[str, Any]) -> str:

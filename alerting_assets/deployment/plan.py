@@ -307,9 +307,15 @@ def _compared(
         kind, why, reason = Update, Reason.SILENCES, _silence_reason(compiled)
     elif fields:
         source = f" (template {compiled.template_id})" if compiled.template_id else ""
-        kind, why, reason = Update, Reason.CHANGED, f"changed: {changed}{source}"
+        kind, why, reason = Update, Reason.CHANGED, f"changed: {changed}{source}{_model_words(compiled)}"
     given: dict[str, Any] = {"remote": current.alert, "nonce": current.nonce, "fields": fields}
     return kind(compiled.alert_id, why, reason, compiled=compiled, **given)
+
+
+def _model_words(compiled: CompiledAlert) -> str:
+    if compiled.hold is None:
+        return ""
+    return "; its model holds it back" if compiled.hold.is_live else "; its model is in shadow and holds nothing back"
 
 
 def _only_silences_changed(compiled: CompiledAlert, known: SyncState) -> bool:

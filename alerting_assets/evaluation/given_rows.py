@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.errors import did_you_mean
 from alerting_assets.evaluation.unit_tests import AlertTest, moment
 from alerting_assets.lakehouse.arrow import arrow_schema, arrow_type
 from alerting_assets.lakehouse.port import Column
-from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.lakehouse.tables import ALERT_HISTORY, EXPECTED_RANGES
 
 
 class GivenError(ValueError):
@@ -63,6 +64,25 @@ def history_table(test: AlertTest, alert_id: str) -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, schema=arrow_schema(ALERT_HISTORY))
+
+
+def ranges_table(test: AlertTest, table: str | None, alert: CompiledAlert) -> pa.Table:
+    """The rows of expected_ranges that a test gives; none where it gives none, and then nothing is expected. What a row leaves out is as
+    its alert, its model and the hour of the test ask for, with a scale of 1.
+
+    table: the name under which the test gives them."""
+    hour = test.as_of.replace(minute=0, second=0, microsecond=0)
+    whole = {
+        "alert_id": alert.alert_id,
+        "model_name": alert.hold.model_name if alert.hold else None,
+        "model_version": "1",
+        "valid_from": hour,
+        "valid_until": hour + timedelta(hours=1),
+        "created_at": hour - timedelta(minutes=5),
+        "scale": 1.0,
+    }
+    rows = [] if table is None else [{**whole, **row} for row in test.given[table]]
+    return given_table(test, table or EXPECTED_RANGES.name, rows, EXPECTED_RANGES.columns)
 
 
 def _array(test: AlertTest, table: str, name: str, kind: pa.DataType, values: Sequence[Any]) -> pa.Array:

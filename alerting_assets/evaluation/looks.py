@@ -60,16 +60,16 @@ def look_up_ranges(query: Query, alerts: Iterable[CompiledAlert], now: datetime)
     target = next(iter(asked.values())).target
     table = qualified(target.catalog, target.schema, EXPECTED_RANGES.name)
     where = f"alert_id IN ({', '.join(map(text_literal, asked))})"
+    moment = timestamp_literal(now)
     rows = query(
-        f"SELECT alert_id, model_name, {', '.join(holds.FIELDS)}\n"
-        f"FROM (SELECT alert_id, model_name, {holds.aggregates()}\n"
-        f"  FROM ({holds.candidates(table, timestamp_literal(now), where)}) AS candidates\n"
-        f"  GROUP BY alert_id, model_name) AS found\nWHERE {holds.COUNTS}"
+        f"SELECT alert_id, model_name, {holds.COUNTING} AS expected\n"
+        f"FROM (SELECT alert_id, model_name, {holds.aggregates(moment)}\n"
+        f"  {holds.rows(table, moment, where)}\n  GROUP BY alert_id, model_name) AS found"
     )
     for row in rows.to_pylist():
         hold = asked[row["alert_id"]].hold
-        if hold is not None and hold.model_name == row["model_name"]:
-            found[row["alert_id"]] = {name: row[name] for name in holds.FIELDS}
+        if hold is not None and hold.model_name == row["model_name"] and row["expected"] is not None:
+            found[row["alert_id"]] = row["expected"]
     return found
 
 

@@ -21,12 +21,12 @@ from alerting_assets.configuration import ConfiguredAlert
 from alerting_assets.configuration.templates import encoded
 from alerting_assets.errors import AlertingError, QueryError, did_you_mean
 from alerting_assets.evaluation.decide import Decision, decide, failed
-from alerting_assets.evaluation.given_rows import GivenError, given_table, history_table
+from alerting_assets.evaluation.given_rows import GivenError, given_table, history_table, ranges_table
 from alerting_assets.evaluation.notification import rendered
 from alerting_assets.evaluation.unit_tests import UNSET, AlertTest
 from alerting_assets.lakehouse.port import Column, TableName
 from alerting_assets.lakehouse.scratch import ScratchEngine
-from alerting_assets.lakehouse.tables import ALERT_HISTORY
+from alerting_assets.lakehouse.tables import ALERT_HISTORY, EXPECTED_RANGES
 from alerting_assets.sql_literal import identifier
 from alerting_assets.validation import read_only_problem
 
@@ -125,14 +125,16 @@ class UnitTestRunner:
         sql = at_moment(compiled.sql, test.as_of)
         given = {self._full_name(table.split(".")): table for table in test.given}
         references = {self._full_name(reference.parts) for reference in tables_read(sql)}
-        history = self._full_name([ALERT_HISTORY.name])
+        history, ranges = self._full_name([ALERT_HISTORY.name]), self._full_name([EXPECTED_RANGES.name])
         for name, table in given.items():
             if name not in references:
                 read = ", ".join(str(other) for other in sorted(references)) or "no table"
                 raise _CannotRun(f"given: {table} is not read by the query, which reads {read}")
         tables = {}
         for name in sorted(references):
-            if name in given:
+            if name == ranges:
+                tables[name] = ranges_table(test, given.get(name), compiled)
+            elif name in given:
                 rows = test.given[given[name]]
                 tables[name] = given_table(test, given[name], rows, self._columns_of(name))
             elif name == history:

@@ -16,7 +16,7 @@ from alerting_assets.errors import DefinitionError, Problem, did_you_mean
 _FIELDS = ("name", "alert", "params", "as_of", "given", "columns", "history", "expect")
 _EXPECTED = ("state", "value", "subject", "body")
 _EARLIER = ("at", "state", "value", "met")
-_STATES = (State.OK.value, State.TRIGGERED.value, State.ERROR.value)
+_STATES = tuple(state.value for state in State)
 _RELATIVE = re.compile(r"([+-]?\d+(?:\.\d+)?)([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -171,7 +171,7 @@ def _history(rows: Any, as_of: datetime, problem: Any) -> list[Mapping[str, Any]
             problem("history", f"is a list of {{{', '.join(_EARLIER)}}}; `at` is needed")
             continue
         state = row.get("state", State.OK.value)
-        if state not in (*_STATES, State.SUPPRESSED.value):
+        if state not in _STATES:
             problem("history", f"state {state!r} is not one of {', '.join(_STATES)}")
             continue
         try:

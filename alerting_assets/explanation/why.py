@@ -130,7 +130,7 @@ def evaluation_reasons(alert: CompiledAlert, evaluations: Sequence[Evaluated]) -
 
 
 def _suppressed(last: Evaluated) -> str:
-    by = f"the silence {last.silence_id}" if last.silence_id else "what suppressed it"
+    by = f"the silence {last.silence_id}" if last.silence_id else "what its model expects"
     if last.threshold_met is None:
         return f"It was under {by}, so nobody is told; the workspace does not say whether it would have fired."
     return f"It would fire, and {by} keeps it quiet, so nobody is told."

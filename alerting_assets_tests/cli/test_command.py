@@ -338,6 +338,11 @@ def test_rows_are_listed_shown_set_and_deleted(home: Home) -> None:
     home.json("config", "set", "MINE", "threshold_value_double=7", "tags={team: core}")
     row = home.json("config", "show", "MINE")
     assert (row["threshold_value_double"], row["tags"]) == (7.0, {"team": "core"})
+    assert "in shadow" in home.run("config", "set", "MINE", "ml_model_enabled=true").stdout
+    assert home.json("config", "show", "MINE")["ml_shadow"] is True, "a model is tried out first"
+    home.json("config", "set", "MINE", "ml_shadow=false")
+    assert home.json("config", "set", "MINE", "ml_model_enabled=true")["ml_shadow"] is False, "it is enabled already"
+    assert home.json("config", "set", "MINE", "ml_model_enabled=false", "ml_threshold=1")["ml_shadow"] is False
     assert "alert_query_template: SELECT 1.0 AS cost" in home.run("config", "show", "MINE").stdout
     assert [item["alert_id"] for item in home.json("config", "list")] == ["MINE"]
     assert home.json("config", "delete", "MINE") == {"deleted": "MINE"}

@@ -448,3 +448,13 @@ def test_one_apply_makes_it_true_and_the_second_finds_nothing_to_do(
     for item in remote:
         if item.body["query_text"] == "SELECT 1" or "environment=other" in item.body["query_text"]:
             assert untouched[item.id] == item.body
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"), [({}, "in shadow and holds nothing back"), ({"ml_shadow": False}, "its model holds it back")]
+)
+def test_a_plan_says_in_words_what_a_model_changes(fields: dict[str, Any], says: str) -> None:
+    wanted = DesiredAlert.deploy(alert(ml_model_enabled=True, **fields))
+    (action,) = plan([deployed("r1")], stored(), [wanted]).actions
+    assert "query_text" in action.reason
+    assert says in action.reason

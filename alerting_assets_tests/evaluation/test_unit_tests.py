@@ -40,6 +40,18 @@ alerts:
     change_direction: INCREASE
     schedule_cron: 0 0 * * * ?
     owner: me
+  - alert_id: COST-4
+    alert_name: Spend that recurs
+    agent_domain: COST
+    severity: WARNING
+    alert_query_template: SELECT 150 AS cost
+    aggregation_column: cost
+    operator: GREATER_THAN
+    threshold_value_double: 100
+    schedule_cron: 0 0 * * * ?
+    ml_model_enabled: true
+    ml_shadow: false
+    owner: me
   - alert_id: COST-3
     alert_name: Writes
     agent_domain: COST
@@ -99,6 +111,23 @@ def test_a_test_that_is_right_passes(runner: UnitTestRunner, body: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
+    ("given", "state"),
+    [
+        ("given: {}", "TRIGGERED"),
+        ("given: {expected_ranges: [{upper: 200}]}", "SUPPRESSED"),
+        ("given: {expected_ranges: [{upper: 140}]}", "TRIGGERED"),
+        ("given: {expected_ranges: [{upper: 200, valid_from: -3h, valid_until: -2h}]}", "TRIGGERED"),
+    ],
+)
+def test_an_alert_with_a_model_sees_the_ranges_that_the_test_gives(
+    runner: UnitTestRunner, given: str, state: str
+) -> None:
+    head = HEAD.replace("COST-1", "COST-4")
+    assert failures(runner, f"{head}    {given}\n    expect: {{state: {state}}}\n") == ()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
     ("old", "new", "says"),
     [
         ("TRIGGERED", "OK", "state is TRIGGERED, expected OK; the value is 150.0"),
@@ -154,7 +183,7 @@ def test_tables_that_exist_nowhere_are_typed_by_their_values_or_by_columns(runne
         ("    as_of: 2026-11-02T12:00:00Z\n", "", "t.yml:2", "as_of: is missing"),
         ("2026-11-02T12:00:00Z", "-2h", "t.yml:4", "is relative"),
         ("2026-11-02T12:00:00Z", "noon", "t.yml:4", "as_of"),
-        ("state: TRIGGERED", "state: FIRING", "t.yml:6", "needs a state: OK, TRIGGERED, ERROR"),
+        ("state: TRIGGERED", "state: FIRING", "t.yml:6", "needs a state: OK, TRIGGERED, SUPPRESSED, ERROR"),
         ("state: TRIGGERED", "state: OK, valeu: 1", "t.yml:6", "did you mean 'value'?"),
         ("[{usage_end_time: -30m, list_cost: 150}]", "5", "t.yml:5", "fact_usage: is a list of rows"),
         ("    expect", "    history: [{at: soon}]\n    expect", "t.yml:6", "at: "),

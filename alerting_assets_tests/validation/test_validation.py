@@ -1,5 +1,7 @@
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -351,3 +353,18 @@ def test_an_aggregation_of_one_row_is_a_warning(costs: Lakehouse, query: str, ag
 )
 def test_a_misspelt_keyword_is_told(costs: Lakehouse, query: str, says: str) -> None:
     assert says in verdict(costs, query).reason
+
+
+def test_an_alert_whose_expected_values_cannot_be_read_is_refused_before_it_is_deployed(
+    costs: Lakehouse, tmp_path: Path
+) -> None:
+    """And not an ERROR at night."""
+    shutil.rmtree(tmp_path.joinpath("lakehouse", *costs.namespace, "expected_ranges"))
+    assert verdict(costs, "SELECT cost FROM costs").verdict == "VALID"
+    found = verdict(costs, "SELECT cost FROM costs", ml_model_enabled=True)
+    assert found.verdict == "INVALID"
+    assert "expected_ranges" in found.reason
+
+
+def test_an_alert_with_a_model_is_valid(costs: Lakehouse) -> None:
+    assert verdict(costs, "SELECT amount AS cost FROM costs", ml_model_enabled=True).verdict == "VALID"
