@@ -13,6 +13,8 @@ import pytest
 import alerting_assets_tests.profile  # noqa: F401  loads the profile of the property tests
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import create_tables
+from alerting_assets.settings import Settings
+from alerting_assets.suppression.registry import ModelRegistry
 
 MEMORY_DISK = Path("/dev/shm")
 ENOUGH_MEMORY = 2 * 1024**3
@@ -39,3 +41,11 @@ def lakehouse(tmp_path: Path) -> Iterator[EmbeddedLakehouse]:
     with EmbeddedLakehouse(tmp_path / "lakehouse", "health_monitor", "gold") as engine:
         create_tables(engine)
         yield engine
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with a new MLflow store, which takes seconds to make: to be copied."""
+    home = tmp_path_factory.mktemp("store")
+    assert ModelRegistry(Settings(home=home)).versions() == []
+    return home

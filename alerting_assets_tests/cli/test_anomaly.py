@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,9 +22,10 @@ LAST_HOUR = "SELECT cost FROM ${catalog}.${gold_schema}.jobs WHERE at > NOW() - 
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
+def home(tmp_path: Path, empty_store: Path) -> Home:
     """Sixteen days of jobs, one an hour; a value over the threshold at the same hours of each day, the present one among them."""
     made = Home(tmp_path)
+    shutil.copytree(empty_store, made.settings.home)
     hourly = {"alert_query_template": LAST_HOUR, "aggregation_type": "SUM", "schedule_cron": "0 0 * * * ?"}
     made.define(
         {"alert_id": "PEAKS", **hourly, "ml_model_enabled": True, "ml_shadow": False},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +25,8 @@ DAYS = 20
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
+def platform(tmp_path: Path, empty_store: Path) -> Iterator[Platform]:
+    shutil.copytree(empty_store, tmp_path, dirs_exist_ok=True)
     with in_folder(tmp_path) as made:
         yield made
 

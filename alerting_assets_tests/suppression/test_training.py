@@ -34,14 +34,6 @@ PEAK_HOUR, PEAK, USUAL = 3, 150.0, 40.0
 NAME = "health_monitor.gold.alert_anomaly_detector@serving"
 
 
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with a new MLflow store, which takes seconds to make."""
-    home = tmp_path_factory.mktemp("store")
-    assert ModelRegistry(Settings(home=home)).versions() == []
-    return home
-
-
 @pytest.fixture
 def registry(tmp_path: Path, empty_store: Path) -> ModelRegistry:
     shutil.copytree(empty_store, tmp_path, dirs_exist_ok=True)
