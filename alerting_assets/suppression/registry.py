@@ -214,8 +214,6 @@ class ModelRegistry:
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:
         """What MLflow, its database or its storage raises becomes a ModelStoreError."""
-        from sqlalchemy.exc import SQLAlchemyError
-
         try:
             import mlflow.exceptions as raised
         except ImportError as error:
@@ -224,7 +222,11 @@ class ModelRegistry:
             yield
         except AlertingError:
             raise
-        except (raised.MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        except Exception as error:
+            # The SQL store lets errors of its database through, which is no library of ours.
+            own = (raised.MlflowException, OSError, ImportError)
+            if not isinstance(error, own) and not type(error).__module__.startswith("sqlalchemy"):
+                raise
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelStoreError(
                 f"cannot {what} the model store at {_without_secrets(self.tracking_uri)}: {text}. Until it can, ranges run out and "

@@ -341,6 +341,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "check_drift",
             "evaluate",
             "everything",
+            "learn",
             "maintain",
             "reconcile",
             "refresh_ranges",
