@@ -13,8 +13,6 @@ import pytest
 import alerting_assets_tests.profile  # noqa: F401  loads the profile of the property tests
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import create_tables
-from alerting_assets.settings import Settings
-from alerting_assets.suppression.registry import ModelRegistry
 
 MEMORY_DISK = Path("/dev/shm")
 ENOUGH_MEMORY = 2 * 1024**3
@@ -46,6 +44,9 @@ def lakehouse(tmp_path: Path) -> Iterator[EmbeddedLakehouse]:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with a new MLflow store, which takes seconds to make: to be copied."""
+    from alerting_assets.settings import Settings
+    from alerting_assets.suppression.registry import ModelRegistry
+
     home = tmp_path_factory.mktemp("store")
     assert ModelRegistry(Settings(home=home)).versions() == []
     return home

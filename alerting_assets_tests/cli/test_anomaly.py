@@ -35,17 +35,14 @@ def home(tmp_path: Path, empty_store: Path) -> Home:
     now = datetime.now(UTC)
     peaks = {(now + timedelta(hours=shift)).hour for shift in (-1, 0, 1)}
     at = [now - timedelta(minutes=30 * n) for n in range(-6, 2 * 24 * 16)]
-    cost = [(65 if moment.hour in peaks else 20) + value for moment, value in zip(at, waves(len(at)), strict=True)]
+    noise = np.random.default_rng(2).normal(size=len(at)).tolist()
+    cost = [65.0 if moment.hour in peaks else 20 + value for moment, value in zip(at, noise, strict=True)]
     with made.tables() as tables:
         create_tables(tables)
         tables.create_table(JOBS)
         tables.append("jobs", pa.table({"at": pa.array(at, pa.timestamp("us", "UTC")), "cost": cost}))
         load_definitions(tables, tmp_path / "alerts", now)
     return made
-
-
-def waves(count: int) -> list[float]:
-    return [float(value) for value in np.random.default_rng(2).normal(size=count)]
 
 
 def test_from_no_history_to_a_value_that_is_held_back(home: Home) -> None:
