@@ -15,7 +15,7 @@ from alerting_assets.anomaly.series import Floats
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.sql_literal import moment_literal, text_literal
-from alerting_assets.suppression.histories import breach_of, read_evaluations
+from alerting_assets.suppression.histories import breach_of, histories, read_evaluations
 from alerting_assets.suppression.lately import Lately
 from alerting_assets.suppression.modelled import ModelledAlert
 
@@ -41,24 +41,46 @@ def picture_of(lakehouse: Lakehouse, alert: ModelledAlert, now: datetime, days: 
         where=f"{where} AND valid_from > {moment_literal(now)}",
         order_by="valid_from",
     )
-    more = ahead.num_rows
+    # What was only backfilled is drawn as values, without a range.
+    known = histories(lakehouse, [alert], now, days)[alert.alert_id]
+    is_new = ~np.isin(known.at, past.at)
+    starts = ahead.column("valid_from").cast(pa.int64()).to_numpy() // 1_000_000
+    before, after = int(is_new.sum()), ahead.num_rows
+    nothing = np.full(before, np.nan)
+
+    def joined(own: Floats, coming: Floats) -> Floats:
+        return np.concatenate([nothing, own, coming])
+
+    at = np.concatenate([known.at[is_new], past.at, starts])
+    value = np.concatenate([known.value[is_new], past.value, np.full(after, np.nan)])
+    met = np.concatenate([known.met[is_new], past.met, np.zeros(after, dtype=bool)])
     held = np.asarray(
         pc.or_kleene(past.rest.column("ml_suppressed"), pc.fill_null(past.rest.column("ml_shadow"), False)).to_numpy(),
         dtype=bool,
     )
-    nothing = np.full(more, np.nan)
-    value, met = np.append(past.value, nothing), np.append(past.met, np.zeros(more, dtype=bool))
-    starts = ahead.column("valid_from").cast(pa.int64()).to_numpy() // 1_000_000
-    series = Series(np.append(past.at, starts), value, breach_of(alert.condition, value, met), alert.sides, alert.zone)
-    lower, upper, expected = (np.append(_floats(past.rest, name), _floats(ahead, name)) for name in _BOUNDS)
-    has_range = np.isfinite(lower[len(past.at) :]) | np.isfinite(upper[len(past.at) :])
-    score = np.append(_floats(past.rest, "ml_score"), np.where(has_range, 0.0, np.nan))
-    suppressed = np.append(held & past.met, np.zeros(more, dtype=bool))
-    threshold = np.append(_floats(past.rest, "threshold_value"), nothing)
-    told = series.met & ~suppressed
-    reasons = [None] * len(series.at)
-    decisions = Decisions(lower, upper, expected, np.full(len(value), np.nan), score, suppressed, told, [*reasons])
-    return chart_png(alert.alert_id, series, threshold, decisions, inches=INCHES)
+    suppressed = np.concatenate([np.zeros(before, dtype=bool), held & past.met, np.zeros(after, dtype=bool)])
+    told = np.concatenate([np.zeros(before, dtype=bool), past.met & ~held, np.zeros(after, dtype=bool)])
+    lower, upper, expected = (joined(_floats(past.rest, name), _floats(ahead, name)) for name in _BOUNDS)
+    has_range = np.isfinite(_floats(ahead, "lower")) | np.isfinite(_floats(ahead, "upper"))
+    score = joined(_floats(past.rest, "ml_score"), np.where(has_range, 0.0, np.nan))
+    threshold = joined(_floats(past.rest, "threshold_value"), np.full(after, np.nan))
+    if isinstance(alert.condition.threshold, float):
+        threshold[:before] = alert.condition.threshold
+    order = np.argsort(at, kind="stable")
+    series = Series(
+        at[order], value[order], breach_of(alert.condition, value[order], met[order]), alert.sides, alert.zone
+    )
+    decisions = Decisions(
+        lower[order],
+        upper[order],
+        expected[order],
+        np.full(len(at), np.nan),
+        score[order],
+        suppressed[order],
+        told[order],
+        held_by=[None for _ in at],
+    )
+    return chart_png(alert.alert_id, series, threshold[order], decisions, inches=INCHES)
 
 
 def _floats(table: pa.Table, name: str) -> Floats:
