@@ -64,7 +64,7 @@ def expectation_of(hold: Hold, condition: Condition, row: Mapping[str, Any]) -> 
     is_held = is_expected and bool(met or row[holds.HELD])
     reason = None
     if is_held:
-        reason = _held_by(condition, float(row[gated.MEASURED]), row[holds.LEVELS])
+        reason = _held_by(condition, float(row[gated.MEASURED]), row)
     elif met:
         reason = _told_for(row)
     return Expectation(
@@ -72,16 +72,16 @@ def expectation_of(hold: Hold, condition: Condition, row: Mapping[str, Any]) -> 
     )
 
 
-def _held_by(condition: Condition, value: float, text: str | None) -> str:
-    """The first reason whose level reaches the value. With an `ml_threshold` above zero a value may be held that none reaches; the
-    season holds it then."""
-    levels = _levels(text).get(_side(condition, value), {})
-    sign = _side(condition, value).sign
+def _held_by(condition: Condition, value: float, row: Mapping[str, Any]) -> str:
+    """The first reason whose level reaches the value. Where none does, since `ml_threshold` is above zero, it is the one that reaches
+    farthest in such an hour."""
+    side = _side(condition, value)
+    levels = _levels(row[holds.LEVELS]).get(side, {})
     for reason in HOLDS:
         level = levels.get(reason)
-        if level is not None and sign * value < sign * level:
+        if level is not None and side.sign * value < side.sign * level:
             return reason
-    return Reason.USUAL
+    return Reason.RECURRENCE if row[holds.CLOSED] is None else Reason.TOLD
 
 
 def _told_for(row: Mapping[str, Any]) -> str:

@@ -67,7 +67,12 @@ def test_in_shadow_it_is_told_and_the_history_says_that_it_would_be_held(
     assert evaluation.decision.state == "TRIGGERED"
     assert "would be held back" in (evaluation.held_text or "")
     (row,) = history(readings)
-    assert (row["ml_suppressed"], row["ml_shadow"], row["ml_reason"], row["ml_score"]) == (False, True, "USUAL", -3.0)
+    assert (row["ml_suppressed"], row["ml_shadow"], row["ml_reason"], row["ml_score"]) == (
+        False,
+        True,
+        "RECURRENCE",
+        -3.0,
+    )
 
 
 def test_an_alert_without_a_model_records_nothing_of_one(readings: Lakehouse) -> None:  # noqa: F811
@@ -110,7 +115,7 @@ def test_the_history_says_why_nothing_held_a_value_that_was_told(
         ({"ABOVE": {"USUAL": 71.0, "TOLD": 70.0}}, "USUAL"),
         ({"ABOVE": {"EVENT": 71.0, "LABELLED": 71.0, "TOLD": 71.0}}, "EVENT"),
         ({"ABOVE": {"LABELLED": 71.0, "TOLD": 71.0}}, "LABELLED"),
-        ({"BELOW": {"TOLD": 71.0}}, "USUAL"),
+        ({"BELOW": {"TOLD": 71.0}}, "RECURRENCE"),
     ],
 )
 def test_what_was_told_lately_holds_before_what_the_season_expects(
