@@ -37,10 +37,10 @@ app = typer.Typer(
 )
 
 app.command("train")(anomaly_model.train)
+app.command("review")(anomaly_model.review)
 app.command("versions")(anomaly_model.versions)
 app.command("rollback")(anomaly_model.rollback)
 
-NO_MODEL = "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
 DEFAULT_DAYS = 56
 MAX_DAYS = 366
 
@@ -120,7 +120,7 @@ def backfill_(
     if as_json:
         print_json({"alerts": [asdict(one) for one in found]})
     elif not found:
-        console.print(NO_MODEL)
+        console.print(anomaly_model.NO_MODEL)
     else:
         rows = [
             (one.alert_id, f"{one.moments:,}", _moment(one.since), one.failed, one.empty, one.refused) for one in found
