@@ -13,6 +13,7 @@ from alerting_assets.assets.history import alert_history
 from alerting_assets.assets.incidents import alert_incidents
 from alerting_assets.assets.last_evaluations import last_evaluations
 from alerting_assets.assets.metrics import alert_sync_metrics
+from alerting_assets.assets.review import models_fit
 from alerting_assets.assets.routes import notification_routes
 from alerting_assets.assets.silences import alert_silences
 from alerting_assets.assets.validation import validated_queries
@@ -20,6 +21,7 @@ from alerting_assets.automation.evaluation import evaluate, evaluation_schedule
 from alerting_assets.automation.heartbeat import heartbeat_sensor
 from alerting_assets.automation.maintenance import maintain, maintenance_schedule
 from alerting_assets.automation.own_failures import own_failure_alerts
+from alerting_assets.automation.review import drift_sensor, review_models, review_schedule
 from alerting_assets.automation.schedules import (
     check_drift,
     drift_schedule,
@@ -52,7 +54,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             anomaly_model,
             expected_ranges,
         ],
-        asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations],
+        asset_checks=[alert_tests_pass, notification_texts_are_valid, no_drift, last_evaluations, models_fit],
         jobs=[
             sync,
             sync_changed,
@@ -63,6 +65,7 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             train,
             learn,
             refresh_ranges,
+            review_models,
             revalidate,
             everything,
         ],
@@ -74,11 +77,13 @@ def code_location(alerting: AlertingResource) -> dg.Definitions:
             maintenance_schedule,
             training_schedule,
             refresh_schedule,
+            review_schedule,
         ],
         # On a SQL warehouse each look is a statement, which keeps the warehouse running.
         sensors=[
             change_sensor(seconds=alerting.sensor_seconds, running=alerting.lakehouse != "warehouse"),
             own_failure_alerts(alerting.settings),
+            drift_sensor(running=alerting.lakehouse != "warehouse"),
             heartbeat_sensor(minutes=alerting.heartbeat_minutes),
         ],
         resources={"alerting": alerting},

@@ -5,6 +5,7 @@ from alerting_assets.alerts.hold import ML_THRESHOLD
 from alerting_assets.alerts.sides import Side, watched_sides
 from alerting_assets.anomaly.backtest import Judgement, Span, Summary, episodes, judge, summary_of
 from alerting_assets.anomaly.declared import NOTHING_DECLARED, Declared, ExpectedEvent, FalseAlarm, false_alarm
+from alerting_assets.anomaly.drift import Drift, drift_of
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.method import METHOD, Method
 from alerting_assets.anomaly.ranges import Basis, Range, ml_score, ranges_ahead
@@ -19,6 +20,7 @@ __all__ = [
     "Basis",
     "Decisions",
     "Declared",
+    "Drift",
     "ExpectedEvent",
     "FalseAlarm",
     "Holding",
@@ -32,6 +34,7 @@ __all__ = [
     "Span",
     "Summary",
     "TrueIncident",
+    "drift_of",
     "episodes",
     "false_alarm",
     "judge",

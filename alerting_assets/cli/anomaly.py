@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 
 app.command("train")(anomaly_model.train)
+app.command("review")(anomaly_model.review)
 app.command("versions")(anomaly_model.versions)
 app.command("rollback")(anomaly_model.rollback)
 
@@ -126,7 +127,7 @@ def backfill_(
     if as_json:
         print_json({"alerts": [asdict(one) for one in found]})
     elif not found:
-        console.print(NO_MODEL)
+        console.print(anomaly_model.NO_MODEL)
     else:
         rows = [
             (one.alert_id, f"{one.moments:,}", _moment(one.since), one.failed, one.empty, one.refused) for one in found

@@ -1,4 +1,4 @@
-"""`alerting anomaly train | versions | rollback`: registered models of what is expected."""
+"""`alerting anomaly train | review | versions | rollback`: registered models of what is expected."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from alerting_assets.errors import SettingsError
 from alerting_assets.evaluation.batch import Limits
 from alerting_assets.suppression.modelled import modelled_alerts
 from alerting_assets.suppression.registry import ModelRegistry, Version
+from alerting_assets.suppression.review import Reviewed, review_alerts, review_rows
 from alerting_assets.suppression.train import gate_table, metrics_of, train_models
 from alerting_assets.suppression.young import backfill_young
 from alerting_assets.validation import policy_of
+
+NO_MODEL = "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
 
 
 def train(as_json: Json = False) -> None:
@@ -53,7 +56,7 @@ def train(as_json: Json = False) -> None:
             }
         )
     elif version is None:
-        console.print("No alert has a model: set ml_model_enabled: true in one. docs/anomaly.md says what that does.")
+        console.print(NO_MODEL)
     else:
         rows = gate_table(gate)
         print_table("Replay of the last 28 days", tuple(rows[0]), [list(row.values()) for row in rows])
@@ -62,6 +65,25 @@ def train(as_json: Json = False) -> None:
             f"Version {version.version} of {registry.model}, in {training.seconds:.1f} s. {state}", soft_wrap=True
         )
     if gate.failed:
+        raise typer.Exit(FINDINGS)
+
+
+def review(as_json: Json = False) -> None:
+    """Every alert with a model: its tier and why, whether its values drift, and what to do about it. Changes nothing.
+
+    Exit code 1: some alert needs somebody."""
+    chosen = settings()
+    with existing_lakehouse(chosen) as tables:
+        alerts = modelled_alerts(to_alerts(read_rows(tables), target_of(chosen)))
+        found = review_alerts(tables, alerts, now())
+    if as_json:
+        print_json({"alerts": [_reviewed_json(one) for one in found]})
+    elif not found:
+        console.print(NO_MODEL)
+    else:
+        rows = review_rows(found)
+        print_table("Models", tuple(rows[0]), [list(row.values()) for row in rows])
+    if any(one.advice is not None for one in found):
         raise typer.Exit(FINDINGS)
 
 
@@ -125,3 +147,17 @@ def _chosen(found: list[Version], serving: Version | None, to: str | None) -> Ve
 
 def _json(one: Version) -> dict[str, object]:
     return {"version": one.version, "trained_at": one.trained_at, "passed": one.passed, "serves": one.serves}
+
+
+def _reviewed_json(one: Reviewed) -> dict[str, object]:
+    return {
+        "alert_id": one.alert.alert_id,
+        "tier": one.tier,
+        "reason": one.reason,
+        "far_lately": one.drift.lately if one.drift else None,
+        "far_before": one.drift.before if one.drift else None,
+        "has_drifted": one.has_drifted,
+        "decided": one.lately.decided,
+        "held": one.lately.held,
+        "advice": one.advice,
+    }

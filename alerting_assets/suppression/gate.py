@@ -15,6 +15,7 @@ from alerting_assets.anomaly import METHOD, Decisions, Model, Series, Span, judg
 from alerting_assets.anomaly.series import HOUR
 from alerting_assets.suppression.lately import BUDGET_LEAST
 from alerting_assets.suppression.modelled import ModelledAlert
+from alerting_assets.suppression.tiers import NONE, tier_of
 
 REPLAYED = timedelta(days=28)
 MOST_FAIL = 0.2
@@ -25,7 +26,7 @@ MOST_FAIL = 0.2
 class GateRow:
     """What the replay says of one alert.
 
-    tier: SEASONAL, or NONE with too little history. met, held: evaluations over the threshold of the last weeks, and how many of them
+    tier: NONE or SEASONAL (`tiers`). met, held: evaluations over the threshold of the last weeks, and how many of them
     would have been held. incidents, lost: that people labelled as true and that the threshold tells, and how many of them nothing would
     have told. failure: why it is left out; None: it serves, or has nothing to serve."""
 
@@ -67,7 +68,7 @@ def gate_row(alert: ModelledAlert, series: Series, model: Model, now: datetime) 
     ]
     judged = judge(series.at[met], series.at[met & ~held], known)
     counts = int(np.count_nonzero(met)), int(np.count_nonzero(held))
-    tier = "NONE" if all(season is None for season in model.seasons.values()) else "SEASONAL"
+    tier, _ = tier_of(series, model)
     failure = None
     if judged.lost:
         times = "; ".join(_words(one) for one in known)
@@ -83,7 +84,7 @@ def gate_row(alert: ModelledAlert, series: Series, model: Model, now: datetime) 
 
 
 def decide_gate(rows: Sequence[GateRow]) -> Gate:
-    able = [row for row in rows if row.tier != "NONE" or row.failure is not None]
+    able = [row for row in rows if row.tier != NONE or row.failure is not None]
     failed = [row for row in rows if row.failure is not None]
     refusal = None
     if len(failed) > 1 and len(failed) > MOST_FAIL * len(able):

@@ -19,6 +19,7 @@ from alerting_assets.suppression.gate import REPLAYED, Gate, GateRow, decide_gat
 from alerting_assets.suppression.histories import histories
 from alerting_assets.suppression.modelled import ModelledAlert
 from alerting_assets.suppression.registry import ModelRegistry, Version
+from alerting_assets.suppression.tiers import NONE, SEASONAL
 
 PICTURES = 4
 _log = logging.getLogger(__name__)
@@ -63,11 +64,11 @@ def train_models(
         except Exception as error:  # noqa: BLE001 — told by the check and in the log
             _log.exception("alert %s cannot be trained", alert.alert_id)
             rows.append(
-                GateRow(alert.alert_id, "NONE", 0, 0, 0, 0, f"cannot be trained: {type(error).__name__}: {error}")
+                GateRow(alert.alert_id, NONE, 0, 0, 0, 0, f"cannot be trained: {type(error).__name__}: {error}")
             )
             continue
         rows.append(row)
-        if row.failure is None and row.tier != "NONE":
+        if row.failure is None and row.tier != NONE:
             learned[alert.alert_id] = LearnedAlert(alert.measured_hash, model)
         if row.met:
             replayed = sorted([*replayed, (row, series, decisions)], key=lambda one: -one[0].held)[:PICTURES]
@@ -91,7 +92,7 @@ def metrics_of(gate: Gate) -> dict[str, float]:
     met, held = sum(row.met for row in gate.rows), sum(row.held for row in gate.rows)
     return {
         "alerts": len(gate.rows),
-        "alerts_seasonal": sum(row.tier == "SEASONAL" for row in gate.rows),
+        "alerts_seasonal": sum(row.tier == SEASONAL for row in gate.rows),
         "alerts_failed": len(gate.failed),
         "evaluations_over_threshold": met,
         "evaluations_held": held,

@@ -346,6 +346,7 @@ def test_the_code_location_is_what_the_docs_say() -> None:
             "reconcile",
             "refresh_ranges",
             "revalidate",
+            "review_models",
             "sync",
             "sync_changed",
             "train",
