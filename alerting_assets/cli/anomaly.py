@@ -46,7 +46,6 @@ app.command("events")(anomaly_events.events)
 app.command("expect")(anomaly_events.expect)
 app.command("unexpect")(anomaly_events.unexpect)
 
-NO_MODEL = "No alert has a model. `alerting config set ALERT_ID ml_model_enabled=true` begins to try one out."
 DEFAULT_DAYS = 56
 MAX_DAYS = 366
 

@@ -117,7 +117,9 @@ def rollback(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Let an earlier version serve again. Ranges come from it with the next refresh; until then nothing is held back."""
+    """Let an earlier version serve again. Ranges come from it with the next refresh; until then those that are written count.
+
+    The next training that passes its gate serves again: switch it off in Dagster to stay."""
     registry = ModelRegistry(settings())
     found = registry.versions()
     serving = next((one for one in found if one.serves), None)

@@ -22,8 +22,12 @@ class AlertAnomalyDetector(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         with open(context.artifacts["bundle"], encoding="utf-8") as file:
             self.alerts = json.load(file)["alerts"]
 
-    # Type hints here would be taken for a schema.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
+    def predict(  # MLflow reads the annotations, and warns where there are none
+        self,
+        context: mlflow.pyfunc.PythonModelContext,  # noqa: ARG002
+        model_input: pd.DataFrame,
+        params: dict[str, Any] | None = None,  # noqa: ARG002
+    ) -> pd.DataFrame:
         rows = [
             self._range(alert_id, at)
             for alert_id, at in zip(model_input["alert_id"], model_input["timestamp"], strict=True)

@@ -81,7 +81,6 @@ class ModelRegistry:
         """Record a training and register what it learned as a new version. passed: what the gate says; the alias stays where it is.
         pictures, tables: by file name, to be looked at with the run."""
         import pandas as pd  # type: ignore[import-untyped]
-        from mlflow.models import infer_signature
 
         # MLflow tells what it does on standard error, whatever its logging is set to.
         with self._errors("record the training in"), redirect_stderr(io.StringIO()), self._quiet() as mlflow:
@@ -110,7 +109,7 @@ class ModelRegistry:
                         name="model",
                         python_model=str(detector_path()),
                         artifacts={"bundle": str(artifact)},
-                        signature=infer_signature(example, answer),
+                        signature=mlflow.models.infer_signature(example, answer),
                         input_example=example,
                         pip_requirements=["pandas", "mlflow"],
                         registered_model_name=self.model,
@@ -191,13 +190,10 @@ class ModelRegistry:
 
     @contextmanager
     def _quiet(self) -> Iterator[Any]:
-        """MLflow, set to these stores. It tells nobody of our use of it, and keeps its progress to itself."""
-        for name, value in (("MLFLOW_DISABLE_TELEMETRY", "true"), ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")):
-            os.environ.setdefault(name, value)
+        """MLflow, set to these stores, and keeping its progress and its advice to itself."""
         if self.is_local:
             self._settings.home.mkdir(parents=True, exist_ok=True)
-        import mlflow
-
+        mlflow = _imported()
         for logger in ("mlflow", "alembic"):
             logging.getLogger(logger).setLevel(logging.WARNING)
         before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
@@ -215,7 +211,7 @@ class ModelRegistry:
     def _errors(self, what: str) -> Iterator[None]:
         """What MLflow, its database or its storage raises becomes a ModelStoreError."""
         try:
-            import mlflow.exceptions as raised
+            mlflow = _imported()
         except ImportError as error:
             raise ModelStoreError(f"cannot {what} the model store: {error}") from None
         try:
@@ -224,7 +220,7 @@ class ModelRegistry:
             raise
         except Exception as error:
             # The SQL store lets errors of its database through, which is no library of ours.
-            own = (raised.MlflowException, OSError, ImportError)
+            own = (mlflow.exceptions.MlflowException, OSError, ImportError)
             if not isinstance(error, own) and not type(error).__module__.startswith("sqlalchemy"):
                 raise
             text = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -232,6 +228,16 @@ class ModelRegistry:
                 f"cannot {what} the model store at {_without_secrets(self.tracking_uri)}: {text}. Until it can, ranges run out and "
                 "everything is told. ALERTING_MLFLOW_TRACKING_URI says where it is"
             ) from None
+
+
+def _imported() -> Any:
+    """MLflow, which decides while it is imported whether it tells its makers of our use of it: it does not, unless people set that."""
+    for name, value in (("MLFLOW_DISABLE_TELEMETRY", "true"), ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")):
+        os.environ.setdefault(name, value)
+    import mlflow
+    import mlflow.exceptions
+
+    return mlflow
 
 
 def loader(settings: Settings) -> Callable[[str], Served | None]:

@@ -22,4 +22,4 @@ def tier_of(series: Series, model: Model) -> tuple[str, str]:
     hours = min((int(np.isfinite(season.expected).sum()) for season in seasons), default=0)
     if not hours:
         return NONE, f"no hour of the day has the {METHOD.min_values} numbers that are needed"
-    return SEASONAL, f"{days:.0f} days of history, which say what is usual at {hours} of {DAY} hours of the day"
+    return SEASONAL, f"{days:.0f} days are known, which say what is usual at {hours} of {DAY} hours of the day"

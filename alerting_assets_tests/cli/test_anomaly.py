@@ -69,6 +69,14 @@ def test_from_no_history_to_a_value_that_is_held_back(home: Home) -> None:
     assert (timeless["mode"], timeless["last_closed"]) == ("shadow", "NO_HISTORY")
     shown = home.run("anomaly", "status")
     assert "100% of 1" in shown.stdout
+    back = home.json("anomaly", "rollback", "--to", trained["version"])
+    assert (back["from"], back["to"]) == (trained["version"], trained["version"])
+
+
+def test_a_review_says_what_is_missing(home: Home) -> None:
+    peaks, timeless = home.json("anomaly", "review", expect=1)["alerts"]
+    assert (peaks["alert_id"], peaks["tier"], timeless["tier"]) == ("PEAKS", "NONE", "NONE")
+    assert "alerting anomaly backfill PEAKS" in peaks["advice"]
 
 
 def test_a_wrong_call_says_what_is_right(home: Home) -> None:

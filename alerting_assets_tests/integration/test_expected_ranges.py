@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from alerting_assets.assets.anomaly_model import ANOMALY_MODEL_KEY
 from alerting_assets.assets.expected_ranges import EXPECTED_RANGES_KEY, SUPPRESSION_IS_SOUND
 from alerting_assets.configuration import load_definitions
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES, create_tables
@@ -68,3 +69,43 @@ def test_ranges_follow_the_model_and_the_check_names_who_has_none(platform: Plat
         rows = tables.read(EXPECTED_RANGES.name).to_pylist()
     assert {row["alert_id"] for row in rows} == {"WAVES"}
     assert max(row["valid_until"] for row in rows) > now + timedelta(hours=3)
+
+
+def test_a_drift_starts_a_training_once_and_the_review_names_it(platform: Platform) -> None:
+    (platform.settings.definitions / "alerts.yml").write_text(
+        json.dumps({"alerts": [values(alert_id="MOVED", alert_name="MOVED", ml_model_enabled=True)]})
+    )
+    now = datetime.now(UTC)
+    value = waves(40)
+    with platform.tables() as tables:
+        create_tables(tables)
+        load_definitions(tables, platform.settings.definitions, now)
+        hours = [now - timedelta(hours=n) for n in reversed(range(len(value)))]
+        rows = [evaluation(at, one, "MOVED") for at, one in zip(hours, value.tolist(), strict=True)]
+        append_history(tables, rows[: -24 * 4])
+    sensor = next(one for one in platform.definitions.sensors or () if one.name == "train_on_drift")
+
+    def look(cursor: str | None) -> dg.SensorResult:
+        resources = platform.definitions.resources or {}
+        with dg.build_sensor_context(instance=platform.instance, cursor=cursor, resources=resources) as context:
+            found = sensor(context)
+        assert isinstance(found, dg.SensorResult)
+        return found
+
+    first = look(None)
+    assert (first.run_requests, first.cursor) == ([], "[]")
+    with platform.tables() as tables:
+        append_history(
+            tables, [{**row, "query_result_value": row["query_result_value"] + 500} for row in rows[-24 * 4 :]]
+        )
+    begun = look(first.cursor)
+    assert [dict(one.tags)["alerting/reason"] for one in begun.run_requests or ()] == ["1 alerts drift"]
+    again = look(begun.cursor)
+    assert again.run_requests == []
+
+    assert platform.run("review_models").success
+    key = dg.AssetCheckKey(ANOMALY_MODEL_KEY, "models_fit")
+    (record,) = platform.instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert record.event is not None
+    check = record.event.dagster_event.event_specific_data
+    assert (check.passed, check.description) == (False, "1 of 1 alerts with a model drift: MOVED")

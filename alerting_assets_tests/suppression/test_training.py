@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -116,6 +119,25 @@ def test_a_store_that_cannot_be_used_is_named_without_its_password(tmp_path: Pat
     with pytest.raises(ModelStoreError) as caught:
         ModelRegistry(away).load(NAME)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("registry")
+def test_mlflow_tells_nobody_of_our_use_and_leaves_nothing_where_we_work(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    script = (
+        "from pathlib import Path; from alerting_assets.settings import Settings; "
+        "from alerting_assets.suppression.registry import ModelRegistry; "
+        f"print(ModelRegistry(Settings(home=Path({str(tmp_path)!r}))).versions()); "
+        "from mlflow.telemetry.client import get_telemetry_client; print(get_telemetry_client())"
+    )
+    # MLflow is silent by itself where it sees signs of tests or of continuous integration.
+    environment = {"PATH": os.environ["PATH"], "HOME": str(work), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=work, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["[]", "None"], done.stderr
+    assert [*work.iterdir()] == []
 
 
 def test_models_are_where_the_tables_are(tmp_path: Path) -> None:
