@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "alert_anomaly_detector"
 TRAINED_AT = "trained_at"
+_REGISTRY = "MLFLOW_REGISTRY_URI"
+"""The variable that MLflow sets with its registry, for subprocesses."""
 VERDICT = "gate"
 
 
@@ -196,7 +198,8 @@ class ModelRegistry:
         mlflow = _imported()
         for logger in ("mlflow", "alembic"):
             logging.getLogger(logger).setLevel(logging.WARNING)
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        # MLflow asks a Spark session for the registry, where one was made, whether or not its server lives: so it is not asked for it.
+        before = mlflow.get_tracking_uri(), os.environ.get(_REGISTRY)
         mlflow.set_tracking_uri(self.tracking_uri)
         mlflow.set_registry_uri(self.registry_uri)
         try:
@@ -205,7 +208,9 @@ class ModelRegistry:
                 yield mlflow
         finally:
             mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
+            mlflow.set_registry_uri(before[1] or "")
+            if before[1] is None:
+                os.environ.pop(_REGISTRY, None)
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

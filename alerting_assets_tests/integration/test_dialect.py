@@ -29,7 +29,7 @@ def assert_is_a_query(sql: str) -> None:
 def test_every_deployed_demo_alert_is_one_query_of_the_databricks_dialect(lakehouse: Lakehouse) -> None:
     load_definitions(lakehouse, DEFINITIONS, NOW)
     alerts = to_alerts(read_rows(lakehouse), target_of(Settings()))
-    assert len(alerts) == 41
+    assert len(alerts) == 43
     for alert in alerts:
         assert alert.compiled is not None
         assert_is_a_query(alert.compiled.sql)
