@@ -76,18 +76,18 @@ def _materialize_everything(settings: Settings) -> tuple[bool, dict[str, Mapping
     # The first time, what is expected is learned before anything is evaluated.
     jobs = ("everything",) if _has_ranges(settings) else ("learn", "everything")
     with dg.DagsterInstance.get() as instance:
-        for job in jobs[:-1]:
+        results = [
             defs.resolve_job_def(job).execute_in_process(instance=instance, run_config=quiet, raise_on_error=False)
-        result = defs.resolve_job_def("everything").execute_in_process(
-            instance=instance, run_config=quiet, raise_on_error=False
-        )
-    for event in result.all_events:
+            for job in jobs
+        ]
+    for event in (event for result in results for event in result.all_events):
         if event.is_step_failure and (failure := event.step_failure_data.error) is not None:
             console.print(
                 f"[bold red]{event.step_key}:[/bold red] {escape((failure.cause or failure).message.strip())}"
             )
-    materializations = [event.materialization for event in result.all_events if event.is_step_materialization]
-    return result.success, {
+    last = results[-1]
+    materializations = [event.materialization for event in last.all_events if event.is_step_materialization]
+    return all(result.success for result in results), {
         item.asset_key.to_user_string(): {name: value.value for name, value in item.metadata.items()}
         for item in materializations
         if item.asset_key is not None and item.partition is None

@@ -46,10 +46,12 @@ class ExpectedEventConfiguration(Matcher):
     @model_validator(mode="after")
     def _says_how_much_and_ends(self) -> Self:
         if (self.expected_value is None) == (self.expected_factor is None):
-            given = "both are set" if self.expected_value is not None else "neither is set"
-            raise FieldError(
-                "expected_value", f"or expected_factor says how much is expected, and {given}; set one of the two"
+            given = (
+                "neither it nor expected_factor is set"
+                if self.expected_value is None
+                else "is set beside expected_factor"
             )
+            raise FieldError("expected_value", f"{given}; one of the two says how much is expected")
         if self.ends_at <= self.starts_at:
             raise FieldError("ends_at", "is not after starts_at")
         if self.ends_at - self.starts_at > LONGEST:

@@ -8,8 +8,8 @@ from alerting_assets.anomaly.declared import NOTHING_DECLARED, Declared, Expecte
 from alerting_assets.anomaly.drift import Drift, drift_of
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.ranges import Basis, Range, ml_score, ranges_ahead
-from alerting_assets.anomaly.series import Series, TrueIncident
+from alerting_assets.anomaly.ranges import Range, ml_score, ranges_ahead
+from alerting_assets.anomaly.series import NotLearned, Series
 from alerting_assets.anomaly.training import Model, Season, train
 from alerting_assets.anomaly.walk import Decisions, nothing_held, walk_forward
 
@@ -17,7 +17,6 @@ __all__ = [
     "METHOD",
     "ML_THRESHOLD",
     "NOTHING_DECLARED",
-    "Basis",
     "Decisions",
     "Declared",
     "Drift",
@@ -27,13 +26,13 @@ __all__ = [
     "Judgement",
     "Method",
     "Model",
+    "NotLearned",
     "Range",
     "Season",
     "Series",
     "Side",
     "Span",
     "Summary",
-    "TrueIncident",
     "drift_of",
     "episodes",
     "false_alarm",

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.anomaly.method import METHOD
-from alerting_assets.anomaly.ranges import Basis
 from alerting_assets.anomaly.series import HOUR, Booleans, Integers, Series
 from alerting_assets.anomaly.walk import Decisions
 
-HELD_BY = (Basis.USUAL, Basis.RECURRENCE, Basis.TOLD)
+HELD_BY = (Reason.USUAL, Reason.RECURRENCE, Reason.TOLD)
 
 
 class Span(NamedTuple):

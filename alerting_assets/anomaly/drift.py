@@ -46,7 +46,7 @@ def drift_of(series: Series, at: int) -> Drift | None:
         distance = np.abs(found.peak - season.expected[phase]) / season.scale[phase]
         far.append(distance > FAR)
         number = np.where(np.isfinite(distance), found.number, -1)
-    for start, end in spans(series.incidents, at):
+    for start, end in spans(series.not_learned, at):
         number = np.where((number >= start) & (number <= end), -1, number)
     is_far = np.logical_or.reduce(far)
     lately = (number >= begin) & (number < at)

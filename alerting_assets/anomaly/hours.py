@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from alerting_assets.alerts.sides import Side
-from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers, Series, TrueIncident
+from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers, NotLearned, Series
 
 DAY = 24
 WEEK = 7 * DAY
@@ -65,7 +65,7 @@ class Hours:
     met: whether the threshold was exceeded on this side. first, end: the evaluations of an hour are those in [first, end)."""
 
     def __init__(self, series: Series, side: Side) -> None:
-        self.side, self.zone, self.incidents = side, series.zone, series.incidents
+        self.side, self.zone, self.not_learned = side, series.zone, series.not_learned
         self.number, self.first = np.unique(series.at // HOUR, return_index=True)
         self.end = np.append(self.first[1:], len(series.at))
         values = np.where(np.isfinite(series.value), side.sign * series.value, np.nan)
@@ -105,19 +105,19 @@ class Hours:
 
     def learned(self, at: int, hours: int) -> tuple[Floats, Floats, Integers]:
         """What is learned from at an hour: peaks and rises (day × hour of the day, NaN where there is none) of so many hours before it,
-        without what is known by then to belong to true incidents; and for each of these days whether it is of a weekend."""
+        without what is known by then to be nothing to learn from; and for each of these days whether it is of a weekend."""
         days, _ = self._days
         around = calendar_of(np.array([at - hours, at]), self.zone).day
         rows = slice(*np.searchsorted(days, [around[0], around[1] + 1]))
         cells = self._known_from[rows]
         usable = (cells < at) & (cells >= at - hours)
-        for start, end in spans(self.incidents, at):
+        for start, end in spans(self.not_learned, at):
             usable &= (cells < start) | (cells > end)
         peaks, rises = (np.where(usable, grid[rows], np.nan) for grid in self._grids)
         return peaks, rises, weekend_of(days[rows])
 
 
-def spans(incidents: Sequence[TrueIncident], at: int) -> list[tuple[int, int]]:
-    """First and last hours of the true incidents that are known to be such at an hour."""
-    known = [incident for incident in incidents if incident.labelled_at < at * HOUR]
+def spans(not_learned: Sequence[NotLearned], at: int) -> list[tuple[int, int]]:
+    """First and last hours of what is known at an hour to be nothing to learn from."""
+    known = [one for one in not_learned if one.known_at < at * HOUR]
     return [(one.start // HOUR, at if one.end is None else one.end // HOUR) for one in known]

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import math
 
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.alerts.sides import Side
-from alerting_assets.anomaly.ranges import Basis, Bounds, Range
+from alerting_assets.anomaly.ranges import Bounds, Range
 
 
 def levels_text(found: Range) -> str:
@@ -20,7 +21,7 @@ def levels_text(found: Range) -> str:
 def _levels(side: Side, bounds: Bounds) -> dict[str, float]:
     if math.isnan(bounds.bound):
         return {}
-    levels = {Basis.EVENT: bounds.event, Basis.LABELLED: bounds.labelled, Basis.TOLD: bounds.told}
+    levels = {Reason.EVENT: bounds.event, Reason.LABELLED: bounds.labelled, Reason.TOLD: bounds.told}
     if bounds.closed is None:
-        levels |= {Basis.USUAL: bounds.usual, Basis.RECURRENCE: bounds.recurrence}
+        levels |= {Reason.USUAL: bounds.usual, Reason.RECURRENCE: bounds.recurrence}
     return {basis.value: side.sign * level for basis, level in levels.items() if math.isfinite(level)}

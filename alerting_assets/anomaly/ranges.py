@@ -5,37 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.declared import NOTHING_DECLARED, Declared
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.hours import Calendar, calendar_of, spans
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.series import Floats, TrueIncident
+from alerting_assets.anomaly.series import Floats, NotLearned
 from alerting_assets.anomaly.training import Model, Season
 
 SAME = 1e-3
 """Scales that a bound lies above the level that it comes from, so that a value which equals the level is within the range."""
-
-
-class Basis(StrEnum):
-    """What holds a value, or why none is held in an hour."""
-
-    EVENT = "EVENT"
-    LABELLED = "LABELLED"
-    TOLD = "TOLD"
-    USUAL = "USUAL"
-    RECURRENCE = "RECURRENCE"
-    NO_HISTORY = "NO_HISTORY"
-    PERSISTENCE = "PERSISTENCE"
-    HOLD_OVER = "HOLD_OVER"
-    BUDGET = "BUDGET"
-    STALE_MODEL = "STALE_MODEL"
-    FAILED = "FAILED"
 
 
 class Bounds(NamedTuple):
@@ -51,23 +35,23 @@ class Bounds(NamedTuple):
     recurrence: float = math.nan
     told: float = math.nan
     bound: float = math.nan
-    closed: Basis | None = Basis.NO_HISTORY
+    closed: Reason | None = Reason.NO_HISTORY
     event: float = math.nan
     labelled: float = math.nan
 
-    def holds(self, value: float) -> Basis | None:
+    def holds(self, value: float) -> Reason | None:
         """What holds this value, the first reason; None where it is told.
 
         What was told lately comes first: a value that it holds is no sign of the season, so it begins no chain (`Holding.record`)."""
         if not value < self.bound:
             return None
         if value < self.event:
-            return Basis.EVENT
+            return Reason.EVENT
         if value < self.labelled:
-            return Basis.LABELLED
+            return Reason.LABELLED
         if value < self.told or self.closed is not None:
-            return Basis.TOLD
-        return Basis.USUAL if value < self.usual else Basis.RECURRENCE
+            return Reason.TOLD
+        return Reason.USUAL if value < self.usual else Reason.RECURRENCE
 
 
 @dataclass(frozen=True)
@@ -126,7 +110,7 @@ def ranges_ahead(
     *,
     hours: int = 1,
     before: dict[Side, float] | None = None,
-    incidents: tuple[TrueIncident, ...] = (),
+    not_learned: tuple[NotLearned, ...] = (),
     declared: Declared = NOTHING_DECLARED,
     method: Method = METHOD,
 ) -> list[Range]:
@@ -138,7 +122,7 @@ def ranges_ahead(
     found = []
     for index in range(hours):
         known = before if index == 0 and before is not None else {}
-        found.append(range_of(model, holdings, hour + index, calendar, index, known, incidents, method, declared))
+        found.append(range_of(model, holdings, hour + index, calendar, index, known, not_learned, method, declared))
     return found
 
 
@@ -149,13 +133,13 @@ def range_of(
     calendar: Calendar,
     index: int,
     before: dict[Side, float],
-    incidents: tuple[TrueIncident, ...],
+    not_learned: tuple[NotLearned, ...],
     method: Method,
     declared: Declared = NOTHING_DECLARED,
 ) -> Range:
     """The range of one hour. calendar, index: where its hour of the day and weekend are found."""
     phase, weekend = int(calendar.phase[index]), int((calendar.day[index] + 3) % 7 >= 5)
-    forgotten = spans(incidents, hour) if incidents else []
+    forgotten = spans(not_learned, hour) if not_learned else []
     sides = {}
     for side, season in model.seasons.items():
         if season is None:
@@ -197,16 +181,16 @@ def _bounds(
     level = holding.remembered(hour, expected if math.isnan(seasonal) else seasonal, forgotten)
     told = math.nan if level is None else level + method.memory_margin * scale + same
     if holding.is_persistent(hour):
-        return Bounds(expected, scale, usual, recurrence, told, math.nan, Basis.PERSISTENCE)
+        return Bounds(expected, scale, usual, recurrence, told, math.nan, Reason.PERSISTENCE)
     if holding.is_unbroken(hour):
-        return Bounds(expected, scale, usual, recurrence, told, math.nan, Basis.HOLD_OVER)
+        return Bounds(expected, scale, usual, recurrence, told, math.nan, Reason.HOLD_OVER)
     over = holding.hold_is_over(hour)
     bound = told if over else _highest(seasonal, told)
     if method.rise_margin is not None:
         highest = before + float(season.rise[phase]) + method.rise_margin * scale + same
         if not math.isnan(highest):
             bound = min(bound, highest) if over else _highest(min(bound, highest), recurrence)
-    return Bounds(expected, scale, usual, recurrence, told, bound, Basis.HOLD_OVER if over else None)
+    return Bounds(expected, scale, usual, recurrence, told, bound, Reason.HOLD_OVER if over else None)
 
 
 def _highest(one: float, other: float) -> float:

@@ -18,15 +18,15 @@ Booleans = npt.NDArray[np.bool_]
 HOUR = 3600
 
 
-class TrueIncident(NamedTuple):
-    """An incident that somebody labelled as a true one, in seconds since 1970. Nothing in it is learned from `labelled_at` on. Those that
-    are labelled as false alarms are learned from like everything else, so they need no mention.
+class NotLearned(NamedTuple):
+    """A time of which nothing is learned, in seconds since 1970: an incident that somebody labelled as a true one, or a planned event.
+    False alarms are learned from like everything else.
 
-    end: None while it is open. is_planned: it is no incident, but a planned event; nothing in that is learned from either."""
+    end: None while it is open. known_at: since when somebody has said so. is_planned: it is an event, and no incident."""
 
     start: int
     end: int | None
-    labelled_at: int
+    known_at: int
     is_planned: bool = False
 
 
@@ -41,7 +41,7 @@ class Series:
     breach: Integers
     sides: tuple[Side, ...]
     zone: tzinfo = UTC
-    incidents: tuple[TrueIncident, ...] = field(default=())
+    not_learned: tuple[NotLearned, ...] = field(default=())
 
     def __post_init__(self) -> None:
         if not self.at.shape == self.value.shape == self.breach.shape:

@@ -101,7 +101,7 @@ def _margin(hours: Hours, at: int, expected: Floats, scale: Floats, method: Meth
     lately = slice(*np.searchsorted(hours.number, [at - DAY * method.margin_days, at]))
     over, phase = hours.met[lately].copy(), hours.calendar.phase[lately]
     number = hours.number[lately]
-    for start, end in spans(hours.incidents, at):
+    for start, end in spans(hours.not_learned, at):
         over &= (number < start) | (number > end)
     distance = (hours.peak[lately] - expected[phase]) / scale[phase]
     over &= np.isfinite(distance)

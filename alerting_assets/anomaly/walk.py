@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerting_assets.alerts.hold import ML_THRESHOLD
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.alerts.sides import Side
 from alerting_assets.anomaly.holding import Holding
 from alerting_assets.anomaly.hours import DAY, Hours
 from alerting_assets.anomaly.method import METHOD, Method
-from alerting_assets.anomaly.ranges import Basis, Range, ml_score, range_of
+from alerting_assets.anomaly.ranges import Range, ml_score, range_of
 from alerting_assets.anomaly.series import Booleans, Floats, Series
 from alerting_assets.anomaly.training import Model, train_hours
 
@@ -29,7 +30,7 @@ class Decisions:
     score: Floats
     suppressed: Booleans
     notified: Booleans
-    held_by: list[Basis | None]
+    held_by: list[Reason | None]
 
 
 def walk_forward(series: Series, method: Method = METHOD, ml_threshold: float = ML_THRESHOLD) -> Decisions:
@@ -48,14 +49,14 @@ def _walk(series: Series, method: Method, ml_threshold: float) -> Decisions:
     is_over = np.logical_or.reduce([one.met for one in hours.values()])
     columns = np.full((4, len(some.number)), np.nan)
     suppressed = np.zeros(len(series.at), dtype=bool)
-    held_by: list[Basis | None] = [None] * len(series.at)
+    held_by: list[Reason | None] = [None] * len(series.at)
     model, previous = Model(-1, series.zone, dict.fromkeys(hours)), -1
     for index, hour in enumerate(some.number.tolist()):
         if hour // DAY * DAY != model.trained_at:
             model = train_hours(hours, hour // DAY * DAY, series.zone, method)
         before = {side: float(one.peak[index - 1]) for side, one in hours.items()} if previous == hour - 1 else {}
         previous = hour
-        found = range_of(model, holdings, hour, some.calendar, index, before, series.incidents, method)
+        found = range_of(model, holdings, hour, some.calendar, index, before, series.not_learned, method)
         columns[:, index] = lower, upper, _, scale = (found.lower, found.upper, found.expected, found.scale)
         if is_over[index]:
             rows = slice(int(some.first[index]), int(some.end[index]))
@@ -75,7 +76,7 @@ def _record(
     side: Side,
     suppressed: Booleans,
     holding: Holding,
-    held_by: list[Basis | None],
+    held_by: list[Reason | None],
 ) -> None:
     """Tells the side's holding what became of an hour."""
     over = np.flatnonzero(series.breach[rows] == side.sign) + rows.start
@@ -86,8 +87,8 @@ def _record(
     for row in over.tolist():
         value = side.sign * float(series.value[row])
         if suppressed[row]:
-            held_by[row] = reason = bounds.holds(value) or Basis.USUAL  # beyond all levels, within ml_threshold
-            by_season |= reason is not Basis.TOLD
+            held_by[row] = reason = bounds.holds(value) or Reason.USUAL  # beyond all levels, within ml_threshold
+            by_season |= reason is not Reason.TOLD
         else:
             held_by[row], is_told = bounds.closed, True
             told = max(
@@ -97,7 +98,7 @@ def _record(
         found.hour,
         told=told if is_told else None,
         held_by_season=by_season,
-        persistent=bounds.closed is Basis.PERSISTENCE,
+        persistent=bounds.closed is Reason.PERSISTENCE,
     )
 
 

@@ -1,13 +1,11 @@
 """What is expected of the alerts that have a model: learned once a day, judged by a replay, and registered in MLflow."""
 
-import base64
-
 import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
 from alerting_assets.assets.incidents import ALERT_INCIDENTS_KEY
-from alerting_assets.assets.tables import listed, table
+from alerting_assets.assets.tables import listed, picture, table
 from alerting_assets.configuration import read_rows, to_alerts
 from alerting_assets.evaluation.batch import Limits
 from alerting_assets.resource import AlertingResource
@@ -52,10 +50,7 @@ def anomaly_model(context: dg.AssetExecutionContext, alerting: AlertingResource)
     for one in backfill_young(lakehouse, configured, alerting.policy, now, limits):
         context.log.info("%s: %s", one.alert_id, one.refused or f"{one.moments} past moments computed")
     training = train_models(lakehouse, registry, alerts, now)
-    pictures = {
-        f"replay of {alert_id}": dg.MetadataValue.md(f"![{alert_id}](data:image/png;base64,{_text(picture)})")
-        for alert_id, picture in training.pictures.items()
-    }
+    pictures = {f"replay of {alert_id}": picture(alert_id, png) for alert_id, png in training.pictures.items()}
     version = training.version
     return dg.MaterializeResult(
         metadata={
@@ -88,7 +83,3 @@ def _verdict(training: Training) -> str:
         return f"{len(gate.rows)} alerts pass"
     reasons = "; ".join(f"{one.alert_id}: {one.failure}" for one in gate.failed[:5])
     return f"{len(gate.failed)} of {len(gate.rows)} alerts are left out, and everything of them is told. {reasons}"
-
-
-def _text(picture: bytes) -> str:
-    return base64.b64encode(picture).decode()

@@ -1,12 +1,10 @@
 """What is expected of the alerts that have a model, written ahead for the queries that are deployed."""
 
-import base64
-
 import dagster as dg
 
 from alerting_assets.assets.configurations import GROUP, OWNERS
 from alerting_assets.assets.history import ALERT_HISTORY_KEY
-from alerting_assets.assets.tables import Cell, table
+from alerting_assets.assets.tables import Cell, picture, table
 from alerting_assets.configuration import EXPECTED_EVENT, load_listed, read_rows, to_alerts
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
 from alerting_assets.resource import AlertingResource
@@ -55,7 +53,7 @@ def expected_ranges(context: dg.AssetExecutionContext, alerting: AlertingResourc
     for note in notes:
         context.log.warning("%s", note)
     shown = most_held((one.alert, one.lately) for one in done.alerts if one.until is not None)
-    image = {} if shown is None else {"most held": _image(shown.alert_id, picture_of(lakehouse, shown, now))}
+    image = {} if shown is None else {"most held": picture(shown.alert_id, picture_of(lakehouse, shown, now))}
     return dg.MaterializeResult(
         metadata={
             "alerts": len(alerts),
@@ -96,7 +94,3 @@ def _not_open(done: Refresh) -> list[dict[str, Cell]]:
         for one in done.alerts
         if one.closed is not None or one.error is not None
     ]
-
-
-def _image(title: str, png: bytes) -> dg.MetadataValue:
-    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")

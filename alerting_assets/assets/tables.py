@@ -1,7 +1,8 @@
-"""Tables as asset metadata."""
+"""Tables and pictures as asset metadata."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,11 @@ def table(rows: Sequence[Mapping[str, Cell]]) -> dg.MetadataValue:
     return dg.MetadataValue.table(
         [dg.TableRecord({name: "" if cell is None else cell for name, cell in row.items()}) for row in rows[:MAX_ROWS]]
     )
+
+
+def picture(title: str, png: bytes) -> dg.MetadataValue:
+    """A PNG image. title: what is read where it cannot be seen."""
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{base64.b64encode(png).decode()})")
 
 
 def load_counts(load: Load[Any]) -> dict[str, int]:

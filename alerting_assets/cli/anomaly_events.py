@@ -23,7 +23,7 @@ from alerting_assets.cli.context import (
     settings,
     who,
 )
-from alerting_assets.cli.silence import matcher_of, times_of
+from alerting_assets.cli.matching import Lasts, Match, Start, matcher_of, times_of
 from alerting_assets.configuration import (
     EXPECTED_EVENT,
     Row,
@@ -87,12 +87,7 @@ def events(
 
 def expect(
     reason: Annotated[str, typer.Option("--reason", help="Why; people read it.", show_default=False)],
-    match: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--match", metavar="KEY=VALUE", help="Which alerts, as in `alerting silence add`.", show_default=False
-        ),
-    ] = None,
+    match: Match = None,
     value: Annotated[
         float | None,
         typer.Option(help="Up to which value is expected (down to which, where low values fire).", show_default=False),
@@ -101,18 +96,8 @@ def expect(
         float | None,
         typer.Option(help="Or: up to how many times what else is expected at that hour.", show_default=False),
     ] = None,
-    lasts: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="How long: 45m, 2h, 1d, 1h30m.", show_default=False)
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="TIME",
-            help="ISO 8601 with an offset, or in --timezone; without: now.",
-            show_default=False,
-        ),
-    ] = None,
+    lasts: Lasts = None,
+    start: Start = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="As --from.", show_default=False)] = None,
     timezone: Annotated[
         str | None, typer.Option("--timezone", help="Of --from and --until, as Europe/Berlin.", show_default=False)
@@ -135,7 +120,7 @@ def expect(
             **matcher_of(match),
             "starts_at": times["starts_at"],
             "ends_at": times["ends_at"],
-            "event_id": event_id or f"event-{moment:%Y%m%d-%H%M}-{secrets.token_hex(2)}",
+            "event_id": event_id or f"planned-{moment:%Y%m%d-%H%M}-{secrets.token_hex(2)}",
             "expected_value": value,
             "expected_factor": factor,
             "reason": reason,

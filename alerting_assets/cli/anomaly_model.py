@@ -35,13 +35,13 @@ def train(as_json: Json = False) -> None:
 
     Of alerts that got their model lately the past is computed first, as by `alerting anomaly backfill`.
     Dagster does that once a day. Exit code 1: some alerts are left out, or nothing was promoted."""
-    chosen = settings()
+    chosen, moment = settings(), now()
     registry = ModelRegistry(chosen)
     with existing_lakehouse(chosen) as tables, progress("train") as advance:
         configured = to_alerts(read_rows(tables), target_of(chosen))
         alerts, limits = modelled_alerts(configured), Limits(chosen.query_seconds, chosen.evaluation_seconds)
-        backfill_young(tables, configured, policy_of(chosen), now(), limits, advance)
-        training = train_models(tables, registry, alerts, now(), advance)
+        backfill_young(tables, configured, policy_of(chosen), moment, limits, advance)
+        training = train_models(tables, registry, alerts, moment, advance)
     gate, version = training.gate, training.version
     if as_json:
         print_json(

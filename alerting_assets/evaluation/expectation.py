@@ -5,38 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from alerting_assets.alerts import gated
 from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.hold import Hold
 from alerting_assets.alerts.operators import Operator
+from alerting_assets.alerts.reasons import HOLDS, Reason
 from alerting_assets.alerts.sides import Side, watched_sides
 from alerting_assets.alerts.thresholds import Condition
-
-
-class Reason(StrEnum):
-    """`ml_reason`: what holds a value back, in the order in which they are asked; then why none does. Beside these, what a range says of
-    itself in `closed`."""
-
-    EVENT = "EVENT"
-    """People declared that it would be so high then."""
-    LABELLED = "LABELLED"
-    """People labelled the like of it a false alarm."""
-    TOLD = "TOLD"
-    """As much was told lately."""
-    USUAL = "USUAL"
-    RECURRENCE = "RECURRENCE"
-    """As much was there before at that hour."""
-
-    NO_RANGE = "NO_RANGE"
-    """No range of the serving model is valid now."""
-    OUTSIDE = "OUTSIDE"
-    """There is a range, and the value lies outside of it."""
-
-
-HOLDS = (Reason.EVENT, Reason.LABELLED, Reason.TOLD, Reason.USUAL, Reason.RECURRENCE)
 
 
 @dataclass(frozen=True)

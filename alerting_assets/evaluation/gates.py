@@ -29,8 +29,7 @@ def is_for_us(condition: Condition, value: Any) -> bool:
 
 
 def gate_row(alert: CompiledAlert, has_row: bool, value: Number, looked_up: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The row of the alert's query; None where it has none. looked_up: what each of
-    `gated.looks_sql` is, by name."""
+    """The row of the alert's query; None where it has none. looked_up: what each column of `gated.looks_sql` is."""
     condition = alert.condition
     counts_empty = gated.counts_empty(condition, alert.empty_result_state)
     if not (has_row or counts_empty):

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from alerting_assets.alerts.compiled import CompiledAlert
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.alerts.thresholds import number_text
-from alerting_assets.evaluation.expectation import Reason
 from alerting_assets.explanation.facts import Evaluated
 
-_HELD = {
+_HELD: dict[str, str] = {
     Reason.EVENT: "a planned event expects so much",
     Reason.LABELLED: "the like of it at that hour was labelled a false alarm",
     Reason.TOLD: "as much was told in the last days",
     Reason.USUAL: "so much is usual at that hour",
     Reason.RECURRENCE: "as much was there at that hour on two days of the last eight weeks",
 }
-_TOLD = {
-    "OUTSIDE": "It lies outside of what is expected",
-    "NO_RANGE": "No range of its model was valid at that moment, so nothing was held back",
-    "NO_HISTORY": "Its model knows too little of that hour yet: it takes two weeks of history",
-    "PERSISTENCE": "The threshold was exceeded for more hours than in any 24 hours of the last four weeks, so it is told",
-    "HOLD_OVER": "As much had been held back for so long that it is told again",
-    "BUDGET": "More was held back lately than its budget allows (ml_suppression_budget), so everything is told",
-    "STALE_MODEL": "Its model is older than two weeks, so everything is told",
-    "FAILED": "Its range could not be made, so everything is told; `alerting anomaly status` says why",
+_TOLD: dict[str, str] = {
+    Reason.OUTSIDE: "It lies outside of what is expected",
+    Reason.NO_RANGE: "No range of its model was valid at that moment, so nothing was held back",
+    Reason.NO_HISTORY: "Its model knows too little of that hour yet: it takes two weeks of history",
+    Reason.PERSISTENCE: "The threshold was exceeded for more hours than in any 24 hours of the last four weeks, so it is told",
+    Reason.HOLD_OVER: "As much had been held back for so long that it is told again",
+    Reason.BUDGET: "More was held back lately than its budget allows (ml_suppression_budget), so everything is told",
+    Reason.STALE_MODEL: "Its model is older than two weeks, so everything is told",
+    Reason.FAILED: "Its range could not be made, so everything is told; `alerting anomaly status` says why",
 }
 
 
@@ -32,7 +32,7 @@ def model_sentences(alert: CompiledAlert | None, one: Evaluated) -> list[str]:
         return []
     facts = _facts(one)
     if one.ml_suppressed or one.ml_shadow:
-        because = _HELD[Reason(one.ml_reason)] if one.ml_reason in _HELD else f"its range says {one.ml_reason}"
+        because = _HELD.get(one.ml_reason, f"its range says {one.ml_reason}")
         if one.ml_suppressed:
             return [f"It would fire, and is held back since {because}; nobody is told.{facts}"]
         shadow = "is in shadow (ml_shadow)"

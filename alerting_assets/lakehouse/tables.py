@@ -21,6 +21,14 @@ def _optional(name: str, type: str = STRING, comment: str = "") -> Column:
     return Column(name, type, nullable=True, comment=comment)
 
 
+_DEFINED = (
+    _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
+    _required("created_at", TIMESTAMP),
+    _optional("updated_at", TIMESTAMP),
+    _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+)
+"""Of what files define and people write."""
+
 ALERT_CONFIGURATIONS = TableSpec(
     name="alert_configurations",
     comment="One row an alert: what to measure, when it is wrong, whom to tell; and what the sync did with it.",
@@ -323,10 +331,7 @@ NOTIFICATION_DESTINATIONS = TableSpec(
         _optional("group_by", comment="SEVERITY, DOMAIN, OWNER: what alerts have in common that may be one message"),
         _required("is_enabled", BOOLEAN),
         _required("owner"),
-        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
-        _required("created_at", TIMESTAMP),
-        _optional("updated_at", TIMESTAMP),
-        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+        *_DEFINED,
         _optional("databricks_destination_id", comment="written by the sync only, as all that follow"),
         _optional("databricks_host", comment="the workspace that databricks_destination_id belongs to"),
         _optional(
@@ -388,10 +393,7 @@ NOTIFICATION_ROUTES = TableSpec(
         *_MATCHER,
         _required("channels", STRINGS, comment="as notification_channels of an alert; owner: that of the alert"),
         _required("owner"),
-        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
-        _required("created_at", TIMESTAMP),
-        _optional("updated_at", TIMESTAMP),
-        _optional("definition_error", comment="written by the load: why its file is not used as it is now"),
+        *_DEFINED,
     ),
 )
 
@@ -410,10 +412,7 @@ ALERT_SILENCES = TableSpec(
         _optional("is_forced", BOOLEAN, comment="what lasts longer than 30 days needs it"),
         _required("reason"),
         _required("created_by"),
-        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
-        _required("created_at", TIMESTAMP),
-        _optional("updated_at", TIMESTAMP),
-        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+        *_DEFINED,
     ),
 )
 
@@ -483,10 +482,7 @@ EXPECTED_EVENTS = TableSpec(
         _optional("expected_factor", DOUBLE, comment="or: up to how many times what else is expected at that hour"),
         _required("reason"),
         _required("created_by"),
-        _required("managed_by", comment="yaml:<file>, sql: who may change the row"),
-        _required("created_at", TIMESTAMP),
-        _optional("updated_at", TIMESTAMP),
-        _optional("definition_error", comment="written by the load: why its file's present definition is not used"),
+        *_DEFINED,
     ),
 )
 

@@ -63,7 +63,7 @@ def gate_row(alert: ModelledAlert, series: Series, model: Model, now: datetime) 
     met, held = series.met & replayed, decisions.suppressed & replayed
     known = [
         Span(one.start, int(now.timestamp()) if one.end is None else one.end)
-        for one in series.incidents
+        for one in series.not_learned
         if one.start >= since and not one.is_planned
     ]
     judged = judge(series.at[met], series.at[met & ~held], known)

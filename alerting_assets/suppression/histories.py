@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from alerting_assets.alerts import gated
 from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.thresholds import Condition
-from alerting_assets.anomaly import METHOD, Series, TrueIncident
+from alerting_assets.anomaly import METHOD, NotLearned, Series
 from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers
 from alerting_assets.configuration import DeclaredEvent, events_in
 from alerting_assets.lakehouse.port import Lakehouse
@@ -61,17 +61,17 @@ class Evaluations:
 def histories(
     lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], now: datetime, days: int = LEARNED_DAYS
 ) -> dict[str, Series]:
-    """The history of every one of these alerts, by alert_id: three statements, however many alerts there are.
+    """The history of every one of these alerts, by alert_id: a few statements, however many alerts there are.
 
     A backfilled moment counts in an hour without an evaluation, and only where it was computed from what the alert measures now.
     days: how far back. An alert without evaluations has an empty series."""
     since = now - timedelta(days=days)
     evaluated = read_evaluations(lakehouse, alerts, since, now)
     backfilled = _read_backfill(lakehouse, alerts, since, now)
-    incidents = not_learned(lakehouse, alerts, events_in(lakehouse))
+    left_out = not_learned(lakehouse, alerts, events_in(lakehouse))
     own, other = dict(_numbered(evaluated)), dict(_numbered(backfilled))
     return {
-        alert.alert_id: _series(alert, own.get(number), other.get(number), incidents.get(alert.alert_id, ()))
+        alert.alert_id: _series(alert, own.get(number), other.get(number), left_out.get(alert.alert_id, ()))
         for number, alert in enumerate(alerts)
     }
 
@@ -96,28 +96,28 @@ def read_evaluations(
 
 def not_learned(
     lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], events: Iterable[DeclaredEvent]
-) -> dict[str, tuple[TrueIncident, ...]]:
+) -> dict[str, tuple[NotLearned, ...]]:
     """What nothing is learned from, by alert_id: incidents that people labelled as true, and planned events."""
     found = _true_incidents(lakehouse, alerts)
     for event, declared_at in events:
         start, end, known = (int(one.timestamp()) for one in (event.starts_at, event.ends_at, declared_at))
-        planned = TrueIncident(start, end, known, is_planned=True)
+        planned = NotLearned(start, end, known, is_planned=True)
         for alert in alerts:
             if end > start and event.matches(alert):
                 found[alert.alert_id] = (*found.get(alert.alert_id, ()), planned)
     return found
 
 
-def _true_incidents(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert]) -> dict[str, tuple[TrueIncident, ...]]:
+def _true_incidents(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert]) -> dict[str, tuple[NotLearned, ...]]:
     columns = ["alert_id", "opened_at", "resolved_at", "labelled_at"]
-    found = defaultdict[str, list[TrueIncident]](list)
+    found = defaultdict[str, list[NotLearned]](list)
     where = f"label = 'TRUE_POSITIVE' AND {of_alerts(alerts)}"
     for row in lakehouse.read(ALERT_INCIDENTS.name, columns, where=where).to_pylist():
         end = None if row["resolved_at"] is None else int(row["resolved_at"].timestamp())
         # Rows from before labels had a time: they are known from the beginning.
         labelled = int((row["labelled_at"] or row["opened_at"]).timestamp())
-        found[row["alert_id"]].append(TrueIncident(int(row["opened_at"].timestamp()), end, labelled))
-    return {alert_id: tuple(sorted(incidents)) for alert_id, incidents in found.items()}
+        found[row["alert_id"]].append(NotLearned(int(row["opened_at"].timestamp()), end, labelled))
+    return {alert_id: tuple(sorted(incidents, key=lambda one: one.start)) for alert_id, incidents in found.items()}
 
 
 def breach_of(condition: Condition, value: Floats, met: Booleans) -> Integers:
@@ -160,7 +160,7 @@ def _series(
     alert: ModelledAlert,
     own: tuple[Integers, Floats, Booleans] | None,
     other: tuple[Integers, Floats, Booleans] | None,
-    incidents: tuple[TrueIncident, ...],
+    left_out: tuple[NotLearned, ...],
 ) -> Series:
     at, value, met = own or _NOTHING
     if other is not None:
@@ -168,7 +168,7 @@ def _series(
         at, value, met = (np.concatenate([one, two[is_new]]) for one, two in zip((at, value, met), other, strict=True))
         order = np.argsort(at, kind="stable")
         at, value, met = at[order], value[order], met[order]
-    return Series(at, value, breach_of(alert.condition, value, met), alert.sides, alert.zone, incidents)
+    return Series(at, value, breach_of(alert.condition, value, met), alert.sides, alert.zone, left_out)
 
 
 _NOTHING: tuple[Integers, Floats, Booleans] = (

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from alerting_assets.anomaly import METHOD, Basis, Holding, Method, Side
+from alerting_assets.alerts.reasons import Reason
+from alerting_assets.anomaly import METHOD, Holding, Method, Side
 from alerting_assets.anomaly.series import HOUR, Booleans, Integers
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.sql_literal import moment_literal
@@ -23,9 +24,9 @@ DAYS = METHOD.persistence_days + 1
 BUDGET_DAYS = 28
 BUDGET_LEAST = 20
 """With fewer evaluations over the threshold a share of them says nothing."""
-DECLARED = ("EVENT", "LABELLED")
+DECLARED = (Reason.EVENT.value, Reason.LABELLED.value)
 """What people said themselves: evaluations that are held for it count neither as told nor as held."""
-SEASONAL = (Basis.USUAL.value, Basis.RECURRENCE.value)
+SEASONAL = (Reason.USUAL.value, Reason.RECURRENCE.value)
 
 
 class HourOver(NamedTuple):
@@ -93,7 +94,7 @@ def read_lately(lakehouse: Lakehouse, alerts: Sequence[ModelledAlert], now: date
     declared = held & _is_one_of(reason, DECLARED)
     counted = found.met & ~declared & _flags(pc.is_null(found.rest.column("silence_id")))
     by_season = held & _is_one_of(reason, SEASONAL)
-    persistent = _is_one_of(reason, [Basis.PERSISTENCE.value])
+    persistent = _is_one_of(reason, [Reason.PERSISTENCE.value])
     breach = found.breach()
     for side in Side:
         rows = np.flatnonzero(counted & (breach == side.sign))

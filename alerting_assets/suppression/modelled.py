@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -12,6 +13,7 @@ from zoneinfo import ZoneInfo
 from alerting_assets.alerts.compiled import CompiledAlert
 from alerting_assets.alerts.configuration import AlertConfiguration
 from alerting_assets.alerts.hold import MAX_HOLD_MINUTES, SUPPRESSION_BUDGET, Hold
+from alerting_assets.alerts.operators import Operator
 from alerting_assets.alerts.sides import Side, watched_sides
 from alerting_assets.alerts.thresholds import Condition
 from alerting_assets.configuration import ConfiguredAlert
@@ -42,6 +44,12 @@ class ModelledAlert:
     agent_domain: str = ""
     severity: str = ""
     tags: Mapping[str, str] | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The one value that it compares with, to be drawn; NaN where there is none, as of CHANGES_BY, whose threshold is a percentage."""
+        value, is_change = self.condition.threshold, self.condition.operator is Operator.CHANGES_BY
+        return value if isinstance(value, float) and not is_change else math.nan
 
 
 def modelled_alerts(alerts: Iterable[ConfiguredAlert]) -> list[ModelledAlert]:

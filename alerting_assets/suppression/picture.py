@@ -64,8 +64,7 @@ def picture_of(lakehouse: Lakehouse, alert: ModelledAlert, now: datetime, days: 
     has_range = np.isfinite(_floats(ahead, "lower")) | np.isfinite(_floats(ahead, "upper"))
     score = joined(_floats(past.rest, "ml_score"), np.where(has_range, 0.0, np.nan))
     threshold = joined(_floats(past.rest, "threshold_value"), np.full(after, np.nan))
-    if isinstance(alert.condition.threshold, float):
-        threshold[:before] = alert.condition.threshold
+    threshold[:before] = alert.threshold
     order = np.argsort(at, kind="stable")
     series = Series(
         at[order], value[order], breach_of(alert.condition, value[order], met[order]), alert.sides, alert.zone

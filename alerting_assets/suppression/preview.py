@@ -13,9 +13,9 @@ from alerting_assets.anomaly import (
     NOTHING_DECLARED,
     Declared,
     Holding,
+    NotLearned,
     Range,
     Series,
-    TrueIncident,
     ranges_ahead,
     train,
 )
@@ -52,15 +52,15 @@ def preview_label(
     declared = declarations(lakehouse, [alert], events_in(lakehouse), now).get(alert.alert_id, NOTHING_DECLARED)
     start = int(incident.opened_at.timestamp())
     end = None if incident.resolved_at is None else int(incident.resolved_at.timestamp())
-    others = tuple(one for one in series.incidents if one.is_planned or one.start != start)
+    others = tuple(one for one in series.not_learned if one.is_planned or one.start != start)
     own = alarm_of(alert, _row(incident))
     alarms = tuple(one for one in declared.alarms if one != own)
     if label is Label.TRUE_POSITIVE:
-        others = (*others, TrueIncident(start, end, int(now.timestamp()) - 1))
+        others = (*others, NotLearned(start, end, int(now.timestamp()) - 1))
     elif label is Label.FALSE_POSITIVE and own is not None:
         alarms = (*alarms, own)
     before = _week(alert, series, declared, now)
-    after = _week(alert, replace(series, incidents=others), Declared(declared.events, alarms), now)
+    after = _week(alert, replace(series, not_learned=others), Declared(declared.events, alarms), now)
     return [
         Changed(one.valid_from, *bounds(one), *bounds(other))
         for one, other in zip(before, after, strict=True)
@@ -84,7 +84,7 @@ def _week(alert: ModelledAlert, series: Series, declared: Declared, now: datetim
             holdings,
             hour + 1,
             hours=int(timedelta(days=DAYS) / timedelta(hours=1)),
-            incidents=series.incidents,
+            not_learned=series.not_learned,
             declared=declared,
         )
 

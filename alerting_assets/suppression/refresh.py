@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pyarrow as pa
 
-from alerting_assets.anomaly import METHOD, NOTHING_DECLARED, Basis, Declared, Model, Range, TrueIncident, ranges_ahead
+from alerting_assets.alerts.reasons import Reason
+from alerting_assets.anomaly import METHOD, NOTHING_DECLARED, Declared, Model, NotLearned, Range, ranges_ahead
 from alerting_assets.anomaly.levels import levels_text
 from alerting_assets.anomaly.series import HOUR
 from alerting_assets.configuration import events_in
@@ -98,7 +99,7 @@ class Refresh:
 class _People(NamedTuple):
     """What people said about an alert."""
 
-    not_learned: tuple[TrueIncident, ...]
+    not_learned: tuple[NotLearned, ...]
     declared: Declared
 
 
@@ -134,7 +135,7 @@ def load_all(names: set[str], load: LoadModel) -> tuple[dict[str, Serving | None
 
 def _refreshed(
     alert: ModelledAlert, lately: Lately, serving: Serving, people: _People, now: datetime
-) -> tuple[RefreshedAlert, list[tuple[Range, Basis | None]]]:
+) -> tuple[RefreshedAlert, list[tuple[Range, Reason | None]]]:
     """What becomes of one alert, and its ranges with why they are closed."""
     error, hour = None, int(now.timestamp()) // HOUR
     # The isolation boundary: whatever is wrong with one alert, the others get their ranges.
@@ -179,7 +180,7 @@ def _ranges(alert: ModelledAlert, lately: Lately, model: Model | None, people: _
                 begin,
                 hours=hours,
                 before=before,
-                incidents=people.not_learned,
+                not_learned=people.not_learned,
                 declared=people.declared,
                 method=method,
             )
@@ -188,25 +189,25 @@ def _ranges(alert: ModelledAlert, lately: Lately, model: Model | None, people: _
 
 def _closed(
     found: Range, alert: ModelledAlert, lately: Lately, serving: Serving, now: datetime, *, failed: bool
-) -> Basis | None:
+) -> Reason | None:
     """Why less is held in an hour than could be; the reasons that hold nothing at all come first."""
     if failed:
-        return Basis.FAILED
+        return Reason.FAILED
     if not found.sides:
-        return Basis.NO_HISTORY
+        return Reason.NO_HISTORY
     if now - serving.trained_at > STALE:
-        return Basis.STALE_MODEL
+        return Reason.STALE_MODEL
     if lately.is_over_budget(alert.budget):
-        return Basis.BUDGET
+        return Reason.BUDGET
     reasons = [bounds.closed for bounds in found.sides.values() if bounds.closed is not None]
     return reasons[0] if reasons else None
 
 
-_SHUT = frozenset({Basis.FAILED, Basis.NO_HISTORY, Basis.STALE_MODEL, Basis.BUDGET})
+_SHUT = frozenset({Reason.FAILED, Reason.NO_HISTORY, Reason.STALE_MODEL, Reason.BUDGET})
 """Nothing is held, whatever else is known of the hour."""
 
 
-def _row(alert: ModelledAlert, serving: Serving, found: Range, closed: Basis | None, now: datetime) -> dict[str, Any]:
+def _row(alert: ModelledAlert, serving: Serving, found: Range, closed: Reason | None, now: datetime) -> dict[str, Any]:
     has_scale = bool(found.sides) and math.isfinite(found.scale) and found.scale > 0
     is_shut = closed in _SHUT or not has_scale
     return {

@@ -22,12 +22,13 @@ from alerting_assets.alerts.hold import MODEL, SERVING
 from alerting_assets.anomaly import Model
 from alerting_assets.errors import AlertingError, ModelStoreError
 from alerting_assets.settings import Settings
-from alerting_assets.suppression import detector_path
 from alerting_assets.suppression.bundle import Bundle, BundleError, read_bundle
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DETECTOR = Path(__file__).with_name("detector.py")
+"""The file that MLflow copies into each version."""
 EXPERIMENT = "alert_anomaly_detector"
 TRAINED_AT = "trained_at"
 _REGISTRY = "MLFLOW_REGISTRY_URI"
@@ -109,7 +110,7 @@ class ModelRegistry:
                     artifact.write_text(bundle.text(), encoding="utf-8")
                     info = mlflow.pyfunc.log_model(
                         name="model",
-                        python_model=str(detector_path()),
+                        python_model=str(DETECTOR),
                         artifacts={"bundle": str(artifact)},
                         signature=mlflow.models.infer_signature(example, answer),
                         input_example=example,

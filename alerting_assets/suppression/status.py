@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerting_assets.anomaly import Basis
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.lakehouse.arrow import as_rows
 from alerting_assets.lakehouse.port import Lakehouse
 from alerting_assets.lakehouse.tables import EXPECTED_RANGES
@@ -79,10 +79,10 @@ def troubles(alerts: Iterable[RefreshedAlert]) -> list[str]:
         ],
         "no range could be made": [one for one in refreshed if one.error is not None],
         f"the model is older than {STALE.days} days, look why the training fails": [
-            one for one in refreshed if one.closed == Basis.STALE_MODEL
+            one for one in refreshed if one.closed == Reason.STALE_MODEL
         ],
         "more was held in 28 days than `ml_suppression_budget` allows": [
-            one for one in refreshed if one.closed == Basis.BUDGET
+            one for one in refreshed if one.closed == Reason.BUDGET
         ],
     }
     return [

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,13 @@ from alerting_assets.suppression.tiers import NONE, SEASONAL
 PICTURES = 4
 _log = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]
+
+
+class _Replayed(NamedTuple):
+    alert: ModelledAlert
+    row: GateRow
+    series: Series
+    decisions: Decisions
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ def train_models(
     if not alerts:
         return Training(decide_gate(()), None, False, 0.0, {})
     found = histories(lakehouse, alerts, now)
-    rows, learned, replayed = list[GateRow](), dict[str, LearnedAlert](), list[tuple[GateRow, Series, Decisions]]()
+    rows, learned, replayed = list[GateRow](), dict[str, LearnedAlert](), list[_Replayed]()
     for done, alert in enumerate(alerts):
         on_progress(done, len(alerts))
         series = found.pop(alert.alert_id)
@@ -71,10 +78,12 @@ def train_models(
         if row.failure is None and row.tier != NONE:
             learned[alert.alert_id] = LearnedAlert(alert.measured_hash, model)
         if row.met:
-            replayed = sorted([*replayed, (row, series, decisions)], key=lambda one: -one[0].held)[:PICTURES]
+            replayed = sorted([*replayed, _Replayed(alert, row, series, decisions)], key=lambda one: -one.row.held)[
+                :PICTURES
+            ]
     on_progress(len(alerts), len(alerts))
     gate = decide_gate(rows)
-    pictures = {row.alert_id: _picture(row, series, decisions, now) for row, series, decisions in replayed}
+    pictures = {one.alert.alert_id: _picture(one, now) for one in replayed}
     version = registry.record(
         Bundle(now, learned),
         passed=gate.refusal is None,
@@ -120,12 +129,13 @@ def gate_table(gate: Gate, most: int = 200) -> list[dict[str, Any]]:
     ]
 
 
-def _picture(row: GateRow, series: Series, decisions: Decisions, now: datetime) -> bytes:
+def _picture(replayed: _Replayed, now: datetime) -> bytes:
     from alerting_assets.anomaly.chart import chart_png
 
+    alert, row, series, decisions = replayed
     since = int((now - REPLAYED).timestamp())
     lately = slice(int(np.searchsorted(series.at, since)), None)
     shown = Series(series.at[lately], series.value[lately], series.breach[lately], series.sides, series.zone)
     cut = Decisions(**{one.name: getattr(decisions, one.name)[lately] for one in fields(Decisions)})
     title = f"{row.alert_id}: {row.held} of {row.met} evaluations over the threshold would have been held back (UTC)"
-    return chart_png(title, shown, np.full(len(shown.at), np.nan), cut, inches=11.0)
+    return chart_png(title, shown, np.full(len(shown.at), alert.threshold), cut, inches=11.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alerting_assets.anomaly import Series, Side, TrueIncident
+from alerting_assets.anomaly import NotLearned, Series, Side
 from alerting_assets.anomaly.series import HOUR, Booleans, Floats, Integers
 
 START = int(datetime(2026, 1, 5, tzinfo=UTC).timestamp())
@@ -33,10 +33,10 @@ def over(
     at: Integers | None = None,
     side: Side = Side.ABOVE,
     zone: tzinfo = UTC,
-    incidents: tuple[TrueIncident, ...] = (),
+    not_learned: tuple[NotLearned, ...] = (),
 ) -> Series:
     """An alert with a threshold on one side."""
     values: Floats = np.asarray(value, dtype=np.float64)
     met: Booleans = side.sign * values > side.sign * threshold
     times = hourly(len(values)) if at is None else at
-    return Series(times, values, np.where(met, side.sign, 0), (side,), zone, incidents)
+    return Series(times, values, np.where(met, side.sign, 0), (side,), zone, not_learned)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alerting_assets.alerts.sides import Side
-from alerting_assets.anomaly import Series, TrueIncident, drift_of
+from alerting_assets.anomaly import NotLearned, Series, drift_of
 from alerting_assets.anomaly.series import HOUR, Floats
 from alerting_assets_tests.anomaly.histories import waves
 
@@ -43,8 +43,8 @@ def test_another_level_is_a_drift_once_it_lasts(
 
 def test_what_people_labelled_as_an_incident_is_no_drift() -> None:
     series = series_of(shifted(72, 500.0))
-    incident = TrueIncident((NOW - 72) * HOUR, None, (NOW - 1) * HOUR)
-    found = drift_of(replace(series, incidents=(incident,)), NOW)
+    incident = NotLearned((NOW - 72) * HOUR, None, (NOW - 1) * HOUR)
+    found = drift_of(replace(series, not_learned=(incident,)), NOW)
     assert found is not None
     assert found.lately == 0.0
 

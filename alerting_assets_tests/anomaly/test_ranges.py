@@ -8,11 +8,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from alerting_assets.alerts import hold
 from alerting_assets.alerts.operators import ChangeDirection, Operator
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.anomaly import (
     METHOD,
-    Basis,
     Holding,
     Model,
     Series,
@@ -97,7 +100,7 @@ def test_a_value_that_equals_a_level_which_was_reached_on_two_days_is_within_the
     value[[24 * 2 + 9, 24 * 9 + 9, 24 * 16 + 9]] = 3.0  # counts, whose scale is zero
     found = walk_forward(over(value, 2.0))
     assert found.suppressed[24 * 16 + 9]
-    assert found.held_by[24 * 16 + 9] is Basis.RECURRENCE
+    assert found.held_by[24 * 16 + 9] is Reason.RECURRENCE
 
 
 def test_a_side_that_tells_everything_makes_the_other_one_do_so() -> None:
@@ -174,3 +177,21 @@ def test_series_out_of_order_or_of_different_lengths_are_refused() -> None:
         Series(at[::-1], np.ones(3), none, (Side.ABOVE,))
     with pytest.raises(ValueError, match="different lengths"):
         Series(at, np.ones(2), none, (Side.ABOVE,))
+
+
+@given(
+    value=st.floats(allow_nan=True, allow_infinity=True),
+    bounds=st.tuples(st.none() | st.floats(-1e9, 1e9), st.none() | st.floats(-1e9, 1e9)),
+    scale=st.floats(1e-6, 1e6),
+)
+def test_a_backtest_scores_as_a_deployed_alert_does(
+    value: float, bounds: tuple[float | None, float | None], scale: float
+) -> None:
+    lower, upper = bounds
+    deployed = hold.ml_score(value, {"lower": lower, "upper": upper, "scale": scale})
+    low, high = (math.nan if bound is None else bound for bound in bounds)
+    (score,) = ml_score(np.array([value]), low, high, scale).tolist()
+    if deployed is None:
+        assert not math.isfinite(score) or not math.isfinite(value)
+    else:
+        assert score == deployed

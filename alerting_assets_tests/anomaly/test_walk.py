@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting_assets.anomaly import METHOD, Basis, Series, Side, TrueIncident, summary_of, walk_forward
+from alerting_assets.alerts.reasons import Reason
+from alerting_assets.anomaly import METHOD, NotLearned, Series, Side, summary_of, walk_forward
 from alerting_assets.anomaly.series import HOUR
 from alerting_assets_tests.anomaly.histories import START, hourly, over, waves
 from alerting_assets_tests.profile import examples
@@ -120,7 +121,7 @@ def test_whatever_was_not_expected_by_the_season_was_told_a_few_days_before(seed
     found = walk_forward(series)
     told = [(index, series.value[index]) for index in np.flatnonzero(found.notified)]
     for index in np.flatnonzero(found.suppressed):
-        if found.held_by[index] is Basis.TOLD:
+        if found.held_by[index] is Reason.TOLD:
             lately = [level for when, level in told if index - METHOD.memory_hours <= when < index]
             assert lately
             assert series.value[index] <= max(lately) + (METHOD.memory_margin + 0.01) * found.scale[index]
@@ -156,8 +157,8 @@ def test_an_incident_labelled_as_true_is_not_learned_once_it_is_labelled() -> No
     at = hourly(len(value))
 
     def at_the_last_peak(labelled_at: int) -> bool:
-        incidents = tuple(TrueIncident(int(at[peak]), int(at[peak]), labelled_at) for peak in peaks[:-1])
-        found = walk_forward(over(value, 150, incidents=incidents), replace(NO_MEMORY, rise_margin=None))
+        incidents = tuple(NotLearned(int(at[peak]), int(at[peak]), labelled_at) for peak in peaks[:-1])
+        found = walk_forward(over(value, 150, not_learned=incidents), replace(NO_MEMORY, rise_margin=None))
         return bool(found.suppressed[peaks[-1]])
 
     assert at_the_last_peak(labelled_at=START + 52 * weeks * HOUR), "a label that comes later changes nothing"
@@ -170,9 +171,9 @@ def test_what_was_told_in_a_true_incident_is_not_expected_again() -> None:
     value[first], value[second] = 200, 160
     at = hourly(len(value))
     method = replace(METHOD, rise_margin=None)
-    label = TrueIncident(int(at[first]), int(at[first]) + HOUR, int(at[first]) + 2 * HOUR)
+    label = NotLearned(int(at[first]), int(at[first]) + HOUR, int(at[first]) + 2 * HOUR)
     assert walk_forward(over(value, 150), method).suppressed[second]
-    assert walk_forward(over(value, 150, incidents=(label,)), method).notified[second]
+    assert walk_forward(over(value, 150, not_learned=(label,)), method).notified[second]
 
 
 def test_missing_evaluations_and_values_are_no_reason_to_hold_or_to_fail() -> None:

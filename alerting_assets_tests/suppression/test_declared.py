@@ -120,8 +120,8 @@ def test_what_happens_in_a_planned_event_is_not_learned(lakehouse: Lakehouse) ->
     learned = histories(lakehouse, [alert], NOW)["COST-001"]
     row = event(starts_at=past - timedelta(hours=1), ends_at=NOW + timedelta(minutes=1), expected_value=400)
     declare_event(lakehouse, row, past - timedelta(days=1))
-    (planned,) = histories(lakehouse, [alert], NOW)["COST-001"].incidents
-    assert learned.incidents == ()
+    (planned,) = histories(lakehouse, [alert], NOW)["COST-001"].not_learned
+    assert learned.not_learned == ()
     assert planned.is_planned
 
 
@@ -134,8 +134,8 @@ def test_an_event_that_is_ended_is_expected_no_more(lakehouse: Lakehouse) -> Non
 
 def test_events_that_make_no_sense_are_refused() -> None:
     for changes, word in (
-        ({}, "neither is set"),
-        ({"expected_value": 1.0, "expected_factor": 2.0}, "both are set"),
+        ({}, "neither it nor expected_factor"),
+        ({"expected_value": 1.0, "expected_factor": 2.0}, "beside expected_factor"),
         ({"expected_factor": 1.0}, "expected_factor"),
         ({"expected_value": 1.0, "ends_at": NEXT}, "not after starts_at"),
         ({"expected_value": 1.0, "ends_at": NEXT + timedelta(days=31)}, "change the threshold"),

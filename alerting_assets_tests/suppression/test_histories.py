@@ -9,7 +9,7 @@ import pytest
 
 from alerting_assets.alerts.operators import ChangeDirection, Operator
 from alerting_assets.alerts.thresholds import Condition
-from alerting_assets.anomaly import Side, TrueIncident
+from alerting_assets.anomaly import NotLearned, Side
 from alerting_assets.lakehouse.arrow import arrow_schema
 from alerting_assets.lakehouse.embedded import EmbeddedLakehouse
 from alerting_assets.lakehouse.tables import ALERT_BACKFILL, ALERT_INCIDENTS
@@ -112,7 +112,7 @@ def test_incidents_that_are_labelled_as_true_go_with_the_history(lakehouse: Embe
     lakehouse.append(ALERT_INCIDENTS.name, pa.Table.from_pylist(rows, schema=arrow_schema(ALERT_INCIDENTS)))
     labelled = int((NOW - HOUR).timestamp())
     opened = [int((NOW - days * DAY).timestamp()) for days in (5, 1)]
-    assert histories(lakehouse, [modelled()], NOW)["COST-001"].incidents == (
-        TrueIncident(opened[0], opened[0] + 3600, labelled),
-        TrueIncident(opened[1], None, labelled),
+    assert histories(lakehouse, [modelled()], NOW)["COST-001"].not_learned == (
+        NotLearned(opened[0], opened[0] + 3600, labelled),
+        NotLearned(opened[1], None, labelled),
     )

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from alerting_assets.alerts import gated
 from alerting_assets.alerts import hold as holds
 from alerting_assets.alerts.operators import Operator
+from alerting_assets.alerts.reasons import Reason
 from alerting_assets.alerts.thresholds import Condition
-from alerting_assets.anomaly import Basis, Range, Side
+from alerting_assets.anomaly import Range, Side
 from alerting_assets.anomaly.levels import levels_text
 from alerting_assets.anomaly.ranges import Bounds
 from alerting_assets.evaluation.expectation import expectation_of
@@ -29,7 +30,7 @@ def test_an_evaluation_is_held_for_the_reason_that_the_range_has(
 ) -> None:
     counted = [level for level in ([told] if over else [usual, recurrence, told]) if not math.isnan(level)]
     bounds = Bounds(
-        0.0, 1.0, usual, recurrence, told, max(counted, default=math.nan), Basis.HOLD_OVER if over else None
+        0.0, 1.0, usual, recurrence, told, max(counted, default=math.nan), Reason.HOLD_OVER if over else None
     )
     found = Range(0, {side: bounds})
     row = dict.fromkeys(holds.COLUMNS) | {

@@ -143,7 +143,7 @@ CREATE TABLE IF NOT EXISTS `health_monitor`.`gold`.`notification_routes` (
   `managed_by` STRING NOT NULL COMMENT 'yaml:<file>, sql: who may change the row',
   `created_at` TIMESTAMP NOT NULL,
   `updated_at` TIMESTAMP,
-  `definition_error` STRING COMMENT 'written by the load: why its file is not used as it is now',
+  `definition_error` STRING COMMENT 'written by the load: why its file\'s present definition is not used',
   CONSTRAINT `notification_routes_key` PRIMARY KEY (`route_id`)
 )
 USING DELTA
